@@ -1,0 +1,49 @@
+# The only list of commands; the README and .ci/run call these targets.
+
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+SERVE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format check fuzz bench wheel clean
+
+$(VENV)/installed: pyproject.toml
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+run: $(VENV)/installed ## serve the mock on localhost (options: make run SERVE='--port 0')
+	@$(PYTHON) -m mockserver serve $(SERVE)
+
+test: $(VENV)/installed ## unit and end-to-end tests with every branch covered, and a short fuzz run
+	$(PYTHON) -m coverage erase
+	$(PYTHON) -m coverage run -m pytest -m 'not wheel and not bench'
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report
+
+lint: $(VENV)/installed ## style and types, changing nothing
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+format: $(VENV)/installed ## rewrite the code to the house style
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+check: lint test ## everything that a commit must pass
+
+fuzz: $(VENV)/installed ## Schemathesis over both documents, with a fresh seed
+	$(PYTHON) tests/fuzz.py
+
+bench: $(VENV)/installed ## speed, as ratios against references in the same run
+	$(PYTHON) -m pytest -m bench tests/benchmarks -s
+
+wheel: $(VENV)/installed ## build the wheel, install it in an empty environment, and use it
+	$(PYTHON) -m pytest -m wheel
+
+clean: ## remove what the targets above create
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

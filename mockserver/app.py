@@ -1,0 +1,171 @@
+"""The request path of the API: from HTTP to a method of the product, and back."""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, cast
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mockserver import access, masking
+from mockserver.command import Call, KeyfactorCommand
+from mockserver.contract import Contract, Operation, describe
+from mockserver.journal import Exchange, Trace, milliseconds
+from mockserver.problems import Code, Problem
+from mockserver.state import State, States
+from mockserver.wire import product_json, read_body, refuse
+
+# RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
+DEPRECATED_SINCE: Final = "@1735689600"
+
+Method = Callable[[Call], Awaitable[object]]
+
+log = logging.getLogger(__name__)
+
+
+class ContractMismatchError(Exception):
+    """The documents and the product do not name the same operations; the mock cannot start."""
+
+
+class Api:
+    """Answer every path below the base path, and refuse the rest, as an ASGI application."""
+
+    def __init__(
+        self, contract: Contract, command: KeyfactorCommand, states: States, base_path: str
+    ) -> None:
+        self._contract = contract
+        self._methods = _methods(contract, command)
+        self._states = states
+        self._base_path = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as ASGI has it."""
+        response = await self.answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request; its exchange is in the journal before the answer leaves."""
+        state = self._states.get()
+        trace = Trace()
+        problem = None
+        try:
+            response = await self._perform(request, state, trace)
+        except Problem as refusal:
+            problem = refusal
+            response = refuse(refusal)
+        if trace.deprecated:
+            response.headers["Deprecation"] = DEPRECATED_SINCE
+        response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
+        response.headers["X-Mock-Request-Id"] = trace.request_id
+        exchange = _exchange(request, trace, response.status_code, problem)
+        state.journal.add_exchange(exchange, int(request.headers.get("content-length", 0)))
+        _log(exchange)
+        return response
+
+    async def _perform(self, request: Request, state: State, trace: Trace) -> Response:
+        try:
+            return await self._steps(request, state, trace)
+        except Problem:
+            raise
+        except ClientDisconnect:
+            raise Problem(400, Code.BODY, "the connection ended before the body did") from None
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
+            # The place is enough to find it; a traceback could show a secret.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(  # noqa: TRY400  # see above
+                "%s %s at %s:%s", trace.request_id, type(error).__name__, place.name, place.lineno
+            )
+            raise Problem(
+                500, Code.INTERNAL, f"the mock failed; its log names {trace.request_id}"
+            ) from None
+
+    async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
+        """Take the steps in their order: 404, 401, 405, 403, 413, 415, 400."""
+        world = state.world
+        path = self._below_base(request.url.path)
+        identity = access.authenticate(world, request.headers.get("authorization"))
+        trace.identity = identity.name
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
+        operation = self._contract.operation(
+            path, request.method, request.headers.get("x-keyfactor-api-version")
+        )
+        trace.operation = operation.id
+        trace.version = operation.version
+        trace.deprecated = operation.deprecated
+        access.require(identity, operation.permissions, trace)
+        body = await _checked_body(request, operation, trace)
+        value = await self._methods[operation.id](Call(state, world, identity, body, trace))
+        return Response() if value is None else product_json(value)
+
+    def _below_base(self, path: str) -> str:
+        """Return the path below the base path, slashes folded; letter case is free."""
+        folded = "/" + "/".join(part for part in path.split("/") if part)
+        below = folded[len(self._base_path) :]
+        if folded[: len(self._base_path)].lower() != self._base_path.lower() or below[:1] != "/":
+            raise Problem(
+                404,
+                Code.NOT_FOUND,
+                f"nothing is at {folded}: the API is below {self._base_path}, "
+                "the control calls are below /_mock",
+            )
+        return below
+
+
+def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Method]:
+    documented = {operation.id for operation in contract.operations}
+    written = {name for name in dir(command) if not name.startswith("_")}
+    if documented != written:
+        raise ContractMismatchError(
+            "only in openapi/: "
+            + (", ".join(sorted(documented - written)) or "nothing")
+            + "; only in KeyfactorCommand: "
+            + (", ".join(sorted(written - documented)) or "nothing")
+        )
+    return {name: getattr(command, name) for name in written}
+
+
+async def _checked_body(request: Request, operation: Operation, trace: Trace) -> dict[str, Any]:
+    raw = await read_body(request)
+    body = operation.read(request.headers.get("content-type"), raw)
+    trace.body = masking.body(body)
+    trace.violations = operation.check(request.headers, body)
+    if trace.violations:
+        raise Problem(400, Code.BODY, describe(trace.violations))
+    # That it is an object is one of the checks.
+    return operation.filled(cast("dict[str, Any]", body))
+
+
+def _log(exchange: Exchange) -> None:
+    if not log.isEnabledFor(logging.INFO):
+        return
+    trace, problem = exchange.trace, exchange.problem
+    fields = {
+        "id": exchange.id,
+        "method": exchange.method,
+        "path": exchange.path,
+        "version": trace.version,
+        "operation": trace.operation,
+        "identity": trace.identity,
+        "status": exchange.status,
+        "code": problem and problem.code.value,
+        "ms": exchange.duration_ms,
+    }
+    text = " ".join(str(value) for value in fields.values() if value is not None)
+    log.info(text, extra={"fields": fields})
+
+
+def _exchange(request: Request, trace: Trace, status: int, problem: Problem | None) -> Exchange:
+    return Exchange(
+        id=trace.request_id,
+        received_at=trace.received_at,
+        duration_ms=milliseconds(trace.started),
+        method=request.method,
+        path=request.url.path,
+        status=status,
+        request_headers=tuple(masking.headers(request.headers.items())),
+        trace=trace,
+        problem=problem,
+    )

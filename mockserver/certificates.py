@@ -1,0 +1,83 @@
+"""The mock's own certificate authority: certificates per host, made when first asked for."""
+
+import ssl
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    import trustme
+
+Kind = Literal["good", "expired", "name", "untrusted"]
+
+MAX_CONTEXTS: Final = 256
+OTHER_NAME: Final = "another-host.test"
+# Apple's verifier refuses host certificates that are valid for more than 825 days.
+VALIDITY: Final = timedelta(days=397)
+
+
+class Authority:
+    """Issue certificates for servers; who trusts `pem` trusts the good ones."""
+
+    def __init__(self) -> None:
+        self._contexts: OrderedDict[tuple[str, ...], ssl.SSLContext] = OrderedDict()
+
+    @property
+    def pem(self) -> bytes:
+        """The authority's certificate."""
+        return self._trusted.cert_pem.bytes()
+
+    def server_context(self, *names: str, kind: Kind = "good") -> ssl.SSLContext:
+        """Return a server's context with a certificate for these host names and IP addresses.
+
+        The other kinds are for relays that misbehave: `expired`, for another `name`, or of an
+        authority that is `untrusted`. The contexts of the last 256 hosts are kept.
+        """
+        key = (kind, *names)
+        if key not in self._contexts:
+            self._contexts[key] = self._issue(names, kind)
+        self._contexts.move_to_end(key)
+        if len(self._contexts) > MAX_CONTEXTS:
+            self._contexts.popitem(last=False)
+        return self._contexts[key]
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return a context that trusts this authority only, and verifies host names."""
+        return self._client_context
+
+    @cached_property
+    def _client_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_verify_locations(cadata=self.pem.decode("ascii"))
+        return context
+
+    @cached_property
+    def _trusted(self) -> "trustme.CA":
+        return _new_authority()
+
+    @cached_property
+    def _untrusted(self) -> "trustme.CA":
+        return _new_authority()
+
+    def _issue(self, names: tuple[str, ...], kind: Kind) -> ssl.SSLContext:
+        authority = self._untrusted if kind == "untrusted" else self._trusted
+        begin = datetime.now(UTC) - (2 * VALIDITY if kind == "expired" else timedelta(days=1))
+        certificate = authority.issue_cert(
+            *((OTHER_NAME,) if kind == "name" else names),
+            not_before=begin,
+            not_after=begin + VALIDITY,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # By way of a private file, removed at once: OpenSSL's binding in Python reads no other.
+        certificate.configure_cert(context)
+        return context
+
+
+def _new_authority() -> "trustme.CA":
+    # Imported when first needed: it takes as long as half of the rest of the program.
+    import trustme  # noqa: PLC0415  # see above
+
+    return trustme.CA(organization_name="keyfactor-mock", key_type=trustme.KeyType.ECDSA)

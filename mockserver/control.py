@@ -1,0 +1,253 @@
+"""The `/_mock` endpoints: what arrived, what happened, the world, and who may ask."""
+
+import hmac
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mockserver.certificates import Authority
+from mockserver.contract import Contract, parse_json
+from mockserver.journal import (
+    Entry,
+    Exchange,
+    Message,
+    Shelf,
+    exchange_filter,
+    message_filter,
+)
+from mockserver.problems import Code, Problem
+from mockserver.state import State, States
+from mockserver.wire import read_body, refuse
+from mockserver.world import WorldError
+
+Json = dict[str, Any]
+Test = TypeVar("Test")
+
+MAX_WAIT_S: Final = 60
+PREFIX: Final = "/_mock"
+HEALTH: Final = ("/livez", "/readyz")
+_PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
+# The answers belong to a test, not to a cache or to a page that guesses types.
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Say who may use the control calls: the names they answer to, and the token they ask for."""
+
+    names: frozenset[str]
+    token: str | None = None
+
+    def check(self, path: str, headers: Mapping[str, str]) -> None:
+        """Let a request pass, or raise Problem 401 or 403.
+
+        A page of another origin must neither read nor reset a mock, whatever name it makes point
+        here (DNS rebinding); health paths are exempt.
+        """
+        if path in HEALTH:
+            return
+        host = headers.get("host", "")
+        if not self._answers_to(urlsplit(f"//{host}").hostname or ""):
+            raise _forbidden(f"not for the host {host!r}: use an IP address or localhost")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise _forbidden("not for pages of another origin")
+        if headers.get("sec-fetch-site") == "cross-site":
+            raise _forbidden("not for pages of another site")
+        if self.token is not None and path not in _PUBLIC:
+            given = headers.get("x-mock-token", "")
+            if not hmac.compare_digest(given.encode(), self.token.encode()):
+                raise Problem(401, Code.CONTROL, "X-Mock-Token is missing or wrong")
+
+    def _answers_to(self, name: str) -> bool:
+        name = name.lower().rstrip(".")
+        if name == "localhost" or name.endswith(".localhost") or name in self.names:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+class Control:
+    """Answer the control calls, as an ASGI application.
+
+    `status` gives the index page's facts, `ready` among them.
+    """
+
+    def __init__(
+        self,
+        states: States,
+        contract: Contract,
+        authority: Authority,
+        guard: Guard,
+        status: Callable[[], Json],
+    ) -> None:
+        self._states = states
+        self._contract = contract
+        self._authority = authority
+        self._guard = guard
+        self._status = status
+        self._app = Starlette(
+            routes=[
+                Route("/livez", self._livez),
+                Route("/readyz", self._readyz),
+                Route(PREFIX, self._index),
+                Route(f"{PREFIX}/messages", self._messages),
+                Route(f"{PREFIX}/messages", self._delete_messages, methods=["DELETE"]),
+                Route(f"{PREFIX}/messages/{{id}}", self._message),
+                Route(f"{PREFIX}/messages/{{id}}/raw", self._raw_message),
+                Route(f"{PREFIX}/requests", self._requests),
+                Route(f"{PREFIX}/requests/{{id}}", self._request),
+                Route(f"{PREFIX}/reset", self._reset, methods=["POST"]),
+                Route(f"{PREFIX}/world", self._world),
+                Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
+                Route(f"{PREFIX}/openapi/v{{version}}.json", self._openapi),
+                Route(f"{PREFIX}/ca.pem", self._ca),
+            ],
+            exception_handlers={Problem: _refused, HTTPException: _not_served},
+        )
+        self._app.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as ASGI has it."""
+        request = Request(scope, receive)
+        try:
+            self._guard.check(request.url.path, request.headers)
+        except Problem as problem:
+            await refuse(problem)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _livez(self, _: Request) -> Response:
+        return Response("alive\n", media_type="text/plain", headers=_HEADERS)
+
+    async def _readyz(self, _: Request) -> Response:
+        ready = bool(self._status()["ready"])
+        text = "ready\n" if ready else "not ready\n"
+        return Response(text, 200 if ready else 503, _HEADERS, "text/plain")
+
+    async def _index(self, _: Request) -> Response:
+        links = sorted({route.path for route in self._app.routes if isinstance(route, Route)})
+        return _json({**self._status(), "states": list(self._states), "links": links})
+
+    async def _messages(self, request: Request) -> Response:
+        criteria, seconds = _query(request)
+        shelf = self._state(request).journal.messages
+        found = await shelf.wait(_filter(message_filter, criteria), seconds)
+        return _listing("messages", found, shelf)
+
+    async def _delete_messages(self, request: Request) -> Response:
+        matches = _filter(message_filter, dict(request.query_params))
+        self._state(request).journal.remove_messages(matches)
+        return Response(status_code=204, headers=_HEADERS)
+
+    async def _message(self, request: Request) -> Response:
+        return _json(_one(request, self._state(request).journal.messages).as_json())
+
+    async def _raw_message(self, request: Request) -> Response:
+        message = _one(request, self._state(request).journal.messages)
+        return Response(message.raw, headers=_HEADERS, media_type="message/rfc822")
+
+    async def _requests(self, request: Request) -> Response:
+        criteria, seconds = _query(request)
+        shelf = self._state(request).journal.exchanges
+        found = await shelf.wait(_filter(exchange_filter, criteria), seconds)
+        return _listing("requests", found, shelf)
+
+    async def _request(self, request: Request) -> Response:
+        return _json(_one(request, self._state(request).journal.exchanges).as_json())
+
+    async def _reset(self, _: Request) -> Response:
+        self._states.reset()
+        return Response(status_code=204, headers=_HEADERS)
+
+    async def _world(self, request: Request) -> Response:
+        return _json(self._state(request).world.masked())
+
+    async def _patch_world(self, request: Request) -> Response:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type not in ("application/json", "application/merge-patch+json"):
+            raise Problem(415, Code.MEDIA_TYPE, "a patch is application/merge-patch+json")
+        state = self._state(request)
+        try:
+            state.patch_world(parse_json(await read_body(request)))
+        except WorldError as error:
+            raise Problem(400, Code.CONTROL, str(error)) from None
+        return _json(state.world.masked())
+
+    async def _openapi(self, request: Request) -> Response:
+        document = self._contract.documents.get(request.path_params["version"])
+        if document is None:
+            raise HTTPException(404)
+        return _json(document)
+
+    async def _ca(self, _: Request) -> Response:
+        return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")
+
+    def _state(self, _: Request) -> State:
+        return self._states.get()
+
+
+def _query(request: Request) -> tuple[dict[str, str], float]:
+    """Split the query into criteria and the seconds to wait."""
+    criteria = dict(request.query_params)
+    text = criteria.pop("wait", "0")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= MAX_WAIT_S:
+        raise Problem(400, Code.CONTROL, f"wait: a number of seconds from 0 to {MAX_WAIT_S}")
+    return criteria, seconds
+
+
+def _filter(make: Callable[[Mapping[str, str]], Test], criteria: Mapping[str, str]) -> Test:
+    try:
+        return make(criteria)
+    except ValueError as error:
+        raise Problem(400, Code.CONTROL, str(error)) from None
+
+
+def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
+    for entry in shelf:
+        if entry.id == request.path_params["id"]:
+            return entry
+    raise Problem(404, Code.CONTROL, "no entry has this id; perhaps it was dropped, or reset")
+
+
+def _listing(name: str, found: Sequence[Message | Exchange], shelf: Shelf[Any]) -> Response:
+    entries = [entry.as_json() for entry in found]
+    return _json({name: entries, "total": len(shelf), "dropped": shelf.dropped})
+
+
+def _json(value: object) -> Response:
+    return JSONResponse(value, headers=_HEADERS)
+
+
+def _forbidden(reason: str) -> Problem:
+    return Problem(403, Code.CONTROL, reason)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101  # the handler of this class
+    response = refuse(error)
+    response.headers.update(_HEADERS)
+    return response
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
+    message = f"{request.method} {request.url.path} is not a control call; {PREFIX} lists them"
+    code = Code.METHOD if error.headers else Code.NOT_FOUND
+    return await _refused(request, Problem(error.status_code, code, message, error.headers or {}))

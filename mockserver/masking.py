@@ -1,0 +1,73 @@
+"""Secrets that do not show: a text whose repr is `***`, and masks for what is recorded."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+MASK: Final = "***"
+
+_SECRET_HEADER = re.compile(r"authorization|cookie|key(?!factor)|secret|token", re.IGNORECASE)
+_SECRET_FIELD = re.compile(r"password|passwd|secret(?!name|id|fieldname)|^token$", re.IGNORECASE)
+
+
+class Secret:
+    """Hold a text that must not show in a log, a repr or an answer."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, for the one place that needs it."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return MASK
+
+
+def headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the header pairs with the values of secret ones replaced.
+
+    The scheme of an `Authorization` value stays: `Bearer ***`.
+    """
+    return [(name, _header_value(name, value)) for name, value in pairs]
+
+
+def _header_value(name: str, value: str) -> str:
+    if not _SECRET_HEADER.search(name):
+        return value
+    scheme, space, _ = value.partition(" ")
+    return f"{scheme} {MASK}" if space and name.lower() == "authorization" else MASK
+
+
+def body(value: object) -> object:
+    """Return a parsed body, valid or not, with every value in a secret's place replaced."""
+    if isinstance(value, dict):
+        return _mapping(value)
+    if isinstance(value, list):
+        return [body(item) for item in value]
+    return value
+
+
+def _mapping(value: dict[str, object]) -> dict[str, object]:
+    # RequestHeaders: {"Name": "X-Api-Key", "Value": "…"} is a header in two members.
+    name = value.get("Name")
+    hidden = isinstance(name, str) and bool(_SECRET_HEADER.search(name))
+    return {
+        key: MASK if (hidden and key == "Value") or _is_secret(key, item) else body(item)
+        for key, item in value.items()
+    }
+
+
+def _is_secret(key: str, item: object) -> bool:
+    return bool(_SECRET_FIELD.search(key)) and item is not None and not isinstance(item, dict)

@@ -1,0 +1,78 @@
+"""What a client gets instead of an answer: the one exception, its codes, and violations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Name each kind of refusal by its `ErrorCode`.
+
+    The form, and the first three values, are observed (facts (f)); the product documents no others,
+    so the rest are assumed and lie in ranges of their own: request, mail, secret, token.
+    """
+
+    NOT_FOUND = "0xA0110002"
+    HEADER = "0xA0110007"
+    FORBIDDEN = "0xA0140002"
+
+    UNAUTHORIZED = "0xA014F001"
+    BODY = "0xA011F001"
+    JSON = "0xA011F002"
+    VERSION = "0xA011F003"
+    METHOD = "0xA011F004"
+    MEDIA_TYPE = "0xA011F005"
+    TOO_LARGE = "0xA011F006"
+    UNSUPPORTED = "0xA011F007"
+    CONTROL = "0xA011F008"
+    INTERNAL = "0xA011F0FF"
+
+    MAIL_RESOLVE = "0xA015F001"
+    MAIL_CONNECT = "0xA015F002"
+    MAIL_GREETING = "0xA015F003"
+    MAIL_EHLO = "0xA015F004"
+    MAIL_STARTTLS = "0xA015F005"
+    MAIL_TLS = "0xA015F006"
+    MAIL_AUTH = "0xA015F007"
+    MAIL_MAIL = "0xA015F008"
+    MAIL_RCPT = "0xA015F009"
+    MAIL_DATA = "0xA015F00A"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One way a request breaks its operation; it never holds the offending value.
+
+    `path` is a JSON pointer into the body (`/Host`), or `header x-…` for a header; `rule` a JSON
+    Schema keyword; `pointer` the rule's place in the document.
+    """
+
+    path: str
+    rule: str
+    message: str
+    pointer: str
+
+    def as_json(self) -> dict[str, str]:
+        """Give the violation as the journal shows it."""
+        return {
+            "path": self.path,
+            "rule": self.rule,
+            "message": self.message,
+            "pointer": self.pointer,
+        }
+
+
+@dataclass(eq=False)
+class Problem(Exception):  # noqa: N818  # the word that the field uses (RFC 9457)
+    """Refuse a request with a status and the product's two-member error body.
+
+    A 401 is answered with an empty body, as observed; its message is for the journal only.
+    """
+
+    status: int
+    code: Code
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}: {self.message}"

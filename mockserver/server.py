@@ -1,0 +1,378 @@
+"""Construct and wire the mock; run it on the caller's loop, or in a thread of its own."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar, cast
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+import mockserver
+from mockserver import world as worlds
+from mockserver.app import Api
+from mockserver.certificates import Authority
+from mockserver.command import KeyfactorCommand
+from mockserver.contract import Contract
+from mockserver.control import HEALTH, PREFIX, Control, Guard
+from mockserver.journal import Exchange, Message, message_filter
+from mockserver.sink import Sink
+from mockserver.state import States
+from mockserver.world import World
+
+Json = dict[str, Any]
+Result = TypeVar("Result")
+
+GRACE_S: Final = 35  # longer than a delivery may take
+BACKLOG: Final = 2_048
+KEEP_ALIVE_S: Final = 75
+
+
+class BindError(Exception):
+    """A port cannot be listened on."""
+
+
+class MockServer:
+    """Run a mock Keyfactor Command.
+
+    `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
+    a path, or a merge patch (RFC 7396) over the default world. Port 0 picks a free port, None
+    switches that listener off. Raises WorldError for a bad world, BindError for a port that is
+    taken; then nothing is left running.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is one option of the command line
+        self,
+        world: str | Path | Mapping[str, Any] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        http_port: int | None = 0,
+        https_port: int | None = None,
+        smtp_port: int | None = None,
+        smtps_port: int | None = None,
+        base_path: str = "/KeyfactorAPI",
+        tls_names: tuple[str, ...] = (),
+        control_token: str | None = None,
+    ) -> None:
+        self.host = host
+        self.base_path = "/" + base_path.strip("/")
+        self.authority = Authority()
+        self._sink = Sink(self.authority)
+        self._states = States(worlds.load(world))
+        self._ports = {
+            "http": http_port,
+            "https": https_port,
+            "smtp": smtp_port,
+            "smtps": smtps_port,
+        }
+        self._tls_names = tls_names
+        self._token = control_token
+        self._bound: dict[str, int] = {}
+        self._ready = False
+        self._listeners: list[_HttpListener] = []
+        self._thread: _LoopThread | None = None
+
+    # What a test asks.
+
+    @property
+    def url(self) -> str:
+        """Give the root URL, without a slash at its end."""
+        return self.https_url or "" if self.port("http") is None else self._url("http", self.host)
+
+    @property
+    def https_url(self) -> str | None:
+        """Give the root URL of the HTTPS listener, or None where it is off."""
+        if self.port("https") is None:
+            return None
+        return self._url("https", "localhost" if is_loopback(self.host) else self.host)
+
+    @property
+    def api_url(self) -> str:
+        """Give the base URL that a client is configured with."""
+        return self.url + self.base_path
+
+    @property
+    def control_url(self) -> str:
+        """Give the URL below which the control calls are."""
+        return self.url + PREFIX
+
+    @property
+    def token_url(self) -> str:
+        """Give the token endpoint of the mock's own identity provider."""
+        return f"{self.control_url}/idp/token"
+
+    @property
+    def ca_pem(self) -> bytes:
+        """Give the certificate of the CA that signed all others of this mock, as PEM."""
+        return self.authority.pem
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Give the messages that are kept, oldest first."""
+        return self._on_loop(lambda: tuple(self._states.get().journal.messages))
+
+    @property
+    def requests(self) -> tuple[Exchange, ...]:
+        """Give the exchanges that are kept, oldest first."""
+        return self._on_loop(lambda: tuple(self._states.get().journal.exchanges))
+
+    @property
+    def world(self) -> World:
+        """Give the world as it is now."""
+        return self._on_loop(lambda: self._states.get().world)
+
+    def port(self, listener: str) -> int | None:
+        """Give the port that `http`, `https`, `smtp` or `smtps` got, or None where it is off."""
+        return self._bound.get(listener)
+
+    def wait_for_message(self, *, timeout: float = 5, **criteria: str) -> Message:
+        """Return the newest message that fulfils every criterion, waiting up to `timeout` seconds.
+
+        Criteria are those of `GET /_mock/messages`. Raises TimeoutError. Only for a mock in a
+        thread: on a loop, use `await next_message(...)`.
+        """
+        if self._thread is None:
+            raise RuntimeError("on a loop, await next_message(...) instead")
+        return self._thread.run(self.next_message(timeout=timeout, **criteria))
+
+    async def next_message(self, *, timeout: float = 5, **criteria: str) -> Message:  # noqa: ASYNC109  # part of the question, not of its handling
+        """Do the same as `wait_for_message` on the loop of the mock."""
+        shelf = self._states.get().journal.messages
+        found = await shelf.wait(message_filter(criteria), timeout)
+        if not found:
+            wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items()) or "any"
+            raise TimeoutError(f"no message ({wanted}) within {timeout} s; {len(shelf)} others")
+        return found[-1]
+
+    def patch_world(self, patch: Mapping[str, Any]) -> None:
+        """Apply a merge patch (RFC 7396) to the world; WorldError for a bad one changes nothing."""
+        self._on_loop(lambda: self._states.get().patch_world(patch))
+
+    def reset(self) -> None:
+        """Empty the journal, and restore the world that was loaded."""
+        self._on_loop(self._states.reset)
+
+    # How it runs.
+
+    async def start(self) -> None:
+        """Bind the ports and begin to accept on the running loop."""
+        app = self._application()
+        try:
+            for name, wanted in self._ports.items():
+                if wanted is not None:
+                    await self._listen(name, _bind(self.host, wanted), app)
+        except BaseException:
+            await self.stop()
+            raise
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Stop accepting, answer what is under way, and close every socket."""
+        self._ready = False
+        for listener in self._listeners:
+            listener.close()
+        self._states.close()
+        for listener in self._listeners:
+            await listener.drain(GRACE_S)
+        self._listeners.clear()
+        await self._sink.close()
+
+    def status(self) -> Json:
+        """Give version, readiness and listeners."""
+        return {
+            "version": mockserver.__version__,
+            "ready": self._ready,
+            "listeners": {
+                name: {"host": self.host, "port": port} for name, port in self._bound.items()
+            },
+        }
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def __enter__(self) -> Self:
+        self._thread = _LoopThread(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        cast("_LoopThread", self._thread).stop()
+        self._thread = None
+
+    def _url(self, scheme: str, host: str) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to connect to
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port(scheme)}"
+
+    def _application(self) -> ASGIApp:
+        contract = load_contract()
+        names = frozenset(name.lower() for name in (self.host, *self._tls_names))
+        control = Control(
+            self._states, contract, self.authority, Guard(names, self._token), self.status
+        )
+        api = Api(
+            contract, KeyfactorCommand(self._sink, self.authority), self._states, self.base_path
+        )
+
+        async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+            path = scope["path"]
+            controlled = path == PREFIX or path.startswith(f"{PREFIX}/") or path in HEALTH
+            await (control if controlled else api)(scope, receive, send)
+
+        return dispatch
+
+    async def _listen(self, name: str, sock: socket.socket, app: ASGIApp) -> None:
+        self._bound[name] = sock.getsockname()[1]
+        if name.startswith("smtp"):
+            await self._sink.listen(sock, self._states.get, implicit=name == "smtps")
+            return
+        listener = _HttpListener(app)
+        await listener.listen(sock, self._certificate() if name == "https" else None)
+        self._listeners.append(listener)
+
+    def _certificate(self) -> ssl.SSLContext:
+        names = dict.fromkeys(("localhost", "127.0.0.1", "::1", self.host, *self._tls_names))
+        return self.authority.server_context(*names)
+
+    def _on_loop(self, read: Callable[[], Result]) -> Result:
+        """Do something where the states may be touched: on the loop of the mock."""
+        if self._thread is None:
+            return read()
+
+        async def call() -> Result:
+            return read()
+
+        return self._thread.run(call())
+
+
+class _LoopThread:
+    """Run a mock on a loop in a thread of its own."""
+
+    def __init__(self, mock: MockServer) -> None:
+        self._started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._main, args=(mock,), name="keyfactor-mock")
+        self._thread.start()
+        try:
+            self._started.result()
+        except BaseException:
+            self._thread.join()
+            raise
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the loop, and return its result to this thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def stop(self) -> None:
+        """Stop the mock, and return when its thread has ended."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _main(self, mock: MockServer) -> None:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(self._serve(mock))
+
+    async def _serve(self, mock: MockServer) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        try:
+            await mock.start()
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits for the start
+            self._started.set_exception(error)
+            return
+        self._started.set_result(None)
+        await self._stop.wait()
+        await mock.stop()
+
+
+class _HttpListener:
+    """Serve an application on one bound socket with uvicorn's protocol, on the running loop.
+
+    uvicorn's own server ticks ten times a second and takes as long to stop; this one does neither.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._config = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._server: asyncio.Server
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Accept connections on a bound socket."""
+        self._server = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=sock, ssl=tls, backlog=BACKLOG
+        )
+
+    def close(self) -> None:
+        """Accept nothing more; connections end when they have answered."""
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until every answer is given, at most some seconds; then cut what is left."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle()
+        for connection in self._state.connections:
+            connection.transport.abort()
+        await self._idle()
+
+    async def _idle(self) -> None:
+        # uvicorn has two sets, and no event for them.
+        while self._state.connections or self._state.tasks:  # noqa: ASYNC110  # see above
+            await asyncio.sleep(0.001)
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol = cast("Callable[..., asyncio.Protocol]", self._config.http_protocol_class)
+        return protocol(config=self._config, server_state=self._state, app_state={})
+
+
+@cache
+def load_contract() -> Contract:
+    """Load the project's own documents, once: every mock of a program shares what is compiled."""
+    return Contract.load(worlds.data_folder("openapi"))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
+        raise BindError(f"cannot listen on {host}, port {port}: {reason}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach a server on that host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop of uvloop where that is installed, else one of asyncio."""
+    try:
+        import uvloop  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

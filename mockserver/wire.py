@@ -1,0 +1,48 @@
+"""The HTTP form of bodies and problems, which the API and the control calls share."""
+
+import json
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mockserver.problems import Code, Problem
+
+MAX_BODY: Final = 1024 * 1024
+MAX_DISCARDED: Final = 16 * 1024 * 1024
+
+
+def product_json(value: object, status: int = 200) -> Response:
+    """Answer JSON as the product writes it: what means something in HTML is escaped (facts (f))."""
+    text = json.dumps(value, separators=(",", ":")).translate(_ESCAPED)
+    return Response(text, status, {"Content-Type": "application/json; charset=utf-8"})
+
+
+_ESCAPED: Final = {ord(character): f"\\u{ord(character):04X}" for character in "'<>&+`"}
+
+
+def refuse(problem: Problem) -> Response:
+    """Answer a problem: the observed two-member body, or an empty one for a 401."""
+    if problem.status == 401:  # noqa: PLR2004  # an HTTP status
+        response = Response(status_code=401)
+    else:
+        response = product_json(
+            {"ErrorCode": problem.code.value, "Message": problem.message}, problem.status
+        )
+    response.headers.update(problem.headers)
+    return response
+
+
+async def read_body(request: Request) -> bytes:
+    """Read the body, or refuse it; a client that sends all of it first gets the refusal too."""
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MAX_BODY:
+            chunks.append(chunk)
+        elif size > MAX_DISCARDED:
+            break
+    if size > MAX_BODY:
+        raise Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
+    return b"".join(chunks)

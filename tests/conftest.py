@@ -1,0 +1,44 @@
+"""Fixtures: one mock for the whole session, as new for each test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from mockserver import MockServer
+from support import Caller, calling
+
+settings.register_profile("dev", max_examples=25, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def session_mock() -> Iterator[MockServer]:
+    with MockServer(https_port=0, smtp_port=0, smtps_port=0) as mock:
+        yield mock
+
+
+@pytest.fixture
+def mock(session_mock: MockServer) -> MockServer:
+    session_mock.reset()
+    return session_mock
+
+
+@pytest.fixture(scope="session")
+def session_caller(session_mock: MockServer) -> Iterator[Caller]:
+    with calling(session_mock) as caller:
+        yield caller
+
+
+@pytest.fixture
+def caller(mock: MockServer, session_caller: Caller) -> Caller:
+    assert session_caller.mock is mock
+    return session_caller

@@ -1,0 +1,89 @@
+"""What the end-to-end tests share: bodies that work, and a caller that sends them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+
+from mockserver import MockServer
+
+Json = dict[str, Any]
+
+ADMIN = ("KEYEXAMPLE\\admin", "admin-password")
+PATH = "/KeyfactorAPI/SMTP/Test"
+
+V1: Json = {
+    "Host": "corpexch02.keyexample.com",
+    "Id": 1,
+    "SenderAccount": "jsmith@keyexample.com",
+    "SenderName": "Keyfactor Command",
+    "TestRecipient": "mjones@keyexample.com",
+}
+V2: Json = {
+    "Host": "corpexch02.keyexample.com",
+    "Port": 25,
+    "SenderAccount": "jsmith@keyexample.com",
+    "SenderName": "Keyfactor Command",
+    "TestRecipient": "mjones@keyexample.com",
+}
+VALID: dict[str, Json] = {"1": V1, "2": V2}
+
+
+class Caller:
+    """Call the API and the control endpoints of one mock as a client would, over real HTTP."""
+
+    def __init__(self, mock: MockServer, http: httpx2.Client) -> None:
+        self.mock = mock
+        self.http = http
+
+    def send(
+        self,
+        version: str | None,
+        body: Json | bytes | None,
+        *,
+        auth: tuple[str, str] | None = ADMIN,
+        headers: Mapping[str, str | None] | None = None,
+        path: str = PATH,
+    ) -> httpx2.Response:
+        """POST a test request; a header given as None is left out."""
+        sent: dict[str, str | None] = {
+            "content-type": "application/json",
+            "x-keyfactor-requested-with": "APIClient",
+            "x-keyfactor-api-version": version,
+            **(headers or {}),
+        }
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        return self.http.post(
+            path,
+            content=content,
+            auth=auth or httpx2.Auth(),
+            headers={name: value for name, value in sent.items() if value is not None},
+        )
+
+    def exchange(self, response: httpx2.Response) -> Json:
+        """Read back the exchange of an answer."""
+        url = f"/_mock/requests/{response.headers['x-mock-request-id']}"
+        found: Json = self.http.get(url).json()
+        return found
+
+    def messages(self, **criteria: str) -> list[Json]:
+        """Read back the messages that fulfil the criteria."""
+        found: list[Json] = self.http.get("/_mock/messages", params=criteria).json()["messages"]
+        return found
+
+
+def refusal(response: httpx2.Response) -> tuple[int, str]:
+    """Return status and message of a refusal, after a look at its form."""
+    body = response.json()
+    assert list(body) == ["ErrorCode", "Message"]
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    return response.status_code, body["Message"]
+
+
+@contextmanager
+def calling(mock: MockServer) -> Iterator[Caller]:
+    """Open a caller of a mock that runs."""
+    with httpx2.Client(base_url=mock.url, timeout=30) as http:
+        yield Caller(mock, http)

@@ -1,0 +1,477 @@
+"""The request path over real HTTP: versions, headers, paths, permissions, bodies, answers."""
+
+import asyncio
+import http.client
+import json
+import socket
+from base64 import b64encode
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mockserver import MockServer, world
+from mockserver.app import Api, ContractMismatchError
+from mockserver.certificates import Authority
+from mockserver.command import Call, KeyfactorCommand
+from mockserver.server import load_contract
+from mockserver.sink import Sink
+from mockserver.state import States
+from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, refusal
+
+OPERATOR = ("operator", "operator-password")
+AUDITOR = ("auditor", "auditor-password")
+NEWCOMER = ("newcomer", "newcomer-password")
+
+
+def without(body: Json, *names: str) -> Json:
+    return {name: value for name, value in body.items() if name not in names}
+
+
+# Answers
+
+
+def test_version_1_answers_the_nine_documented_properties_in_order(caller: Caller) -> None:
+    response = caller.send("1", V1)
+    assert response.status_code == 200
+    assert list(response.json().items()) == [
+        ("Host", "corpexch02.keyexample.com"),
+        ("Id", 1),
+        ("Port", 25),
+        ("RelayAuthenticationType", 0),
+        ("RelayUsername", None),
+        ("SenderAccount", "jsmith@keyexample.com"),
+        ("SenderName", "Keyfactor Command"),
+        ("TestRecipient", "mjones@keyexample.com"),
+        ("UseSSL", False),
+    ]
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+def test_version_1_echoes_what_was_sent(caller: Caller) -> None:
+    sent = V1 | {"Id": 7, "Port": 2525, "RelayUsername": "somebody", "UseSSL": True}
+    answer = caller.send("1", sent).json()
+    assert answer == {"RelayAuthenticationType": 0, **sent}
+
+
+def test_version_1_without_a_recipient_sends_to_the_sender(caller: Caller) -> None:
+    response = caller.send("1", without(V1, "TestRecipient"))
+    assert response.json()["TestRecipient"] is None
+    (message,) = caller.messages()
+    assert message["envelope"]["recipients"] == ["jsmith@keyexample.com"]
+
+
+def test_version_2_answers_with_an_empty_body(caller: Caller) -> None:
+    response = caller.send("2", V2)
+    assert (response.status_code, response.content) == (200, b"")
+
+
+def test_every_answer_names_the_product_version_and_its_exchange(caller: Caller) -> None:
+    for response in (caller.send("2", V2), caller.send("2", V2, auth=None), caller.send("2", b"")):
+        assert response.headers["x-keyfactor-product-version"] == "25.1.1.0"
+        assert caller.exchange(response)["status"] == response.status_code
+
+
+def test_only_version_1_is_deprecated(caller: Caller) -> None:
+    old, new = caller.send("1", V1), caller.send("2", V2)
+    assert old.headers["deprecation"].startswith("@")
+    assert "deprecation" not in new.headers
+    assert [caller.exchange(response)["deprecated"] for response in (old, new)] == [True, False]
+
+
+# Versions, headers, paths
+
+
+@pytest.mark.parametrize(("header", "version"), [(None, "1"), ("1", "1"), ("1.0", "1")])
+def test_version_1_is_the_default(caller: Caller, header: str | None, version: str) -> None:
+    response = caller.send(header, V1)
+    assert (response.status_code, caller.exchange(response)["version"]) == (200, version)
+
+
+@pytest.mark.parametrize("header", ["2", "2.0"])
+def test_version_2_has_two_spellings(caller: Caller, header: str) -> None:
+    response = caller.send(header, V2)
+    assert (response.status_code, caller.exchange(response)["version"]) == (200, "2")
+
+
+@pytest.mark.parametrize("header", ["", "3", "abc", "1.1", "02", "2.0.0", "v2", "1, 2"])
+def test_another_version_is_refused(caller: Caller, header: str) -> None:
+    status, message = refusal(caller.send(header, V2))
+    assert status == 400
+    assert "x-keyfactor-api-version" in message
+
+
+@pytest.mark.parametrize("value", ["APIClient", "apiclient", "XMLHttpRequest", "XMLHTTPREQUEST"])
+def test_requested_with_takes_both_values_in_any_case(caller: Caller, value: str) -> None:
+    response = caller.send("2", V2, headers={"x-keyfactor-requested-with": value})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("value", [None, "", "Browser", "APIClient2"])
+def test_requested_with_is_required(caller: Caller, value: str | None) -> None:
+    response = caller.send("2", V2, headers={"x-keyfactor-requested-with": value})
+    status, message = refusal(response)
+    assert status == 400
+    assert "x-keyfactor-requested-with" in message
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/keyfactorapi/smtp/test",
+        "/KEYFACTORAPI/SMTP/TEST",
+        "//KeyfactorAPI//SMTP///Test",
+        f"{PATH}/",
+    ],
+)
+def test_paths_have_any_case_and_slashes(caller: Caller, path: str) -> None:
+    assert caller.send("2", V2, path=caller.mock.url + path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/KeyfactorAPI", "/KeyfactorAPI/SMTP", "/KeyfactorAPI/SMTP/Test/1", "/", "/x", "/Keyfactor"],
+)
+def test_an_unknown_path_is_404(caller: Caller, path: str) -> None:
+    assert refusal(caller.send("2", V2, path=path))[0] == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "TRACE", "QUERY"])
+def test_another_method_is_405_and_names_the_allowed(caller: Caller, method: str) -> None:
+    response = caller.http.request(method, PATH, auth=ADMIN)
+    assert refusal(response)[0] == 405
+    assert response.headers["allow"] == "OPTIONS, POST"
+
+
+def test_head_is_405_without_a_body(caller: Caller) -> None:
+    response = caller.http.head(PATH, auth=ADMIN)
+    assert (response.status_code, response.content) == (405, b"")
+    assert response.headers["allow"] == "OPTIONS, POST"
+
+
+def test_options_names_the_methods(caller: Caller) -> None:
+    response = caller.http.options(PATH, auth=ADMIN)
+    assert (response.status_code, response.headers["allow"]) == (204, "OPTIONS, POST")
+
+
+# Who and what
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["admin", "KEYEXAMPLE\\admin", "admin@KEYEXAMPLE", "keyexample\\ADMIN", "Admin@keyexample"],
+)
+def test_an_account_has_three_spellings(caller: Caller, name: str) -> None:
+    response = caller.send("2", V2, auth=(name, "admin-password"))
+    assert response.status_code == 200
+    assert caller.exchange(response)["identity"] == "KEYEXAMPLE\\admin"
+
+
+CHALLENGE = 'Basic realm="Keyfactor Command", Bearer'
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic !",
+        "Basic " + b64encode(b"admin").decode(),
+        "Basic " + b64encode(b"\xff:\xff").decode(),
+        "Basic " + b64encode(b"admin:wrong").decode(),
+        "Basic " + b64encode(b"admin:").decode(),
+        "Basic " + b64encode(b"nobody:admin-password").decode(),
+        "Basic " + b64encode(b"OTHER\\admin:admin-password").decode(),
+        "Digest x",
+        "Negotiate x",
+        "Bearer x.y.z",
+    ],
+)
+def test_an_unknown_caller_is_401_with_a_challenge(
+    caller: Caller, authorization: str | None
+) -> None:
+    response = caller.send("2", V2, auth=None, headers={"authorization": authorization})
+    assert (response.status_code, response.content) == (401, b"")
+    assert response.headers["www-authenticate"] == CHALLENGE
+
+
+def test_a_role_with_the_documented_permission_suffices(caller: Caller) -> None:
+    response = caller.send("2", V2, auth=OPERATOR)
+    assert response.status_code == 200
+    assert caller.exchange(response)["permission"] == {
+        "required": ["/system_setting/modify/"],
+        "held": ["/system_setting/modify/"],
+        "granted": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("held", "status"),
+    [
+        ("/", 200),
+        ("/system_settings/", 200),
+        ("/system_setting/", 200),
+        ("/system_settings/modify/", 200),
+        ("/system_setting/modify/", 200),
+        ("/system_settings/read/", 403),
+        ("/system_settings/modify/1/", 403),
+        ("/system/", 403),
+    ],
+)
+def test_a_permission_covers_what_starts_with_it(caller: Caller, held: str, status: int) -> None:
+    caller.mock.patch_world({"roles": {"Mail operator": [held]}})
+    assert caller.send("2", V2, auth=OPERATOR).status_code == status
+
+
+def test_a_role_without_the_permission_is_refused_as_observed(caller: Caller) -> None:
+    response = caller.send("2", V2, auth=AUDITOR)
+    assert response.status_code == 403
+    assert response.json() == {
+        "ErrorCode": "0xA0140002",
+        "Message": r"User KEYEXAMPLE\auditor does not have the required permissions: "
+        "/system_setting/modify/.",
+    }
+
+
+def test_a_caller_without_a_role_is_refused_as_observed(caller: Caller) -> None:
+    response = caller.send("2", V2, auth=NEWCOMER)
+    assert response.status_code == 403
+    assert response.text == (
+        '{"ErrorCode":"0xA0140002",'
+        r'"Message":"User KEYEXAMPLE\\newcomer doesn\u0027t have the required permission"}'
+    )
+
+
+def test_checks_come_in_their_order(caller: Caller) -> None:
+    def status(**changes: Any) -> int:  # noqa: ANN401  # any argument of send
+        return caller.send(**({"version": "2", "body": V2} | changes)).status_code
+
+    nothing_right: Json = {
+        "auth": None,
+        "version": "3",
+        "body": b"[" * 2_000_000,
+        "headers": {"content-type": "text/plain", "x-keyfactor-requested-with": None},
+    }
+    assert status(**nothing_right) == 401
+    assert status(**nothing_right | {"auth": AUDITOR}) == 400
+    assert status(**nothing_right | {"auth": AUDITOR, "version": "2"}) == 403
+    assert status(**nothing_right | {"auth": ADMIN, "version": "2"}) == 413
+    assert status(**nothing_right | {"auth": ADMIN, "version": "2", "body": b"["}) == 415
+
+
+# Bodies
+
+
+def nested(depth: int) -> bytes:
+    return b'{"Host":' + b"[" * depth + b"]" * depth + b"}"
+
+
+def replaced(old: str, new: str) -> bytes:
+    text = json.dumps(V2)
+    assert old in text
+    return text.replace(old, new).encode()
+
+
+BAD_BODIES = {
+    "empty": (b"", "empty"),
+    "not JSON": (b"Host: x", "line 1"),
+    "truncated": (b'{"Host": "x"', "line 1"),
+    "a list": (b"[]", "object"),
+    "a string": (b'"x"', "object"),
+    "null": (b"null", "object"),
+    "duplicate names": (replaced('"Port": 25', '"Port": 25, "Port": 26'), "Port"),
+    "NaN": (replaced("25", "NaN"), "NaN"),
+    "Infinity": (replaced("25", "-Infinity"), "Infinity"),
+    "1e400": (replaced("25", "1e400"), "number"),
+    "5,000 digits": (replaced("25", "9" * 5_000), "digits"),
+    "587.0": (replaced("25", "587.0"), "Port"),
+    "a digit string": (replaced("25", '"25"'), "Port"),
+    "true for a number": (replaced("25", "true"), "Port"),
+    "port 0": (replaced("25", "0"), "Port"),
+    "port 65536": (replaced("25", "65536"), "Port"),
+    "2^63": (replaced("25", str(2**63)), "Port"),
+    "null where required": (replaced("25", "null"), "Port"),
+    "lone surrogate in a value": (replaced("Keyfactor Command", r"\ud800"), "surrogate"),
+    "lone surrogate in a name": (replaced("Port", r"\udc00"), "surrogate"),
+    "invalid UTF-8": (replaced("Keyfactor Command", "@@").replace(b"@@", b"\xff\xfe"), "UTF-8"),
+    "nesting of 300": (nested(300), "nested"),
+    "nesting of 980": (nested(980), "nested"),
+    "nesting of 100,000": (nested(100_000), "nested"),
+}
+
+
+@pytest.mark.parametrize(("body", "names"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_a_bad_body_gets_a_clear_400(caller: Caller, body: bytes, names: str) -> None:
+    status, message = refusal(caller.send("2", body))
+    assert status == 400
+    assert names in message
+    assert len(message) < 1_000
+
+
+@pytest.mark.parametrize("size", [2_000_000, 20_000_000])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_a_large_body_is_413_and_the_connection_stays(
+    mock: MockServer, size: int, chunked: bool
+) -> None:
+    body = b'{"Host": "' + b"x" * size + b'"}'
+    connection = http.client.HTTPConnection("127.0.0.1", mock.port("http") or 0, timeout=30)
+    headers = {
+        "Authorization": "Basic " + b64encode(b"admin:admin-password").decode(),
+        "Content-Type": "application/json",
+        "x-keyfactor-requested-with": "APIClient",
+        "x-keyfactor-api-version": "2",
+    }
+    for _ in range(2):  # the second request goes over the same connection
+        data = iter([body[:1_000_000], body[1_000_000:]]) if chunked else body
+        connection.request("POST", PATH, data, headers, encode_chunked=chunked)
+        response = connection.getresponse()
+        assert response.status == 413
+        assert "1048576" in json.loads(response.read())["Message"]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        'Application/JSON;charset="UTF-8"',
+        "text/json",
+        "application/json-patch+json",
+        "application/vnd.keyfactor+json",
+        "application/*+json",
+    ],
+)
+def test_json_media_types_are_accepted(caller: Caller, media_type: str) -> None:
+    assert caller.send("2", V2, headers={"content-type": media_type}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [None, "", "text/plain", "application/xml", "application/x-www-form-urlencoded", "json",
+     "application/json; charset=latin-1", "application/json; charset=utf-16", "image/png"],
+)  # fmt: skip
+def test_another_media_type_is_415(caller: Caller, media_type: str | None) -> None:
+    assert refusal(caller.send("2", V2, headers={"content-type": media_type}))[0] == 415
+
+
+def test_a_byte_order_mark_is_accepted(caller: Caller) -> None:
+    assert caller.send("2", b"\xef\xbb\xbf" + json.dumps(V2).encode()).status_code == 200
+
+
+def test_a_chunked_body_after_100_continue_is_accepted(mock: MockServer) -> None:
+    credentials = b64encode(b"admin:admin-password").decode()
+    body = json.dumps(V2).encode()
+    with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
+        sock.sendall(
+            f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n"
+            "x-keyfactor-requested-with: APIClient\r\nx-keyfactor-api-version: 2\r\n"
+            "Content-Type: application/json\r\nExpect: 100-continue\r\n"
+            "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode()
+        )
+        assert sock.recv(1_000).startswith(b"HTTP/1.1 100 ")
+        for part in (body[:10], body[10:]):
+            sock.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        sock.sendall(b"0\r\n\r\n")
+        assert sock.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+def test_all_violations_are_named_at_once(caller: Caller) -> None:
+    response = caller.send("2", {"Host": "", "port": 25, "SenderName": "a\r\nBcc: b@c.test"})
+    status, message = refusal(response)
+    assert status == 400
+    violations = caller.exchange(response)["violations"]
+    assert {violation["path"] for violation in violations} == {
+        "/Host", "/Port", "/SenderAccount", "/SenderName", "/TestRecipient", "/port",
+    }  # fmt: skip
+    for violation in violations:
+        assert violation["message"] in message
+
+
+def test_an_unknown_field_is_told_its_nearest_name(caller: Caller) -> None:
+    _, message = refusal(caller.send("2", V2 | {"usessl": True, "Sendername": "x"}))
+    assert "UseSSL" in message
+    assert "SenderName" in message
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_null_for_an_optional_field_is_the_same_as_absent(caller: Caller, version: str) -> None:
+    optional = {"UseSSL": None, "RelayUsername": None, "RelayPassword": None}
+    assert caller.send(version, VALID[version] | optional).status_code == 200
+
+
+@pytest.mark.parametrize("field", ["SenderAccount", "TestRecipient", "Host", "SenderName"])
+@pytest.mark.parametrize("text", ["a@x.test\r\nDATA", "a@x.test\x00", "\u2028", " ", "", "\x7f"])
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_nothing_hostile_gets_through(caller: Caller, version: str, field: str, text: str) -> None:
+    response = caller.send(version, VALID[version] | {field: text})
+    assert response.status_code == 400
+    assert field in response.json()["Message"]
+    assert caller.messages() == []
+
+
+@given(body=st.binary(max_size=300) | st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(sorted(V2)), inner),
+).map(lambda value: json.dumps(value).encode()))  # fmt: skip
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_body_gets_a_5xx(caller: Caller, body: bytes) -> None:
+    assert 400 <= caller.send("2", body).status_code < 500
+    assert caller.send("2", V2).status_code == 200
+
+
+# What must not happen
+
+
+class BrokenCommand(KeyfactorCommand):
+    """A product with a bug, for what the mock makes of one."""
+
+    async def test_smtp_v2(self, call: Call) -> None:
+        raise ValueError(call.body["SenderName"])
+
+
+def serve(command: KeyfactorCommand) -> Api:
+    return Api(load_contract(), command, States(world.load()), "/KeyfactorAPI")
+
+
+def test_a_bug_of_the_mock_is_a_500_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    authority = Authority()
+    api = serve(BrokenCommand(Sink(authority), authority))
+
+    async def call() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=api)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            headers = {"x-keyfactor-requested-with": "APIClient", "x-keyfactor-api-version": "2"}
+            return await http.post(PATH, json=V2, headers=headers, auth=ADMIN)
+
+    response = asyncio.run(call())
+    status, message = refusal(response)
+    assert (status, response.headers["x-mock-request-id"] in message) == (500, True)
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "ValueError at test_smtp_v2:" in record.getMessage()
+    assert record.exc_info is None
+    assert "Keyfactor Command" not in record.getMessage() + message
+
+
+def test_a_method_without_a_document_stops_the_start() -> None:
+    class MoreCommand(KeyfactorCommand):
+        async def invent(self, call: Call) -> None: ...
+
+    authority = Authority()
+    with pytest.raises(ContractMismatchError, match=r"only in KeyfactorCommand: invent"):
+        serve(MoreCommand(Sink(authority), authority))
+
+
+def test_a_client_that_goes_away_is_in_the_journal(caller: Caller) -> None:
+    credentials = b64encode(b"admin:admin-password").decode()
+    with socket.create_connection(("127.0.0.1", caller.mock.port("http") or 0)) as sock:
+        sock.sendall(
+            f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
+        )
+    listing = caller.http.get("/_mock/requests", params={"wait": "5"}).json()
+    (exchange,) = listing["requests"]
+    assert "the connection ended" in exchange["problem"]["message"]

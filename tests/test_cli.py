@@ -1,0 +1,252 @@
+"""The command line, as processes."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support import Json
+
+COMMAND = [sys.executable, "-m", "mockserver"]
+PORTS = ["--port", "0", "--https-port", "0", "--smtp-port", "0", "--smtps-port", "0"]
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=os.environ | variables,
+    )
+
+
+@contextmanager
+def serving(
+    folder: Path, *arguments: str, **variables: str
+) -> Iterator[tuple[subprocess.Popen[str], Json]]:
+    """Serve until the block ends; give the process and the facts of its ready file."""
+    ready = folder / "ready.json"
+    ready.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [*COMMAND, "serve", *PORTS, "--ready-file", str(ready), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | variables,
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not ready.exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield process, json.loads(ready.read_text())
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str, str]:
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=20)
+    return process.returncode, output, errors
+
+
+def test_the_ready_file_has_its_documented_facts(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, facts):
+        assert list(facts) == [
+            "pid", "version", "url", "api_url", "https_url", "smtp_port", "smtps_port", "ca_file",
+            "token_url", "control_url",
+        ]  # fmt: skip
+        assert (facts["pid"], facts["version"]) == (process.pid, "0.1.0")
+        assert facts["api_url"] == facts["url"] + "/KeyfactorAPI"
+        assert facts["control_url"] == facts["url"] + "/_mock"
+        assert facts["token_url"] == facts["url"] + "/_mock/idp/token"
+        assert facts["https_url"].startswith("https://localhost:")
+        ca_file = Path(facts["ca_file"])
+        assert stat.S_IMODE((tmp_path / "ready.json").stat().st_mode) == 0o600
+        assert stat.S_IMODE(ca_file.parent.stat().st_mode) == 0o700
+        assert ca_file.read_bytes() == httpx2.get(facts["control_url"] + "/ca.pem").content
+        assert [path.name for path in ca_file.parent.iterdir()] == ["ca.pem"]
+        for port in (facts["smtp_port"], facts["smtps_port"]):
+            socket.create_connection(("127.0.0.1", port)).close()
+        assert stopped(process)[0] == 0
+        assert not ca_file.parent.exists()
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_printed_line_works_when_pasted(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, facts):
+        status, output, _ = stopped_after_reading(process)
+        line = next(line for line in output.splitlines() if line.startswith("curl "))
+        assert status == 0
+        assert facts["api_url"] in line
+    assert shlex.split(line)[0] == "curl"
+    with serving(tmp_path) as (_, facts):
+        pasted = line.replace(line.split("http://")[1].split("/")[0], facts["url"].split("//")[1])
+        done = subprocess.run(pasted, shell=True, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("HTTP/1.1 200 OK")
+        (message,) = httpx2.get(facts["control_url"] + "/messages").json()["messages"]
+        assert message["envelope"]["recipients"] == ["mjones@keyexample.com"]
+
+
+def stopped_after_reading(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    time.sleep(0.2)
+    return stopped(process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
+    with serving(tmp_path) as (process, _):
+        status, _, errors = stopped(process, number)
+    assert (status, errors) == (0, "")
+
+
+def test_a_password_of_an_own_world_is_not_printed(tmp_path: Path) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text(
+        "extends: default\n"
+        "users:\n"
+        "  admin: null\n  operator: null\n"
+        "  ci: {domain: D, password: canary, roles: [Mail operator]}\n"
+    )
+    with serving(tmp_path, "--world", str(world), "--log-level", "debug") as (process, facts):
+        httpx2.post(facts["api_url"] + "/SMTP/Test", auth=("ci", "canary"))
+        ready = (tmp_path / "ready.json").read_text()
+        _, output, errors = stopped_after_reading(process)
+    assert "-u 'D\\ci' " in output
+    assert "canary" not in ready + output + errors
+    world.write_text("extends: default\nroles: {Administrator: [], Mail operator: []}\n")
+    with serving(tmp_path, "--world", str(world)) as (process, _):
+        assert "-u USER " in stopped_after_reading(process)[1]
+
+
+def test_an_option_is_a_variable_too_and_beats_it(tmp_path: Path) -> None:
+    variables = {"KEYFACTOR_MOCK_BASE_PATH": "/A", "KEYFACTOR_MOCK_HTTPS_PORT": "none"}
+    with serving(tmp_path, **variables) as (_, facts):
+        assert facts["api_url"] == facts["url"] + "/A"
+        assert facts["https_url"] is not None  # the option was given
+    with serving(tmp_path, "--base-path", "/B", **variables) as (_, facts):
+        assert facts["api_url"] == facts["url"] + "/B"
+
+
+def test_none_switches_a_listener_off(tmp_path: Path) -> None:
+    off = ("--https-port", "none", "--smtp-port", "NONE", "--smtps-port", "none")
+    with serving(tmp_path, *off) as (_, facts):
+        assert (facts["https_url"], facts["smtp_port"], facts["smtps_port"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["serve", "--prot", "1"], "--prot"),
+        (["serve", "--port", "x"], "'x' is neither a port"),
+        (["serve", "--port", "65536"], "--port"),
+        (["serve", "--port", "-1"], "--port"),
+        (["serve", "--port", "٣"], "--port"),  # a digit, but not an ASCII one
+        (["serve", "--log-level", "loud"], "--log-level"),
+        (["serve", "--host", "0.0.0.0"], "--allow-remote"),
+        (["serve", "--world", "missing.yaml"], "missing.yaml"),
+        (["serve", *PORTS, "--ready-file", "missing/ready.json"], "missing/ready.json"),
+        (["serve", *PORTS, "--host", "host.invalid", "--allow-remote"], "host.invalid"),
+        (["openapi", "3"], "3"),
+        (["check"], "WORLD"),
+        (["check", "missing.yaml"], "missing.yaml"),
+        (["bake"], "bake"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_is_one_clear_line_and_status_2(arguments: list[str], names: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == (3 if "host.invalid" in names else 2)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("keyfactor-mock: ")
+    assert names in line
+
+
+def test_a_bad_variable_names_itself() -> None:
+    done = run("serve", KEYFACTOR_MOCK_PORT="x")
+    assert (done.returncode, "KEYFACTOR_MOCK_PORT" in done.stderr) == (2, True)
+
+
+def test_a_taken_port_is_status_3() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("serve", *PORTS, "--smtp-port", port)
+    assert done.returncode == 3
+    assert done.stderr == (
+        f"keyfactor-mock: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+    )
+
+
+def test_a_bad_world_is_one_line_with_file_path_and_nearest_key(tmp_path: Path) -> None:
+    world = tmp_path / "bad.yaml"
+    world.write_text("extends: default\nrelays: {x.test: {startls: true}}\n")
+    for arguments in (["check", str(world)], ["serve", "--world", str(world)]):
+        done = run(*arguments)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert f"{world}: /relays/x.test/startls" in line
+        assert "'starttls'" in line
+
+
+def test_a_good_world_is_said_to_be_valid(tmp_path: Path) -> None:
+    world = tmp_path / "good.yaml"
+    world.write_text("extends: default\n")
+    done = run("check", str(world))
+    assert (done.returncode, done.stdout) == (0, f"{world}: a valid world\n")
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_document_is_printed_as_json(version: str) -> None:
+    document = json.loads(run("openapi", version).stdout)
+    assert document["info"]["version"] == version
+
+
+def test_others_need_a_token_where_they_can_connect(tmp_path: Path) -> None:
+    remote = ("--host", "0.0.0.0", "--allow-remote")
+    with serving(tmp_path, *remote, "--control-token", "the-token") as (_, facts):
+        url = facts["control_url"] + "/messages"
+        assert httpx2.get(url).status_code == 401
+        assert httpx2.get(url, headers={"x-mock-token": "the-token"}).status_code == 200
+    with serving(tmp_path, *remote) as (process, facts):
+        assert httpx2.get(facts["control_url"]).status_code == 401
+        _, output, _ = stopped_after_reading(process)
+    made = next(line for line in output.splitlines() if line.startswith("X-Mock-Token: "))
+    assert len(made.split()[1]) > 16
+
+
+def test_a_request_is_one_line_of_the_log_in_text_or_json(tmp_path: Path) -> None:
+    def log(*options: str) -> str:
+        with serving(tmp_path, *options) as (process, facts):
+            httpx2.post(facts["api_url"] + "/x%1b[31m", auth=("admin", "admin-password"))
+            return stopped(process)[2]
+
+    (line,) = log().splitlines()
+    assert " INFO " in line
+    assert "POST /KeyfactorAPI/x\\x1b[31m KEYEXAMPLE" in line
+    (line,) = log("--log-format", "json").splitlines()
+    fields = json.loads(line)
+    assert (fields["level"], fields["status"], fields["code"]) == ("info", 404, "0xA0110002")
+    assert log("--log-level", "warning") == ""
+
+
+def test_help_lists_the_commands() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for name in ("serve", "openapi", "check"):
+        assert name in done.stdout
+    assert run("--version").stdout == "keyfactor-mock, version 0.1.0\n"

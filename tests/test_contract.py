@@ -1,0 +1,707 @@
+"""What the documents accept and refuse, in which words, and how a body is read."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import idna
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mockserver.contract import (
+    MAX_DIGITS,
+    MAX_NESTING,
+    MAX_VIOLATIONS,
+    Contract,
+    ContractError,
+    Operation,
+    describe,
+    parse_json,
+)
+from mockserver.problems import Code, Problem
+from mockserver.world import data_folder
+
+Json = dict[str, Any]
+
+CONTRACT = Contract.load(data_folder("openapi"))
+HEADERS = {"x-keyfactor-requested-with": "APIClient"}
+SECRET = {"SecretValue": "hunter2"}
+PAM = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
+SHARED: Json = {
+    "Host": "smtp.keyexample.com",
+    "Port": 587,
+    "SenderAccount": "jsmith@keyexample.com",
+    "SenderName": "Keyfactor Command",
+    "TestRecipient": "mjones@keyexample.com",
+}
+VALID: dict[str, Json] = {"1": {**SHARED, "Id": 1}, "2": SHARED}
+BASIC: dict[str, Json] = {
+    "1": {"RelayAuthenticationType": 2, "RelayUsername": "KEYEXAMPLE\\mail", "RelayPassword": "x"},
+    "2": {"RelayAuthenticationType": 2, "RelayUsername": SECRET, "RelayPassword": PAM},
+}
+OAUTH: Json = {"RelayAuthenticationType": 3, "ClientId": SECRET, "ClientSecret": PAM}
+
+IPV6 = "2001:db8:0:0:0:0:0:1"
+LABEL = "x" * 63
+MANY = [str(number) for number in range(33)]
+
+
+def operation(version: str) -> Operation:
+    return CONTRACT.operation("/SMTP/Test", "POST", version)
+
+
+def broken(version: str, body: object) -> set[tuple[str, str]]:
+    return {(found.path, found.rule) for found in operation(version).check(HEADERS, body)}
+
+
+def refusal(call: Callable[[], object]) -> Problem:
+    with pytest.raises(Problem) as caught:
+        call()
+    return caught.value
+
+
+# Fields: what is accepted, and what is refused by which rule
+
+ACCEPTED: dict[str, list[object]] = {
+    "Host": [
+        "a", "smtp.keyexample.com", "SMTP.Test", "1a", "a.1", "a-b.test", "a--b.test", "smtp.test.",
+        "xn--bcher-kva.example", "bücher.example", "почта.example", "例え.テスト", "אב.test",
+        LABEL, f"{LABEL}.{LABEL}.{LABEL}.{'x' * 61}", "127.0.0.1", "255.255.255.255",
+        "::", "::1", "[::1]", "1::", "1:2:3:4:5:6:7::", "fe80::1:2", IPV6, f"[{IPV6}]",
+    ],
+    "Port": [1, 25, 65535],
+    "Id": [0, -(2**31), 2**31 - 1],
+    "RelayAuthenticationType": [0, None],
+    "UseSSL": [True, False, None],
+    "SenderAccount": [
+        "a@b", "jörg@bücher.example", "用户@例子.广告", "o'neil+x@keyexample.com", "noreply",
+        "svc_mail.1+x-y", f"{'a' * 64}@b", f"{'ö' * 32}@b", f"{'中' * 21}@b",
+        "a@xn--bcher-kva.test",
+    ],
+    "SenderName": [
+        "K", "Keyfactor Command", "x" * 400, 'A "quoted", name', "שלום עולם", "😀", "=?", "a=?b",
+    ],
+    "TestRecipient": ["a@b", "jörg@bücher.example", "a!#$%&'*+/=?^_`{|}~-z@b.test"],
+}  # fmt: skip
+
+REFUSED: dict[str, list[tuple[object, str]]] = {
+    "Host": [
+        *((text, "pattern") for text in (
+            "a_b.test", "a..b", ".a", "-a", "a-", "a.-b", "a-.b", "a b", "a/b", "a:25", "a@b",
+            "1.2.3", "256.1.1.1", "01.2.3.4", "1.2.3.4.", "::1]", "[::1", "[a]",
+            ":::", "1::2::3", "1:2:3",
+            "fe80::1%eth0", "smtp.test\n", "a\x00", "\u2028", "a。b", "a\u200db", "x" * 64,
+        )),
+        ("", "minLength"),
+        ("x" * 254, "maxLength"),
+        *((text, "format") for text in (
+            "ab--cd.test", "xn--a.test", "1א.test", "ü" * 60, "bücher.example.",
+        )),
+        (None, "type"), (25, "type"), ([], "type"),
+    ],
+    "Port": [
+        (0, "minimum"), (65536, "maximum"), (10**250, "maximum"), (-1, "minimum"), ("25", "type"),
+        (587.0, "type"), (587.5, "type"), (1e300, "maximum"), (True, "type"), ({}, "type"),
+    ],
+    "Id": [(2**31, "maximum"), (-(2**31) - 1, "minimum"), ("1", "type"), (1.0, "type")],
+    "RelayAuthenticationType": [
+        (1, "enum"), (4, "enum"), (-1, "enum"), ("0", "type"), (0.0, "type"), (False, "type"),
+    ],
+    "UseSSL": [("true", "type"), (1, "type"), (0, "type")],
+    "SenderAccount": [
+        *((text, "pattern") for text in (
+            "a b", "a@", "@b", "a@b@c", "a..b@c", ".a@b", "a.@b", "a@b.", "a@-b", "a@b..c", "a@b_c",
+            "a@x, b@x", "<a@b>", "A <a@b>", '"a"@b', "a@[127.0.0.1]", "a@b ", " a@b", "a@b\n",
+            "a\r\n@b", "a\x00@b", "a\x7f@b", "=?utf-8?q?a?=@b", f"{'a' * 65}@b", f"{'ö' * 33}@b",
+            f"{'中' * 22}@b", "\u202ea@b", "\u0378@b", "ö",
+        )),
+        ("", "minLength"), ("a" * 255, "maxLength"), (None, "type"),
+        ("a@ab--cd.test", "format"), ("a@xn--a", "format"), (f"a@{'ü' * 60}", "format"),
+    ],
+    "SenderName": [
+        *((text, "pattern") for text in (
+            " ", "\u00a0", "\u200b", "a\r\nBcc: b@c.test", "a\x00", "a\x1f", "a\x7f",
+            "a\x85", "a\u2028",
+        )),
+        ("=?utf-8?q?a?=", "not"), ("a =?x?b?YQ==?= b", "not"),
+        ("", "minLength"), ("x" * 401, "maxLength"), (None, "type"), (1, "type"),
+    ],
+    "TestRecipient": [
+        *((text, "pattern") for text in ("mjones", "a@b@c", "a@b, c@d", "a..b@c", "a@b\r\nDATA")),
+        ("a@xn--a", "format"), (["a@b"], "type"),
+    ],
+}  # fmt: skip
+
+ACCEPTED_V2: dict[str, list[object]] = {
+    "Id": [None],
+    "RelayAuthenticationType": [0],
+    "RelayPassword": [
+        None, SECRET, PAM, {**PAM, "Provider": 1}, {**PAM, "SecretValue": None},
+        {**SECRET, "Provider": None, "Parameters": None}, {"SecretValue": "x" * 1024},
+        {"Provider": "2", "Parameters": {"Folder": "MyFolderName", "Object": "MyEmailUsername"}},
+    ],
+    "TokenEndpoint": [
+        None, "http://a", "https://idp.keyexample.com/oauth2/token", "HTTPS://IDP.test:65535/a?b=c%20d",
+        "https://127.0.0.1:8080/_mock/idp/token", "https://idp-down.test/token",
+    ],
+    "Scope": [None, "smtp.send", "a b c", "api://x/.default"],
+    "Audience": [None, "smtp.keyexample.com", "ein Publikum", "übung"],
+    "RequestHeaders": [
+        None, [], [{"Name": "X-Tenant", "Value": "a b"}], [{"Name": "Hosts", "Value": "!"}] * 64,
+    ],
+}  # fmt: skip
+
+REFUSED_V2: dict[str, list[tuple[object, str, str]]] = {
+    "RelayPassword": [
+        ("hunter2", "type", ""), ([], "type", ""),
+        ({}, "required", "/Provider"), ({}, "required", "/Parameters"),
+        ({"SecretValue": None}, "required", "/Provider"),
+        ({"Provider": "1"}, "required", "/Parameters"),
+        ({**PAM, "Provider": None}, "type", "/Provider"),
+        ({**PAM, "Parameters": None}, "type", "/Parameters"),
+        ({**PAM, **SECRET}, "type", "/Provider"), ({**PAM, **SECRET}, "type", "/Parameters"),
+        ({"SecretValue": ""}, "minLength", "/SecretValue"),
+        ({"SecretValue": "x" * 1025}, "maxLength", "/SecretValue"),
+        ({"SecretValue": "a\x00"}, "pattern", "/SecretValue"),
+        ({"SecretValue": 1}, "type", "/SecretValue"),
+        ({**PAM, "Provider": "one"}, "pattern", "/Provider"),
+        ({**PAM, "Provider": -1}, "minimum", "/Provider"),
+        ({**PAM, "Provider": 2**31}, "maximum", "/Provider"),
+        ({**PAM, "Provider": 1.0}, "type", "/Provider"),
+        ({**PAM, "Parameters": {}}, "minProperties", "/Parameters"),
+        ({**PAM, "Parameters": dict.fromkeys(MANY, "")}, "maxProperties", "/Parameters"),
+        ({**PAM, "Parameters": {"a/b~c": 1}}, "type", "/Parameters/a~1b~0c"),
+        ({**PAM, "Parameters": {"a": "x" * 1025}}, "maxLength", "/Parameters/a"),
+        ({"secretvalue": "x"}, "additionalProperties", "/secretvalue"),
+    ],
+    "TokenEndpoint": [
+        *((text, "pattern", "") for text in (
+            "ftp://idp.test/", "idp.test/token", "https:///token", "https://u:p@idp.test/", "https://a/#b",
+            "https://a/ b", "https://a/\n", "https://a:65536/", "https://a..b/", "https://a_b/",
+            "https://1.2.3/", "https://a/%zz", "https://ab--cd/", "https://ü.test/",
+        )),
+        ("http://", "pattern", ""), ("", "minLength", ""),
+        ("http://a/" + "a" * 2000, "maxLength", ""),
+    ],
+    "Scope": [
+        *((text, "pattern", "") for text in (" a", "a  b", 'a"b', "a\\b", "a\tb", "ü")),
+        ("", "minLength", ""), ("a" * 1001, "maxLength", ""),
+    ],
+    "Audience": [
+        *((text, "pattern", "") for text in (" a", "a ", "a\nb", "a\x7f", "a\u2028")),
+        ("", "minLength", ""), ("a" * 1001, "maxLength", ""),
+    ],
+    "RequestHeaders": [
+        ({}, "type", ""), ([{"Name": "a", "Value": "b"}] * 65, "maxItems", ""),
+        ([None], "type", "/0"), ([{}], "required", "/0/Name"), ([{}], "required", "/0/Value"),
+        *(([{"Name": name, "Value": "x"}], "pattern", "/0/Name") for name in (
+            "host", "HOST", "Content-Length", "transfer-encoding",
+            "Authorization", "a b", "a:", "ü",
+            "a\n",
+        )),
+        *(([{"Name": "a", "Value": value}], "pattern", "/0/Value") for value in (
+            " a", "a ", "a\r\nb", "ü", "\x7f",
+        )),
+        ([{"Name": "", "Value": ""}], "minLength", "/0/Name"),
+        ([{"Name": "", "Value": ""}], "minLength", "/0/Value"),
+        ([{"Name": "a" * 129, "Value": "b"}], "maxLength", "/0/Name"),
+        ([{"Name": "a", "Value": "b" * 4097}], "maxLength", "/0/Value"),
+        ([{"Name": "a", "Value": "b", "value": "c"}], "additionalProperties", "/0/value"),
+    ],
+}  # fmt: skip
+
+CREDENTIALS_V1 = [("", "minLength"), ("x" * 10_000, "maxLength"), ("a\x00", "pattern"), (1, "type")]
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in ACCEPTED.items() for value in values]
+)
+def test_a_value_is_accepted(version: str, field: str, value: object) -> None:
+    assert broken(version, VALID[version] | {field: value}) == set()
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [(field, value, rule) for field, values in REFUSED.items() for value, rule in values],
+)
+def test_a_value_is_refused_by_its_rule(version: str, field: str, value: object, rule: str) -> None:
+    found = broken(version, VALID[version] | {field: value})
+    assert (f"/{field}", rule) in found
+    assert {path for path, _ in found} == {f"/{field}"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(field, value) for field, values in ACCEPTED_V2.items() for value in values],
+)
+def test_a_value_of_version_2_is_accepted(field: str, value: object) -> None:
+    assert broken("2", SHARED | {field: value}) == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule", "below"),
+    [(field, *case) for field, cases in REFUSED_V2.items() for case in cases],
+)
+def test_a_value_of_version_2_is_refused_by_its_rule(
+    field: str, value: object, rule: str, below: str
+) -> None:
+    found = broken("2", SHARED | {field: value})
+    assert (f"/{field}{below}", rule) in found
+    assert {path.split("/")[1] for path, _ in found} == {field}
+
+
+@pytest.mark.parametrize("field", ["RelayUsername", "RelayPassword"])
+@pytest.mark.parametrize(("value", "rule"), CREDENTIALS_V1)
+def test_a_credential_of_version_1_is_refused_by_its_rule(
+    field: str, value: object, rule: str
+) -> None:
+    assert (f"/{field}", rule) in broken("1", VALID["1"] | {field: value})
+    properties = CONTRACT.documents["1"]["components"]["schemas"]["SMTPTestRequest"]["properties"]
+    longest = "x" * properties[field]["maxLength"]
+    assert broken("1", VALID["1"] | {field: longest}) == set()
+    assert broken("1", VALID["1"] | {field: longest + "x"}) == {(f"/{field}", "maxLength")}
+
+
+# Required, optional, required if
+
+
+@pytest.mark.parametrize(
+    ("version", "field"),
+    [
+        *(("1", field) for field in ("Host", "Id", "SenderAccount", "SenderName")),
+        *(("2", field) for field in SHARED),
+    ],
+)
+def test_a_required_field_is_missed_and_may_not_be_null(version: str, field: str) -> None:
+    body = dict(VALID[version])
+    del body[field]
+    assert broken(version, body) == {(f"/{field}", "required")}
+    assert broken(version, body | {field: None}) == {(f"/{field}", "type")}
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_every_other_field_may_be_absent_or_null(version: str) -> None:
+    schema = CONTRACT.documents[version]["components"]["schemas"]["SMTPTestRequest"]
+    required = {field: VALID[version][field] for field in schema["required"]}
+    optional = set(schema["properties"]) - set(required)
+    assert broken(version, required) == set()
+    assert broken(version, required | dict.fromkeys(optional)) == set()
+
+
+CONDITIONAL = [
+    ("1", BASIC["1"], "RelayUsername", 2), ("1", BASIC["1"], "RelayPassword", 2),
+    ("2", BASIC["2"], "RelayUsername", 2), ("2", BASIC["2"], "RelayPassword", 2),
+    ("2", OAUTH, "ClientId", 3), ("2", OAUTH, "ClientSecret", 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "login", "field", "kind"), CONDITIONAL)
+def test_a_login_needs_its_credentials(version: str, login: Json, field: str, kind: int) -> None:
+    body = VALID[version] | login
+    assert broken(version, body) == set()
+    assert broken(version, body | {field: None}) == {(f"/{field}", "type")}
+    del body[field]
+    (violation,) = operation(version).check(HEADERS, body)
+    assert (violation.path, violation.rule) == (f"/{field}", "required")
+    assert violation.message == f"{field}: required when RelayAuthenticationType is {kind}."
+
+
+@pytest.mark.parametrize(("version", "login"), [("1", BASIC["1"]), ("2", BASIC["2"]), ("2", OAUTH)])
+def test_a_login_needs_an_address_as_sender(version: str, login: Json) -> None:
+    body = VALID[version] | login | {"SenderAccount": "noreply"}
+    assert broken(version, body) == {("/SenderAccount", "pattern")}
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_credentials_without_a_login_are_accepted(version: str) -> None:
+    assert (
+        broken(version, VALID[version] | BASIC[version] | {"RelayAuthenticationType": 0}) == set()
+    )
+
+
+def test_version_1_has_no_oauth() -> None:
+    found = broken("1", VALID["1"] | OAUTH)
+    assert found == {
+        ("/RelayAuthenticationType", "enum"),
+        ("/ClientId", "additionalProperties"),
+        ("/ClientSecret", "additionalProperties"),
+    }
+
+
+# Messages
+
+
+def test_all_violations_come_at_once_and_in_words() -> None:
+    body = {
+        "Host": "a_b",
+        "Port": 70000,
+        "sendername": "x",
+        "RelayAuthenticationType": 1,
+        "UseSSL": 1,
+    }
+    violations = operation("2").check({}, body)
+    assert set(describe(violations).removesuffix(".").split(". ")) == {
+        "x-keyfactor-requested-with: required",
+        "Host: must be a host name or an IP address",
+        "Port: must be at most 65535",
+        "sendername: unknown; the nearest known name is SenderName",
+        "RelayAuthenticationType: must be one of 0, 2, 3",
+        "UseSSL: must be a boolean or null",
+        "SenderAccount: required",
+        "SenderName: required",
+        "TestRecipient: required",
+    }
+
+
+@pytest.mark.parametrize("body", [None, [], "x", 1, True, [{}]])
+def test_a_body_that_is_no_object_is_one_violation(body: object) -> None:
+    (violation,) = operation("2").check(HEADERS, body)
+    assert (violation.path, violation.rule) == ("", "type")
+    assert violation.message == "body: must be an object."
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_pointer_leads_to_the_rule_in_the_document(version: str) -> None:
+    wrong = ["Host", "Port", "RelayPassword", "ClientId", "RequestHeaders", "x"]
+    violations = operation(version).check({}, dict.fromkeys(wrong, 1))
+    assert violations
+    for violation in violations:
+        node = CONTRACT.documents[version]
+        for part in violation.pointer.split("/")[1:]:
+            node = node[part.replace("~1", "/").replace("~0", "~")]
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize(
+    "secret", ["hunter2\x00", 4711, {"SecretValue": "hunter2\x00"}, ["hunter2"]]
+)
+def test_no_message_shows_a_value(version: str, secret: object) -> None:
+    fields = CONTRACT.documents[version]["components"]["schemas"]["SMTPTestRequest"]["properties"]
+    violations = operation(version).check(HEADERS, dict.fromkeys(fields, secret))
+    assert len(violations) >= len(fields) - 2
+    text = repr(violations)
+    assert "hunter2" not in text
+    assert "4711" not in text
+
+
+def test_names_are_shown_short_and_printable() -> None:
+    (violation,) = operation("2").check(HEADERS, SHARED | {"x\r\n" + "y" * 100_000: 1})
+    assert violation.message.isprintable()
+    assert len(violation.message) < 200
+
+
+def test_the_number_of_violations_is_bounded() -> None:
+    body = {f"field {number}": 1 for number in range(10_000)}
+    assert len(operation("2").check(HEADERS, body)) == MAX_VIOLATIONS
+
+
+def test_the_same_sentence_is_said_once() -> None:
+    violations = operation("2").check(HEADERS, SHARED | {"Host": "ü_"})
+    assert [violation.rule for violation in violations] == ["pattern", "format"]
+    assert describe(violations) == "Host: must be a host name or an IP address."
+
+
+# Headers
+
+
+@pytest.mark.parametrize("value", ["APIClient", "apiclient", "XMLHttpRequest", "XMLHTTPREQUEST"])
+def test_requested_with_has_any_letter_case(value: str) -> None:
+    assert operation("2").check({"x-keyfactor-requested-with": value}, SHARED) == []
+
+
+@pytest.mark.parametrize("value", ["", "APIClient ", "curl", "APIClient, APIClient"])
+def test_another_requested_with_is_refused(value: str) -> None:
+    (violation,) = operation("2").check({"x-keyfactor-requested-with": value}, SHARED)
+    assert (violation.path, violation.rule) == ("header x-keyfactor-requested-with", "pattern")
+    assert violation.message == "x-keyfactor-requested-with: must be APIClient or XMLHttpRequest."
+
+
+# Defaults
+
+
+def test_defaults_fill_what_is_absent_or_null() -> None:
+    body = {"Host": "a", "Id": 7, "UseSSL": None}
+    assert operation("1").filled(body) == {
+        "Host": "a",
+        "Id": 7,
+        "Port": 25,
+        "RelayAuthenticationType": 0,
+        "UseSSL": False,
+    }
+
+
+# Reading
+
+BAD_BODIES: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "empty"),
+    "blank": (b" \n", "line 2, column 1"),
+    "a word": (b"hunter2", "line 1, column 1"),
+    "truncated": (b'{"a": \n"hunter2', "line 2, column 1"),
+    "two values": (b"{} {}", "line 1, column 4"),
+    "a control character": (b'{"a": "\n"}', "line 1"),
+    "invalid UTF-8": (b'{"a": "\xff"}', "octet 7"),
+    "UTF-16": ('{"a": 1}'.encode("utf-16"), "UTF-8"),
+    "a surrogate in UTF-8": (b'"\xed\xa0\x80"', "UTF-8"),
+    "a lone surrogate": (rb'{"a": "\ud800"}', "surrogate"),
+    "a lone surrogate in a name": (rb'{"\uDFFF": 1}', "surrogate"),
+    "surrogates in the wrong order": (rb'["\udc00\ud800"]', "surrogate"),
+    "duplicate names": (b'{"Port": 25, "Host": "a", "Port": 26}', "Port"),
+    "duplicate names below": (b'[{"a": {"x": 1, "x": 1}}]', "x stands twice"),
+    "NaN": (b'{"a": NaN}', "NaN"),
+    "Infinity": (b"[-Infinity]", "-Infinity"),
+    "1e400": (b"[1e400]", "too large"),
+    "-1e400": (b"[-1e400]", "too large"),
+    "5,000 digits": (b"9" * 5_000, "digits"),
+    "one digit too many": (b"9" * (MAX_DIGITS + 1), "digits"),
+    "one level too deep": (b"[" * (MAX_NESTING + 2) + b"]" * (MAX_NESTING + 2), "nested"),
+    "300 objects": (b'{"a":' * 300 + b"1" + b"}" * 300, "nested"),
+    "980 lists": (b"[" * 980 + b"]" * 980, "nested"),
+    "100,000 lists": (b"[" * 100_000 + b"]" * 100_000, "nested"),
+}
+
+
+@pytest.mark.parametrize(("raw", "names"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_what_is_not_json_is_named(raw: bytes, names: str) -> None:
+    problem = refusal(lambda: operation("2").read("application/json", raw))
+    assert (problem.status, problem.code) == (400, Code.JSON)
+    assert names in problem.message
+    assert "hunter2" not in problem.message
+    assert len(problem.message) < 200
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b" null ", None),
+        ('"ü😀"'.encode(), "ü😀"),
+        (rb'"\ud83d\ude00"', "😀"),
+        (rb'"\\ud800"', "\\ud800"),
+        (b"-0.5e-400", -0.0),
+        (b"9" * MAX_DIGITS, 10**MAX_DIGITS - 1),
+        (b"[[],{}] ", [[], {}]),
+        (b"[" + b"[]," * 1_000 + b"[]]", [[]] * 1_001),
+    ],
+)
+def test_json_is_read(raw: bytes, value: object) -> None:
+    assert parse_json(raw) == value
+
+
+def test_nesting_is_allowed_to_its_limit() -> None:
+    raw = b"[" * (MAX_NESTING + 1) + b"]" * (MAX_NESTING + 1)
+    assert json.dumps(parse_json(raw)).encode() == raw
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json", "Application/JSON", "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"', "application/json; a=b; charset=UTF-8", "text/json",
+        "application/json-patch+json", "application/*+json", "application/vnd.keyfactor+json",
+        " application/json ;",
+    ],
+)  # fmt: skip
+def test_json_media_types_are_read(media_type: str) -> None:
+    assert operation("2").read(media_type, b"{}") == {}
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        None, "", ";", "json", "text/plain", "application/xml", "application/jsonp", "text/x+json",
+        "application/+json", "application/json/x", "application/json, text/json", "*/*",
+        "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+        "application/json; charset=latin-1", "application/json; charset=utf-16",
+        "application/json; charset=utf-8; charset=latin-1",
+    ],
+)  # fmt: skip
+def test_other_media_types_are_415(media_type: str | None) -> None:
+    problem = refusal(lambda: operation("2").read(media_type, b"{}"))
+    assert (problem.status, problem.code) == (415, Code.MEDIA_TYPE)
+    assert "application/json" in problem.message
+
+
+# Whatever comes
+
+TEXTS = st.text() | st.sampled_from(["Host", "Port", "a@b", "\ud800", "0", "ü.test"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+)
+FIELDS = sorted(CONTRACT.documents["2"]["components"]["schemas"]["SMTPTestRequest"]["properties"])
+
+
+def answer(version: str, content_type: str, raw: bytes) -> None:
+    try:
+        body = operation(version).read(content_type, raw)
+        message = describe(operation(version).check(HEADERS, body))
+    except Problem as problem:
+        status, message = problem.status, problem.message
+    else:
+        status = 400
+    assert status in {400, 415}
+    assert message.encode().decode() == message
+
+
+@given(raw=st.binary(), content_type=st.just("application/json") | st.text())
+def test_no_octets_raise_anything_but_a_problem(raw: bytes, content_type: str) -> None:
+    answer("2", content_type, raw)
+
+
+@given(body=ANYTHING | st.dictionaries(st.sampled_from(FIELDS), ANYTHING))
+def test_no_json_raises_anything_but_a_problem(body: object) -> None:
+    for version in ("1", "2"):
+        answer(version, "application/json", json.dumps(body).encode())
+
+
+PROPERTIES = CONTRACT.documents["2"]["components"]["schemas"]["SMTPTestRequest"]["properties"]
+
+
+@given(host=st.from_regex(PROPERTIES["Host"]["pattern"], fullmatch=True))
+def test_an_accepted_host_name_can_be_written_as_a_labels(host: str) -> None:
+    if not broken("2", SHARED | {"Host": host}) and ":" not in host:
+        idna.encode(host, uts46=True)
+
+
+@given(sender=st.from_regex(PROPERTIES["SenderAccount"]["pattern"], fullmatch=True))
+def test_an_accepted_address_has_a_short_local_part_and_a_domain(sender: str) -> None:
+    if not broken("2", SHARED | {"SenderAccount": sender}) and "@" in sender:
+        local, _, domain = sender.partition("@")
+        assert 1 <= len(local.encode()) <= 64
+        idna.encode(domain, uts46=True)
+
+
+# Operations
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [(None, "test_smtp_v1"), ("1", "test_smtp_v1"), ("1.0", "test_smtp_v1"),
+     ("2", "test_smtp_v2"), ("2.0", "test_smtp_v2")],
+)  # fmt: skip
+def test_the_header_selects_the_version(version: str | None, found: str) -> None:
+    operation = CONTRACT.operation("/smtp/TEST", "POST", version)
+    assert (operation.id, operation.version) == (found, found[-1])
+    assert operation.permissions == ("/system_setting/modify/",)
+    assert operation.deprecated is (found == "test_smtp_v1")
+
+
+@pytest.mark.parametrize("version", ["", "3", "0", "1.", "01", "2.00", "v2", " 2", "abc", "2,2"])
+def test_another_version_is_400(version: str) -> None:
+    problem = refusal(lambda: operation(version))
+    assert (problem.status, problem.code) == (400, Code.VERSION)
+    assert "1, 1.0, 2, 2.0" in problem.message
+
+
+@pytest.mark.parametrize("path", ["/", "/SMTP", "/SMTP/Tset", "/SMTP/Test/", "/" + "x" * 10_000])
+def test_an_unknown_path_is_404_before_all_else(path: str) -> None:
+    problem = refusal(lambda: CONTRACT.operation(path, "BREW", "9"))
+    assert (problem.status, problem.code) == (404, Code.NOT_FOUND)
+    assert problem.message.endswith("/SMTP/Test")
+    assert len(problem.message) < 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "post", "BREW"])
+def test_another_method_is_405_before_the_version(method: str) -> None:
+    problem = refusal(lambda: CONTRACT.operation("/SMTP/Test", method, "9"))
+    assert (problem.status, problem.code) == (405, Code.METHOD)
+    assert problem.headers == {"Allow": CONTRACT.allow("/SMTP/Test")} == {"Allow": "OPTIONS, POST"}
+
+
+# Loading
+
+
+def load(folder: Path, change: Callable[[Json], object]) -> Contract:
+    for version in ("1", "2"):
+        document = json.loads(json.dumps(CONTRACT.documents[version]))
+        if version == "2":
+            change(document)
+        (folder / f"v{version}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    return Contract.load(folder)
+
+
+def post(document: Json) -> Json:
+    operation: Json = document["paths"]["/SMTP/Test"]["post"]
+    return operation
+
+
+def host(document: Json) -> Json:
+    schema: Json = document["components"]["schemas"]["SMTPTestRequest"]["properties"]["Host"]
+    return schema
+
+
+def test_a_version_that_a_path_lacks_is_400(tmp_path: Path) -> None:
+    contract = load(
+        tmp_path, lambda document: document["paths"].update({"/Two": {"get": post(document)}})
+    )
+    assert contract.operation("/Two", "GET", "2").method == "GET"
+    problem = refusal(lambda: contract.operation("/Two", "GET", None))
+    assert (problem.status, problem.code) == (400, Code.VERSION)
+    assert "/Two" in problem.message
+
+
+BROKEN: dict[str, tuple[Callable[[Json], object], str]] = {
+    "no paths": (lambda document: document.pop("paths"), "/: paths is missing"),
+    "an empty path": (
+        lambda document: document["paths"].update({"/a": None}),
+        "/paths: /a is missing",
+    ),
+    "no operationId": (
+        lambda document: post(document).pop("operationId"),
+        "/paths/~1SMTP~1Test/post: operationId is missing",
+    ),
+    "no security": (
+        lambda document: post(document).update(security=[]),
+        "/paths/~1SMTP~1Test/post/security: 0 is missing",
+    ),
+    "security of another form": (
+        lambda document: post(document).update(security=["Basic"]),
+        "/paths/~1SMTP~1Test: not an OpenAPI operation",
+    ),
+    "an unknown parameter": (
+        lambda document: post(document)["parameters"].append({"$ref": "#/components/parameters/X"}),
+        "/components/parameters: X is missing",
+    ),
+    "an unknown schema": (
+        lambda document: document["components"]["schemas"].pop("Secret"),
+        "Pointer '/components/schemas/Secret' does not exist",
+    ),
+    "a schema elsewhere": (
+        lambda document: host(document).update({"$ref": "http://127.0.0.1:1/"}),
+        "cannot fetch http://127.0.0.1:1/",
+    ),
+    "an unknown type": (
+        lambda document: host(document).update(type="text"),
+        "components/schemas/SMTPTestRequest/properties/Host/type",
+    ),
+    "a pattern that is none": (
+        lambda document: host(document).update(pattern="("),
+        "components/schemas/SMTPTestRequest/properties/Host/pattern",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "names"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_document_is_named_with_its_place(
+    tmp_path: Path, change: Callable[[Json], object], names: str
+) -> None:
+    with pytest.raises(ContractError) as caught:
+        load(tmp_path, change)
+    assert str(tmp_path / "v2.yaml") in str(caught.value)
+    assert names in str(caught.value)
+
+
+def test_a_document_that_is_not_yaml_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "v1.yaml").write_text("paths:\n  a: b: c\n", encoding="utf-8")
+    with pytest.raises(ContractError, match=r"v1\.yaml: not YAML: .*line 2"):
+        Contract.load(tmp_path)
+
+
+def test_a_missing_document_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"v1\.yaml: No such file"):
+        Contract.load(tmp_path)

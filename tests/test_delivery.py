@@ -1,0 +1,126 @@
+"""The mail, end to end: version x authentication type x TLS mode, over real HTTP and SMTP."""
+
+import json
+import ssl
+
+import httpx2
+import pytest
+
+from mockserver import MockServer
+from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, refusal
+
+TLS: dict[str, Json] = {
+    "none": {"Port": 25, "UseSSL": False},
+    "starttls": {"Port": 587, "UseSSL": True},
+    "implicit": {"Port": 465, "UseSSL": True},
+}
+LOGIN: dict[str, Json] = {
+    "1": {
+        "RelayAuthenticationType": 2,
+        "RelayUsername": "command@keyexample.com",
+        "RelayPassword": "MySuperSecretPassword",
+        "SenderAccount": "command@keyexample.com",
+    },
+    "2": {
+        "RelayAuthenticationType": 2,
+        "RelayUsername": {"SecretValue": "command@keyexample.com"},
+        "RelayPassword": {"SecretValue": "MySuperSecretPassword"},
+        "SenderAccount": "command@keyexample.com",
+    },
+}
+
+
+@pytest.mark.parametrize("tls_mode", TLS)
+@pytest.mark.parametrize("login", [False, True], ids=["anonymous", "basic"])
+@pytest.mark.parametrize("version", VALID)
+def test_the_mail_arrives(caller: Caller, version: str, login: bool, tls_mode: str) -> None:
+    body = VALID[version] | TLS[tls_mode] | (LOGIN[version] if login else {})
+    response = caller.send(version, body)
+    assert response.status_code == 200
+    (message,) = caller.messages()
+    assert message["tls_mode"] == tls_mode
+    assert (message["tls_version"] or "").startswith("" if tls_mode == "none" else "TLSv1.")
+    assert (message["mechanism"], message["username"]) == (
+        ("PLAIN", "command@keyexample.com") if login else (None, None)
+    )
+    assert message["envelope"] == {
+        "sender": body["SenderAccount"],
+        "recipients": [body["TestRecipient"]],
+    }
+    delivery = caller.exchange(response)["delivery"]
+    assert (delivery["stage"], delivery["mechanism"]) == ("data", message["mechanism"])
+    assert [line for _, _, line in delivery["dialogue"]][: len(message["dialogue"])] == [
+        line for _, line in message["dialogue"]
+    ]
+
+
+@pytest.mark.parametrize("version", VALID)
+def test_it_works_over_https_too(mock: MockServer, version: str) -> None:
+    trust = ssl.create_default_context(cadata=mock.ca_pem.decode())
+    response = httpx2.post(
+        f"{mock.https_url}{PATH}",
+        content=json.dumps(VALID[version]),
+        auth=ADMIN,
+        verify=trust,
+        headers={
+            "content-type": "application/json",
+            "x-keyfactor-requested-with": "XMLHttpRequest",
+            "x-keyfactor-api-version": version,
+        },
+    )
+    assert response.status_code == 200
+    assert len(mock.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("Relay.Test.", "relay.test"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::1", "[::1]"),
+        ("[2001:DB8::1]", "[2001:db8::1]"),
+    ],
+)
+@pytest.mark.parametrize("tls_mode", TLS)
+def test_hosts_of_every_form_have_a_certificate(
+    caller: Caller, host: str, shown: str, tls_mode: str
+) -> None:
+    assert caller.send("2", V2 | TLS[tls_mode] | {"Host": host}).status_code == 200
+    (message,) = caller.messages()
+    assert message["relay"]["host"] == shown
+
+
+def test_a_version_1_answer_has_no_password(caller: Caller) -> None:
+    response = caller.send("1", V1 | LOGIN["1"])
+    assert response.json()["RelayUsername"] == "command@keyexample.com"
+    assert "MySuperSecretPassword" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        (
+            {
+                "RelayAuthenticationType": 2,
+                "RelayUsername": {"Provider": "1", "Parameters": {"SecretName": "a"}},
+                "RelayPassword": {"SecretValue": "x"},
+            },
+            "RelayUsername",
+        ),
+        (
+            {
+                "RelayAuthenticationType": 3,
+                "ClientId": {"SecretValue": "command-email"},
+                "ClientSecret": {"SecretValue": "x"},
+            },
+            "RelayAuthenticationType",
+        ),
+    ],
+    ids=["PAM", "OAuth"],
+)
+def test_what_is_not_served_yet_says_so(caller: Caller, changes: Json, names: str) -> None:
+    status, message = refusal(caller.send("2", V2 | changes))
+    assert status == 400
+    assert names in message
+    assert "not served yet" in message

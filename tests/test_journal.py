@@ -1,0 +1,123 @@
+"""The journal's bounds and waits."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from mockserver.journal import (
+    ENTRY_BYTES,
+    MAX_ENTRIES,
+    Endpoint,
+    Exchange,
+    Journal,
+    Message,
+    Pool,
+    Trace,
+    message_filter,
+)
+
+
+def message(raw: bytes = b"Subject: x\r\n\r\ntext\r\n", recipient: str = "a@b.test") -> Message:
+    return Message(
+        raw=raw,
+        sender="s@b.test",
+        recipients=(recipient,),
+        relay=Endpoint("relay.test", 25),
+        tls_mode="none",
+        tls_version=None,
+        mechanism=None,
+        username=None,
+        dialogue=(),
+    )
+
+
+def exchange() -> Exchange:
+    return Exchange("1", datetime.now(UTC), 1.0, "POST", "/", 200, (), Trace())
+
+
+def test_the_oldest_messages_are_dropped_and_counted() -> None:
+    journal = Journal(Pool())
+    for number in range(MAX_ENTRIES + 3):
+        journal.add_message(message(recipient=f"{number}@b.test"))
+    assert (len(journal.messages), journal.messages.dropped) == (MAX_ENTRIES, 3)
+    assert next(iter(journal.messages)).recipients == ("3@b.test",)
+
+
+def test_bytes_are_bounded_over_messages_and_exchanges() -> None:
+    journal = Journal(Pool(), max_bytes=10 * ENTRY_BYTES)
+    journal.add_exchange(exchange(), 0)
+    for _ in range(5):
+        journal.add_message(message(b"x" * ENTRY_BYTES))
+    assert (len(journal.exchanges), journal.exchanges.dropped) == (0, 1)
+    assert (len(journal.messages), journal.messages.dropped) == (5, 0)
+    journal.add_exchange(exchange(), ENTRY_BYTES)
+    assert (len(journal.messages), journal.messages.dropped) == (2, 3)
+    assert journal.size <= 10 * ENTRY_BYTES
+
+
+def test_a_body_counts_a_few_times_its_bytes() -> None:
+    journal = Journal(Pool())
+    journal.add_exchange(exchange(), 100)
+    assert journal.size == ENTRY_BYTES + 400
+
+
+def test_all_journals_share_one_bound_and_the_largest_gives_way() -> None:
+    pool = Pool(max_bytes=10 * ENTRY_BYTES)
+    small, large = Journal(pool), Journal(pool)
+    small.add_message(message())
+    for _ in range(20):
+        large.add_message(message())
+    assert len(small.messages) == 1
+    assert (len(large.messages), large.messages.dropped) == (8, 12)
+    assert pool.used == small.size + large.size <= 10 * ENTRY_BYTES
+
+
+def test_a_closed_journal_gives_its_room_back() -> None:
+    pool = Pool()
+    journal = Journal(pool)
+    journal.add_message(message())
+    journal.close()
+    assert pool.used == 0
+    journal.add_message(message())
+    assert pool.used == 0
+
+
+def test_removing_frees_the_bytes() -> None:
+    pool = Pool()
+    journal = Journal(pool)
+    journal.add_message(message(recipient="a@b.test"))
+    journal.add_message(message(recipient="c@b.test"))
+    journal.remove_messages(message_filter({"recipient": "A@B.test"}))
+    assert [kept.recipients for kept in journal.messages] == [("c@b.test",)]
+    journal.remove_messages(message_filter({}))
+    assert (journal.size, pool.used) == (0, 0)
+
+
+def test_a_wait_that_is_cancelled_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        journal = Journal(Pool())
+        waits = [
+            asyncio.create_task(journal.messages.wait(message_filter({}), 60)) for _ in range(100)
+        ]
+        await asyncio.sleep(0)
+        for wait in waits[1:]:
+            wait.cancel()
+        await asyncio.sleep(0)
+        journal.add_message(message())
+        journal.add_message(message())
+        journal.close()
+        assert len(await waits[0]) == 2
+        assert vars(journal.messages)["_waiting"] == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_filter_of_another_name_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no filter form; there are recipient, sender"):
+        message_filter({"form": "x"})
+
+
+def test_a_message_without_a_text_part_has_an_empty_text() -> None:
+    html = message(b"Content-Type: text/html\r\n\r\n<p>x</p>\r\n")
+    assert (html.text, html.subject, html.as_json()["from"]) == ("", "", "")

@@ -1,0 +1,82 @@
+"""No password shows in any answer, log, journal entry or mail, whatever is done with it."""
+
+import json
+import logging
+from base64 import b64encode
+from urllib.parse import quote
+
+import pytest
+
+from mockserver import MockServer
+from support import V1, V2, Json, calling
+
+CANARY = "c4n4ry-Pä$$w0rd"
+USER = {"domain": "D", "password": CANARY, "roles": ["Administrator"]}
+ACCOUNT = {"accounts": {"user@canary.test": {"password": CANARY}}, "require_auth": True}
+WORLD: Json = {"users": {"ci": USER}, "relays": {"relay.test": ACCOUNT}}
+
+
+def shapes(secret: str) -> list[str]:
+    """Give the forms in which a secret could show."""
+    raw = secret.encode()
+    plain = b64encode(raw).decode().rstrip("=")
+    encoded = b64encode(b"\0user@canary.test\0" + raw).decode().rstrip("=")
+    basic = b64encode(b"ci:" + raw).decode().rstrip("=")
+    return [secret, json.dumps(secret)[1:-1], quote(secret), plain, encoded, basic]
+
+
+def bodies() -> list[tuple[str, Json | bytes]]:
+    login1: Json = V1 | {
+        "Host": "relay.test",
+        "RelayAuthenticationType": 2,
+        "RelayUsername": "user@canary.test",
+        "RelayPassword": CANARY,
+    }
+    login2: Json = V2 | {
+        "Host": "relay.test",
+        "RelayAuthenticationType": 2,
+        "RelayUsername": {"SecretValue": "user@canary.test"},
+        "RelayPassword": {"SecretValue": CANARY},
+    }
+    oauth: Json = {"ClientId": {"SecretValue": "i"}, "ClientSecret": {"SecretValue": CANARY}}
+    return [
+        ("1", login1),
+        ("2", login2),
+        ("1", login1 | {"RelayUsername": "other"}),
+        ("2", login2 | {"Host": "badlogin.test"}),
+        ("2", login2 | {"Host": "dropped.test"}),
+        ("2", login2 | {"Host": "badcert-name.test", "UseSSL": True}),
+        ("2", login1),
+        ("1", login2),
+        ("2", login2 | {"RelayPassword": CANARY}),
+        ("2", login2 | {"RelayPassword": [CANARY]}),
+        ("2", login2 | {"RelayPassword": {"SecretValue": CANARY, "Provider": "1"}}),
+        ("2", login2 | {"relaypassword": CANARY, "RelayPassword": None}),
+        ("1", login1 | {"RelayPassword": f"\0{CANARY}"}),
+        ("2", V2 | oauth | {"RelayAuthenticationType": 3}),
+        ("2", V2 | {"RequestHeaders": [{"Name": "X-Api-Key", "Value": CANARY}]}),
+        ("2", json.dumps(login2).encode()[:-3]),
+        ("2", json.dumps(login2).encode().replace(b"}}", b'}, "RelayPassword": 1}')),
+    ]
+
+
+def test_no_password_shows_anywhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen = []
+    with MockServer(WORLD) as mock, calling(mock) as caller:
+        for version, body in bodies():
+            for headers in ({}, {"x-api-key": CANARY.encode().hex(), "cookie": "c4n4ry"}):
+                response = caller.send(version, body, auth=("ci", CANARY), headers=headers)
+                seen += [response.text, str(response.headers)]
+        seen.append(caller.send("2", V2, auth=("ci", CANARY + "x")).text)
+        for path in ("messages", "requests", "world", "openapi/v1.json", "openapi/v2.json"):
+            seen.append(caller.http.get(f"/_mock/{path}").text)
+        patch = {"users": {"ci": {"password": [CANARY]}}}
+        seen.append(caller.http.patch("/_mock/world", json=patch).text)
+        seen += [message.raw.decode() for message in mock.messages]
+        seen += [repr(value) for value in (mock.messages, mock.requests, mock.world)]
+        sent = [message["username"] for message in caller.messages()]
+    assert sent.count("user@canary.test") == 4, "the secret was really used"
+    text = "\n".join([*seen, caplog.text])
+    assert [shape for shape in shapes(CANARY) if shape in text] == []
+    assert CANARY.encode().hex() not in text

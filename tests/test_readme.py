@@ -1,0 +1,99 @@
+"""The README's blocks, as a new user would paste them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mockserver import world
+from support import Json
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TARGETS = ("make run", "make test")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+PASTED = [block for block in blocks("sh") if block.strip() not in TARGETS]
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
+    """Serve by `make run`, on free ports."""
+    ready = tmp_path_factory.mktemp("readme") / "ready.json"
+    ports = " ".join(f"--{name} 0" for name in ("port", "https-port", "smtp-port", "smtps-port"))
+    # The environment that runs the tests is the one that make would set up.
+    (Path(sys.prefix) / "installed").touch()
+    process = subprocess.Popen(
+        ["make", "run"],
+        cwd=ROOT,
+        env=os.environ | {"SERVE": f"{ports} --ready-file {ready}", "VENV": sys.prefix},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while not ready.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield json.loads(ready.read_text())
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=30)
+
+
+def test_two_commands_set_everything_up() -> None:
+    assert [block.strip() for block in blocks("sh") if block not in PASTED] == list(TARGETS)
+
+
+@pytest.mark.parametrize("block", PASTED, ids=lambda block: block.split("\n")[0][:40])
+def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path) -> None:
+    https_port = facts["https_url"].rpartition(":")[2]
+    pasted = block.replace("http://127.0.0.1:8080", facts["url"]).replace(":8443", f":{https_port}")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", pasted],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "ErrorCode" not in done.stdout
+    if "-i" in block:
+        assert done.stdout.startswith("HTTP/1.1 200 OK")
+    if "messages" in block:
+        assert "mjones@keyexample.com" in done.stdout
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_a_python_block_runs(block: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=ROOT, timeout=60, check=True)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_a_world_block_is_valid(block: str, tmp_path: Path) -> None:
+    path = tmp_path / "world.yaml"
+    path.write_text(block)
+    loaded = world.load(path)
+    assert set(yaml.safe_load(block)["relays"]) <= set(loaded.relays)
+
+
+def test_links_into_the_project_lead_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    missing = [link for link in links if not link.startswith("#") and not (ROOT / link).exists()]
+    anchors = [
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    ]
+    assert missing == []
+    assert [link for link in links if link.startswith("#") and link[1:] not in anchors] == []

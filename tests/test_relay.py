@@ -1,0 +1,615 @@
+"""The client side against a stock aiosmtpd server, and against the sink over its socket pairs."""
+
+import asyncio
+import email.policy
+import errno
+import gc
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from email import message_from_bytes, message_from_string
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.utils import unquote
+from typing import Any, cast
+
+import pytest
+import uvloop
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mockserver.certificates import Authority
+from mockserver.journal import Delivery, Dialogue, Endpoint, Message, Trace
+from mockserver.masking import Secret
+from mockserver.problems import Code, Problem
+from mockserver.relay import SUBJECT, Login, Submission, TlsMode, compose, deliver, tls_mode
+from mockserver.sink import Sink
+from mockserver.state import State, States
+from mockserver.world import load
+
+AUTHORITY = Authority()
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+LOGIN = Login("KEYEXAMPLE\\mail", Secret("pässword"))
+HEADERS = [
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+]
+
+
+def submission(**changes: object) -> Submission:
+    fields: dict[str, Any] = {
+        "host": "relay.test",
+        "port": 25,
+        "tls_mode": TlsMode.NONE,
+        "sender_name": "Keyfactor Command",
+        "sender": "jsmith@keyexample.com",
+        "recipient": "mjones@keyexample.com",
+        "timeout": 5,
+    }
+    return Submission(**{**fields, **changes})
+
+
+def name_of(mail: bytes) -> str:
+    # The newer parser puts a blank between two encoded words, against RFC 2047, 6.2.
+    phrase = str(message_from_bytes(mail)["From"]).replace("\r\n", "").rpartition(" <")[0]
+    if phrase.startswith('"'):
+        return unquote(phrase)
+    return str(make_header(decode_header(phrase)))
+
+
+def parsed(mail: bytes) -> EmailMessage:
+    return message_from_bytes(mail, policy=email.policy.default)
+
+
+def run(
+    work: Coroutine[Any, Any, None], new_loop: Callable[[], Any] = asyncio.new_event_loop
+) -> None:
+    errors: list[dict[str, Any]] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+        await work
+        await asyncio.sleep(0.005)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(watched())
+    gc.collect()
+    assert errors == []
+
+
+class Post:
+    """Deliveries into the sink of a world with one relay."""
+
+    def __init__(self, relay: dict[str, Any] | None = None) -> None:
+        self.state: State = States(load({"relays": {"*": relay or {}}})).get()
+        self.sink = Sink(AUTHORITY)
+        self.trace = Trace(identity="KEYEXAMPLE\\admin")
+
+    async def send(self, what: Submission) -> None:
+        """Deliver, as the product does."""
+        delivery = Delivery(Endpoint(what.host, what.port), what.tls_mode, Dialogue())
+        self.trace.delivery = delivery
+        try:
+            await deliver(what, self._dial, AUTHORITY.client_context, delivery)
+        finally:
+            json.dumps(delivery.as_json()).encode()
+            await self.sink.close()
+
+    async def _dial(self) -> socket.socket:
+        return await self.sink.connect(self.state, self.state.world, self.trace)
+
+    @property
+    def delivery(self) -> Delivery:
+        """The attempt."""
+        assert self.trace.delivery is not None
+        return self.trace.delivery
+
+    @property
+    def message(self) -> Message:
+        """The one that arrived."""
+        (message,) = self.state.journal.messages
+        return message
+
+
+def delivered(relay: dict[str, Any], **changes: object) -> Post:
+    post = Post(relay)
+    run(post.send(submission(**changes)))
+    return post
+
+
+def refused(
+    relay: dict[str, Any],
+    changes: dict[str, Any],
+    new_loop: Callable[[], Any] = asyncio.new_event_loop,
+) -> tuple[Post, Problem]:
+    post = Post(relay)
+    problems: list[Problem] = []
+
+    async def attempt() -> None:
+        with pytest.raises(Problem) as caught:
+            await post.send(submission(**changes))
+        problems.append(caught.value)
+
+    run(attempt(), new_loop)
+    assert problems[0].status == 400
+    assert list(post.state.journal.messages) == []
+    return post, problems[0]
+
+
+@pytest.mark.parametrize(
+    ("use_ssl", "port", "mode"),
+    [
+        (False, 25, "none"),
+        (False, 465, "none"),
+        (True, 25, "starttls"),
+        (True, 587, "starttls"),
+        (True, 465, "implicit"),
+    ],
+)
+def test_tls_mode_follows_from_use_ssl_and_port(use_ssl: bool, port: int, mode: str) -> None:
+    assert tls_mode(use_ssl=use_ssl, port=port) == mode
+
+
+NAMES = [
+    "Keyfactor Command",
+    "Command, Keyfactor",
+    'The "real" \\ one',
+    "Jörg Müller",
+    "שלום עולם",
+    "🔑" * 100,
+    "x" * 300,
+    "long name " * 30 + "end",
+    "Ünï cödé " * 34,
+    "a@b.test, c@d.test",
+    "=?utf-8?q?x=0ABcc:_evil@x?=",
+    "(comment)",
+    "a.b",
+    ";:<>[]",
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20])
+def test_the_mail_has_exactly_its_headers_whatever_the_name(name: str) -> None:
+    mail = compose(submission(sender_name=name), NOW, "unique")
+    read = parsed(mail)
+    assert read.keys() == HEADERS
+    (mailbox,) = read["From"].addresses
+    assert mailbox.addr_spec == "jsmith@keyexample.com"
+    assert [box.addr_spec for box in read["To"].addresses] == ["mjones@keyexample.com"]
+    assert all(len(line) <= (998 if name.isascii() else 78) for line in mail.split(b"\r\n"))
+    assert name_of(mail) == name
+    assert read.defects == []
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=300))
+@example(" ")
+@example('"')
+@example("a  b")
+@example("ends with a blank ")
+def test_any_name_comes_back(name: str) -> None:
+    mail = compose(submission(sender_name=name), NOW, "unique")
+    read = parsed(mail)
+    assert read.keys() == HEADERS
+    (mailbox,) = read["From"].addresses
+    assert mailbox.addr_spec == "jsmith@keyexample.com"
+    assert name_of(mail) == name
+    assert all(len(line) <= 998 for line in mail.split(b"\r\n"))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
+@example("evil>\r\nBcc: x@y.test")
+def test_no_name_at_all_can_add_a_header(name: str) -> None:
+    head, _, body = compose(submission(sender_name=name), NOW, "unique").partition(b"\r\n\r\n")
+    lines = head.replace(b"\r\n ", b" ").split(b"\r\n")
+    assert [line.partition(b":")[0].decode() for line in lines] == HEADERS
+    assert body.startswith(b"This is a test message")
+
+
+def test_the_mail_says_what_it_is() -> None:
+    now = NOW.astimezone(timezone(timedelta(hours=2)))
+    read = parsed(compose(submission(), now, "unique"))
+    assert read["Subject"] == SUBJECT
+    assert "Keyfactor Command" in SUBJECT
+    assert read["Date"].datetime == NOW
+    assert read["Message-ID"] == "<unique@keyfactor-command.test>"
+    assert read["From"] == "Keyfactor Command <jsmith@keyexample.com>"
+    assert read.get_content_type() == "text/plain"
+    assert read.get_content_charset() == "utf-8"
+    assert "test message from Keyfactor Command" in read.get_content()
+    assert "relay.test:25" in read.get_content()
+
+
+def test_international_addresses_stand_in_the_headers_as_they_are() -> None:
+    sender, recipient = "jörg@bücher.example", "用户@例え.example"
+    mail = compose(submission(sender=sender, recipient=recipient), NOW, "unique")
+    read = message_from_string(mail.decode(), policy=email.policy.default)
+    assert read["From"].addresses[0].addr_spec == sender
+    assert read["To"].addresses[0].addr_spec == recipient
+
+
+def test_a_sender_of_one_word_is_sent_as_it_is() -> None:
+    post = delivered({}, sender="command")
+    assert post.message.sender == "command"
+    assert post.message.parsed["From"] == "Keyfactor Command <command>"
+
+
+@pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("mechanism", [None, "PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mode", TlsMode)
+@pytest.mark.parametrize("host", ["relay.test", "127.0.0.1", "::1"])
+def test_a_mail_arrives(
+    host: str, mode: TlsMode, mechanism: str | None, new_loop: Callable[[], Any]
+) -> None:
+    account = {"password": "pässword", "senders": ["*@keyexample.com"]}
+    relay = (
+        {"mechanisms": [mechanism], "require_auth": True, "accounts": {"KEYEXAMPLE\\mail": account}}
+        if mechanism
+        else {}
+    )
+    post = Post(relay)
+    login = LOGIN if mechanism else None
+    run(post.send(submission(host=host, tls_mode=mode, login=login)), new_loop)
+    message, delivery = post.message, post.delivery
+    assert (message.sender, message.recipients) == (
+        "jsmith@keyexample.com",
+        ("mjones@keyexample.com",),
+    )
+    assert message.tls_mode == mode
+    assert message.tls_version == (None if mode is TlsMode.NONE else "TLSv1.3")
+    assert (message.mechanism, delivery.mechanism) == (mechanism, mechanism)
+    assert message.username == (login and login.username)
+    assert (message.request_id, message.identity) == (post.trace.request_id, "KEYEXAMPLE\\admin")
+    assert message.relay == Endpoint(host, 25)
+    assert post.trace.message_id == message.id
+    assert (delivery.stage, delivery.reply) == ("data", f"250 2.0.0 Kept as {message.id}")
+    lines = tuple((who, line) for _, who, line in delivery.dialogue.lines)
+    assert lines[: len(message.dialogue)] == message.dialogue
+    assert lines[len(message.dialogue) :] == (("C", "QUIT"), ("S", "221 Bye"))
+    assert "pässword" not in str(lines)
+
+
+def test_the_strongest_mechanism_is_taken() -> None:
+    assert delivered({"mechanisms": ["LOGIN", "PLAIN"]}, login=LOGIN).delivery.mechanism == "PLAIN"
+
+
+def test_utf8_is_asked_for_where_an_address_needs_it() -> None:
+    post = delivered({}, sender="jörg@bücher.example")
+    assert post.message.sender == "jörg@bücher.example"
+    assert "SMTPUTF8" in str(post.message.dialogue[-8:])
+    assert "SMTPUTF8" not in str(delivered({}).message.dialogue[-8:])
+
+
+CODES = {
+    "resolve": Code.MAIL_RESOLVE,
+    "connect": Code.MAIL_CONNECT,
+    "greeting": Code.MAIL_GREETING,
+    "ehlo": Code.MAIL_EHLO,
+    "starttls": Code.MAIL_STARTTLS,
+    "tls": Code.MAIL_TLS,
+    "auth": Code.MAIL_AUTH,
+    "mail": Code.MAIL_MAIL,
+    "rcpt": Code.MAIL_RCPT,
+    "data": Code.MAIL_DATA,
+}
+
+
+@pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("stage", ["greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data"])
+@pytest.mark.parametrize("code", ["421", "550"])
+def test_a_refusal_names_stage_and_reply(
+    stage: str, code: str, new_loop: Callable[[], Any]
+) -> None:
+    reply = f"{code} 5.7.1 Not today"
+    changes = {"tls_mode": TlsMode.STARTTLS, "login": LOGIN}
+    post, problem = refused({"replies": {stage: reply}}, changes, new_loop)
+    assert problem.code == CODES[stage]
+    assert problem.message == f"The relay relay.test:25 failed at stage {stage}: {reply}"
+    assert (post.delivery.stage, post.delivery.reply) == (stage, reply)
+
+
+@pytest.mark.parametrize(
+    ("relay", "changes", "stage", "reason"),
+    [
+        ({"fault": "unresolvable"}, {}, "resolve", "its name cannot be resolved"),
+        ({"fault": "refused"}, {}, "connect", "it refused the connection"),
+        ({"fault": "timeout"}, {"timeout": 0.1}, "greeting", "no answer within 0.1 seconds"),
+        (
+            {"fault": "timeout"},
+            {"timeout": 0.1, "tls_mode": TlsMode.IMPLICIT},
+            "tls",
+            "no answer within 0.1 seconds",
+        ),
+        ({"delay": 0.15}, {"timeout": 0.2}, "ehlo", "no answer within 0.2 seconds"),
+        ({"fault": "dropped"}, {}, "data", "it closed the connection"),
+        (
+            {"starttls": False},
+            {"tls_mode": TlsMode.STARTTLS},
+            "starttls",
+            "it does not offer STARTTLS, which UseSSL asks for",
+        ),
+        ({"mechanisms": []}, {"login": LOGIN}, "auth", "it offers neither AUTH PLAIN nor"),
+        ({"accounts": {}}, {"login": LOGIN}, "auth", "535 5.7.8 "),
+        ({"require_tls": True}, {"login": LOGIN}, "auth", "it offers neither AUTH PLAIN nor"),
+        ({"require_auth": True}, {}, "mail", "530 5.7.0 "),
+        (
+            {"smtputf8": False},
+            {"recipient": "jörg@b.test"},
+            "mail",
+            "it does not offer SMTPUTF8, which the address jörg@b.test needs",
+        ),
+        ({"max_size": 100}, {}, "mail", "552 5.3.4 "),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+@pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+def test_every_way_to_fail_says_which(
+    relay: dict[str, Any],
+    changes: dict[str, Any],
+    stage: str,
+    reason: str,
+    new_loop: Callable[[], Any],
+) -> None:
+    post, problem = refused(relay, changes, new_loop)
+    assert (problem.code, post.delivery.stage) == (CODES[stage], stage)
+    assert problem.message.startswith(f"The relay relay.test:25 failed at stage {stage}: {reason}")
+
+
+@pytest.mark.parametrize("mode", [TlsMode.STARTTLS, TlsMode.IMPLICIT])
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        ("expired", "has expired"),
+        ("name", "is for another host name"),
+        ("untrusted", "is of an authority that is not trusted"),
+    ],
+)
+def test_a_bad_certificate_says_why(mode: TlsMode, certificate: str, reason: str) -> None:
+    post, problem = refused({"certificate": certificate}, {"tls_mode": mode})
+    assert post.delivery.stage == "tls"
+    assert problem.message.endswith(f"at stage tls: its certificate {reason}")
+
+
+def test_a_login_may_not_use_every_sender() -> None:
+    account = {"password": "pässword", "senders": ["*@other.test"]}
+    _, problem = refused({"accounts": {"KEYEXAMPLE\\mail": account}}, {"login": LOGIN})
+    assert "stage mail: 550 5.7.60 " in problem.message
+
+
+def test_an_unknown_relay_cannot_be_resolved() -> None:
+    post = Post()
+    post.state.patch_world({"relays": {"*": None}})
+
+    async def attempt() -> None:
+        with pytest.raises(Problem, match="cannot be resolved"):
+            await post.send(submission(host="nowhere.test"))
+
+    run(attempt())
+
+
+class Chatter(asyncio.Protocol):
+    """A server that says fixed words, one for each packet that comes, and then hangs up."""
+
+    def __init__(self, words: list[bytes]) -> None:
+        self.words = iter(words)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.data_received(b"")
+
+    def data_received(self, data: bytes) -> None:
+        """Say the next word."""
+        del data
+        word = next(self.words, None)
+        if word is None:
+            self.transport.close()
+        else:
+            self.transport.write(word)
+
+
+EHLO = b"250-relay.test\r\n250-AUTH LOGIN\r\n250 STARTTLS\r\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "stage", "reason"),
+    [
+        ([], {}, "greeting", "it closed the connection"),
+        ([b"220 hi\r\n"], {}, "ehlo", "it closed the connection"),
+        ([b"hello, who is there?\r\n"], {}, "greeting", "its answer is not SMTP"),
+        ([b"220 hi\r\n", b"x" * 40_000], {}, "ehlo", "its answer is not SMTP"),
+        ([b"550-no\r\n550 \xff never\r\n"], {}, "greeting", "550 no \ufffd never"),
+        ([b"554 " + b"x" * 4_000 + b"\r\n"], {}, "greeting", "554 x"),
+        (
+            [b"220 hi\r\n", EHLO, b"220 go\r\n250 injected\r\n", b"no TLS"],
+            {"tls_mode": TlsMode.STARTTLS},
+            "tls",
+            "no TLS handshake (WRONG_VERSION_NUMBER)",
+        ),
+        (
+            [b"220 hi\r\n", EHLO, b"220 go\r\n"],
+            {"tls_mode": TlsMode.STARTTLS},
+            "tls",
+            "it closed the connection",
+        ),
+        (
+            [b"220 this is plain\r\n"],
+            {"tls_mode": TlsMode.IMPLICIT},
+            "tls",
+            "no TLS handshake (WRONG_VERSION_NUMBER)",
+        ),
+        ([b"220 hi\r\n", EHLO, b"504 no\r\n"], {"login": LOGIN}, "auth", "504 no"),
+        ([b"220 hi\r\n", EHLO, b"334 x\r\n", b"535 no\r\n"], {"login": LOGIN}, "auth", "535 no"),
+    ],
+)
+def test_a_server_that_is_no_smtp_server_is_told_apart(
+    words: list[bytes], changes: dict[str, Any], stage: str, reason: str
+) -> None:
+    delivery = Delivery(Endpoint("relay.test", 25), "none", Dialogue())
+
+    async def dial() -> socket.socket:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: Chatter(words), ours)
+        theirs.setblocking(False)
+        return theirs
+
+    async def attempt() -> None:
+        with pytest.raises(Problem) as caught:
+            await deliver(submission(**changes), dial, AUTHORITY.client_context, delivery)
+        assert delivery.stage == stage
+        assert f"failed at stage {stage}: {reason}" in caught.value.message
+        assert len(caught.value.message) < 600
+        json.dumps(delivery.as_json(), ensure_ascii=False).encode()
+
+    run(attempt())
+
+
+def test_after_the_250_nothing_can_fail() -> None:
+    words = [
+        b"220 hi\r\n",
+        b"250 hi\r\n",
+        b"250 ok\r\n",
+        b"250 ok\r\n",
+        b"354 go\r\n",
+        b"250 ok\r\n",
+    ]
+    delivery = Delivery(Endpoint("relay.test", 25), "none", Dialogue())
+
+    async def dial() -> socket.socket:
+        ours, theirs = socket.socketpair()
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: Chatter(words), ours)
+        theirs.setblocking(False)
+        return theirs
+
+    run(deliver(submission(), dial, AUTHORITY.client_context, delivery))
+    assert (delivery.stage, delivery.reply) == ("data", "250 ok")
+
+
+def test_any_other_error_of_the_network_is_told_too() -> None:
+    delivery = Delivery(Endpoint("relay.test", 25), "none", Dialogue())
+
+    async def dial() -> socket.socket:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    async def attempt() -> None:
+        with pytest.raises(Problem, match=r"stage connect: .*Network is unreachable"):
+            await deliver(submission(), dial, AUTHORITY.client_context, delivery)
+
+    run(attempt())
+
+
+@pytest.mark.parametrize("mode", TlsMode)
+def test_a_delivery_can_be_cancelled(mode: TlsMode) -> None:
+    post = Post({"fault": "timeout"})
+
+    async def attempt() -> None:
+        task = asyncio.create_task(post.send(submission(tls_mode=mode)))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(attempt())
+
+
+class Keeper:
+    """The handler of a stock aiosmtpd: it keeps envelopes."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[Session, Envelope]] = []
+
+    async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        """Keep it."""
+        self.kept.append((session, envelope))
+        return "250 2.0.0 Kept"
+
+
+def check_login(*args: object) -> AuthResult:
+    login = args[-1]
+    assert isinstance(login, LoginPassword)
+    good = (login.login, login.password) == (b"KEYEXAMPLE\\mail", "pässword".encode())
+    return AuthResult(success=good, handled=False, auth_data=login)
+
+
+@asynccontextmanager
+async def stock_server(
+    keeper: Keeper,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,  # noqa: ANN401  # whatever aiosmtpd takes
+) -> AsyncIterator[Callable[[], Awaitable[socket.socket]]]:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: SMTP(keeper, hostname="relay.test", **options), "127.0.0.1", 0, ssl=tls
+    )
+
+    async def dial() -> socket.socket:
+        sock = socket.create_connection(server.sockets[0].getsockname())
+        sock.setblocking(False)
+        return sock
+
+    try:
+        yield dial
+    finally:
+        server.close()
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("excluded", [[], ["PLAIN"]], ids=["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mode", TlsMode)
+def test_a_stock_server_gets_the_mail(mode: TlsMode, excluded: list[str]) -> None:
+    context = AUTHORITY.server_context("relay.test")
+    options: dict[TlsMode, dict[str, Any]] = {
+        TlsMode.NONE: {"auth_require_tls": False},
+        TlsMode.STARTTLS: {"tls_context": context, "require_starttls": True},
+        TlsMode.IMPLICIT: {"tls": context, "auth_require_tls": False},
+    }
+    delivery = Delivery(Endpoint("relay.test", 25), mode, Dialogue())
+    keeper = Keeper()
+    good = submission(tls_mode=mode, login=LOGIN, sender="jörg@keyexample.com")
+    bad = submission(tls_mode=mode, login=Login("KEYEXAMPLE\\mail", Secret("wrong")))
+
+    async def attempt() -> None:
+        async with stock_server(
+            keeper,
+            authenticator=check_login,
+            auth_exclude_mechanism=excluded,
+            enable_SMTPUTF8=True,
+            **options[mode],
+        ) as dial:
+            await deliver(good, dial, AUTHORITY.client_context, delivery)
+            with pytest.raises(Problem, match=r"stage auth: 535 5.7.8"):
+                await deliver(bad, dial, AUTHORITY.client_context, delivery)
+
+    run(attempt())
+    ((session, envelope),) = keeper.kept
+    assert session.authenticated
+    assert (envelope.mail_from, envelope.rcpt_tos) == (good.sender, [good.recipient])
+    assert isinstance(envelope.content, bytes)
+    assert parsed(envelope.content).keys() == HEADERS
+    assert delivery.mechanism == ("LOGIN" if excluded else "PLAIN")
+
+
+def test_a_stranger_with_a_certificate_is_not_trusted() -> None:
+    stranger = Authority().server_context("relay.test")
+    delivery = Delivery(Endpoint("relay.test", 465), "implicit", Dialogue())
+    what = submission(tls_mode=TlsMode.IMPLICIT)
+
+    async def attempt() -> None:
+        async with stock_server(Keeper(), tls=stranger) as dial:
+            with pytest.raises(Problem, match="not trusted") as caught:
+                await deliver(what, dial, AUTHORITY.client_context, delivery)
+        assert caught.value.code == Code.MAIL_TLS
+
+    run(attempt())

@@ -1,0 +1,202 @@
+"""MockServer: start, stop, failure, in a thread and on a loop."""
+
+import asyncio
+import json
+import socket
+import sys
+import threading
+import time
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from mockserver import MockServer, server
+from mockserver.server import BindError, is_loopback
+from mockserver.world import WorldError
+from support import ADMIN, PATH, V2, Json, calling
+
+
+def open_port(port: int | None) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port or 0)) == 0
+
+
+def test_a_stopped_mock_leaves_no_port_and_no_thread() -> None:
+    before = threading.active_count()
+    with MockServer(https_port=0, smtp_port=0, smtps_port=0) as mock:
+        ports = [mock.port(name) for name in ("http", "https", "smtp", "smtps")]
+        assert all(open_port(port) for port in ports)
+    assert not any(open_port(port) for port in ports)
+    assert threading.active_count() == before
+
+
+def test_urls_name_what_a_client_is_configured_with() -> None:
+    with MockServer(https_port=0, base_path="Keyfactor/API/") as mock:
+        assert mock.url == f"http://127.0.0.1:{mock.port('http')}"
+        assert mock.https_url == f"https://localhost:{mock.port('https')}"
+        assert mock.api_url == f"{mock.url}/Keyfactor/API"
+        assert mock.token_url == f"{mock.control_url}/idp/token" == f"{mock.url}/_mock/idp/token"
+        with calling(mock) as caller:
+            assert caller.send("2", V2, path="/keyfactor/api/smtp/test").status_code == 200
+            assert caller.send("2", V2).status_code == 404
+
+
+def test_a_listener_can_be_off() -> None:
+    with MockServer(http_port=None, https_port=0) as mock:
+        assert mock.port("http") is None
+        assert mock.url == mock.https_url
+    with MockServer() as mock:
+        assert mock.https_url is None
+        assert mock.port("smtp") is None
+
+
+@pytest.mark.parametrize("listener", ["http_port", "https_port", "smtp_port", "smtps_port"])
+def test_a_taken_port_raises_in_the_caller_and_leaves_nothing(listener: str) -> None:
+    before = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BindError, match=f"port {port}"), MockServer(**{listener: port}):
+            pass
+    assert threading.active_count() == before
+    with MockServer(**{listener: port}):  # and the port is free again
+        pass
+
+
+def test_a_bad_world_raises_in_the_caller() -> None:
+    with pytest.raises(WorldError, match="usres"):
+        MockServer({"usres": {}})
+
+
+def test_a_world_is_a_patch_over_the_default_world() -> None:
+    world = {"users": {"ci": {"domain": "X", "password": "p", "roles": ["Administrator"]}}}
+    with MockServer(world) as mock, calling(mock) as caller:
+        assert caller.send("2", V2, auth=("ci@x", "p")).status_code == 200
+        assert caller.send("2", V2).status_code == 200
+        assert mock.world.users["ci"].domain == "X"
+
+
+def test_the_journal_is_read_as_values() -> None:
+    with MockServer() as mock, calling(mock) as caller:
+        caller.send("2", V2)
+        (message,), (exchange,) = mock.messages, mock.requests
+        assert message.request_id == exchange.id
+        assert mock.wait_for_message(recipient="mjones@keyexample.com") == message
+        mock.reset()
+        assert (mock.messages, mock.requests) == ((), ())
+
+
+def test_waiting_ends_with_an_explanation() -> None:
+    with MockServer() as mock:
+        with pytest.raises(TimeoutError, match=r"recipient='x'.*within 0\.05 s"):
+            mock.wait_for_message(recipient="x", timeout=0.05)
+        with pytest.raises(TimeoutError, match="any"):
+            mock.wait_for_message(timeout=0.05)
+        with pytest.raises(ValueError, match="no filter to"):
+            mock.wait_for_message(to="x")
+
+
+def test_a_message_from_another_thread_ends_the_wait() -> None:
+    with MockServer() as mock, calling(mock) as caller, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(mock.wait_for_message, subject="test", timeout=10)
+        time.sleep(0.05)
+        caller.send("2", V2)
+        assert waiting.result().sender == "jsmith@keyexample.com"
+
+
+def test_it_runs_on_the_callers_loop() -> None:
+    async def scenario() -> None:
+        async with MockServer() as mock, httpx2.AsyncClient(base_url=mock.url) as http:
+            waiting = asyncio.create_task(mock.next_message(timeout=10))
+            response = await http.post(
+                PATH,
+                json=V2,
+                auth=ADMIN,
+                headers={
+                    "x-keyfactor-requested-with": "APIClient",
+                    "x-keyfactor-api-version": "2",
+                },
+            )
+            assert response.status_code == 200
+            assert await waiting == mock.messages[0]
+            with pytest.raises(RuntimeError, match="next_message"):
+                mock.wait_for_message()
+
+    asyncio.run(scenario())
+
+
+def test_it_runs_on_plain_asyncio_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    with MockServer() as mock, calling(mock) as caller:
+        assert caller.send("2", V2 | {"Port": 587, "UseSSL": True}).status_code == 200
+        assert mock.messages[0].tls_mode == "starttls"
+
+
+def test_fifty_start_at_once() -> None:
+    def use(_: int) -> int:
+        with MockServer() as mock, calling(mock) as caller:
+            return caller.send("2", V2).status_code
+
+    with ThreadPoolExecutor(50) as pool:
+        assert list(pool.map(use, range(50))) == [200] * 50
+
+
+def test_stopping_answers_what_is_under_way() -> None:
+    def send(mock: MockServer) -> int:
+        with calling(mock) as caller:
+            return caller.send("2", V2 | {"Host": "a.test"}).status_code
+
+    with ThreadPoolExecutor() as pool:
+        with MockServer({"relays": {"*": {"delay": 0.2}}}) as mock:
+            answers = [pool.submit(send, mock) for _ in range(5)]
+            time.sleep(0.4)
+            assert not any(answer.done() for answer in answers)
+        assert [answer.result() for answer in answers] == [200] * 5
+
+
+def test_stopping_ends_a_wait_at_once() -> None:
+    def wait(mock: MockServer) -> list[Json]:
+        with calling(mock) as caller:
+            return caller.messages(wait="60")
+
+    with ThreadPoolExecutor() as pool:
+        with MockServer() as mock:
+            waiting = pool.submit(wait, mock)
+            time.sleep(0.2)
+            started = time.monotonic()
+        assert waiting.result() == []
+        assert time.monotonic() - started < 2
+
+
+def test_stopping_cuts_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "GRACE_S", 0.2)
+    body = json.dumps(V2).encode()
+    with MockServer() as mock:
+        sock = socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10)
+        credentials = b64encode(b"admin:admin-password").decode()
+        sock.sendall(
+            f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n"
+            "x-keyfactor-api-version: 2\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body) + 1}\r\n\r\n".encode()
+            + body
+        )
+        time.sleep(0.2)
+    with sock:
+        assert sock.recv(100) == b""
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("x", False)],
+)
+def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_a_mock_for_all_addresses_has_urls_to_connect_to() -> None:
+    with MockServer(host="0.0.0.0") as mock:
+        assert mock.url.startswith("http://127.0.0.1:")
+    with MockServer(host="::1", https_port=0) as mock:
+        assert mock.url.startswith("http://[::1]:")
+        assert httpx2.get(f"{mock.url}/livez").status_code == 200

@@ -1,0 +1,679 @@
+"""The sink against clients that are not ours: smtplib, raw sockets, swaks, curl and openssl."""
+
+import asyncio
+import base64
+import gc
+import logging
+import shutil
+import smtplib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mockserver.certificates import Authority
+from mockserver.journal import Delivery, Dialogue, Endpoint, Message, Trace
+from mockserver.sink import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE, Sink
+from mockserver.state import State, States
+from mockserver.world import load
+
+AUTHORITY = Authority()
+MAIL = b"Subject: hello\r\n\r\n.dot\r\nJ\xc3\xb6rg\r\n"
+
+
+def state_of(relay: dict[str, Any] | None = None) -> State:
+    return States(load({"relays": {"*": relay or {}}})).get()
+
+
+class Running:
+    """A sink on real ports, on a loop of its own in a thread."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.loop = asyncio.new_event_loop()
+        self.errors: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _, context: self.errors.append(context))
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.sink = Sink(AUTHORITY)
+        self.port = 0
+        self.tls_port = 0
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run on the loop of the sink."""
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+
+    def start(self) -> None:
+        """Listen on two free ports."""
+        self.thread.start()
+        self.port, self.tls_port = self.open(), self.open(implicit=True)
+
+    def open(self, *, implicit: bool = False) -> int:
+        """Listen on a free port, and return it."""
+        sock = socket.create_server(("127.0.0.1", 0))
+        self.do(self.sink.listen(sock, lambda: self.state, implicit=implicit))
+        return int(sock.getsockname()[1])
+
+    def stop(self) -> None:
+        """End, and leave nothing behind."""
+        self.do(self.sink.close())
+        self.do(no_tasks_left())
+        assert not self.sink.sessions
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    @property
+    def messages(self) -> list[Message]:
+        """All that is kept."""
+        return list(self.state.journal.messages)
+
+    def smtp(self) -> smtplib.SMTP:
+        """Connect with the standard library."""
+        return smtplib.SMTP("127.0.0.1", self.port, "client.test", timeout=10)
+
+    def raw(self) -> "Raw":
+        """Connect without one."""
+        return Raw(self.port)
+
+
+class Raw:
+    """A bare connection: lines out, lines in."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), 10)
+        self.file = self.sock.makefile("rb")
+        self.reply()
+
+    def say(self, line: bytes) -> str:
+        """Send a line, and return the last line of the reply."""
+        self.sock.sendall(line + b"\r\n")
+        return self.reply()
+
+    def reply(self) -> str:
+        """Return the last line of a reply."""
+        while True:
+            line = self.file.readline().decode("utf-8", "replace").rstrip("\r\n")
+            if line[3:4] != "-":
+                return line
+
+    def close(self) -> None:
+        """Hang up."""
+        self.file.close()
+        self.sock.close()
+
+
+async def no_tasks_left() -> None:
+    await asyncio.sleep(0.005)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@contextmanager
+def running(relay: dict[str, Any] | None = None) -> Iterator[Running]:
+    server = Running(state_of(relay))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+    gc.collect()
+    assert server.errors == []
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.WARNING)
+    yield
+    assert caplog.records == []
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def plain(username: str, password: str) -> bytes:
+    return base64.b64encode(f"\0{username}\0{password}".encode())
+
+
+def test_a_plain_mail_is_kept_as_it_came() -> None:
+    with running() as server, server.smtp() as client:
+        client.sendmail("a@b.test", ["c@d.test", "e@f.test"], MAIL)
+        (message,) = server.messages
+    assert (message.sender, message.recipients) == ("a@b.test", ("c@d.test", "e@f.test"))
+    assert message.raw == MAIL
+    assert (message.tls_mode, message.tls_version, message.mechanism) == ("none", None, None)
+    assert (message.relay, message.request_id) == (Endpoint("127.0.0.1", server.port), None)
+    assert message.dialogue[-2:] == (
+        ("C", f"<{len(MAIL)} octets>"),
+        ("S", f"250 2.0.0 Kept as {message.id}"),
+    )
+
+
+def test_starttls_forgets_what_was_said_before() -> None:
+    with running({"require_tls": True}) as server, server.smtp() as client:
+        client.ehlo()
+        assert not client.has_extn("auth")
+        assert client.docmd("AUTH PLAIN AGEAYg==")[0] == 538
+        client.mail("before@b.test")
+        client.starttls(context=AUTHORITY.client_context())
+        assert client.docmd("MAIL FROM:<a@b.test>")[0] == 503
+        client.ehlo()
+        assert not client.has_extn("starttls")
+        assert client.docmd("STARTTLS")[0] == 502
+        client.login("someone", "something")
+        client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        (message,) = server.messages
+    assert (message.tls_mode, message.tls_version) == ("starttls", "TLSv1.3")
+    assert (message.mechanism, message.username) == ("PLAIN", "someone")
+    assert message.sender == "a@b.test"
+
+
+def test_implicit_tls_on_its_own_port() -> None:
+    with (
+        running() as server,
+        smtplib.SMTP_SSL(
+            "localhost", server.tls_port, "client.test", context=AUTHORITY.client_context()
+        ) as client,
+    ):
+        client.login("someone", "something")
+        client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        (message,) = server.messages
+    assert (message.tls_mode, message.tls_version) == ("implicit", "TLSv1.3")
+
+
+def test_what_was_sent_with_starttls_in_one_packet_is_not_obeyed() -> None:
+    with running() as server:
+        client = Raw(server.port)
+        client.say(b"EHLO client.test")
+        client.sock.sendall(b"STARTTLS\r\nMAIL FROM:<injected@b.test>\r\n")
+        assert client.reply().startswith("220")
+        context = AUTHORITY.client_context()
+        with context.wrap_socket(client.sock, server_hostname="localhost") as encrypted:
+            encrypted.sendall(b"EHLO client.test\r\n")
+            assert encrypted.recv(4).startswith(b"250")
+            encrypted.recv(4096)
+            encrypted.sendall(b"RCPT TO:<c@d.test>\r\n")
+            assert encrypted.recv(4096).startswith(b"503")
+        client.close()
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("name", ["KEYEXAMPLE\\mail", "keyexample\\MAIL"])
+def test_a_login_is_checked_against_the_accounts(mechanism: str, name: str) -> None:
+    accounts = {"KEYEXAMPLE\\mail": {"password": "pässword", "senders": ["*@b.test"]}}
+    relay = {"accounts": accounts, "mechanisms": [mechanism], "require_auth": True}
+    with running(relay) as server, server.smtp() as client:
+        assert client.docmd("EHLO x")[1].endswith(f"AUTH {mechanism}\n8BITMIME".encode())
+        assert client.docmd("MAIL FROM:<a@b.test>") == (530, b"5.7.0 Authentication required")
+        client.user, client.password = name, "wrong"
+        check = client.auth_plain if mechanism == "PLAIN" else client.auth_login
+        with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
+            client.auth(mechanism, check)
+        assert caught.value.smtp_code == 535
+        blob = [base64.b64encode(part.encode()).decode() for part in (name, "pässword")]
+        if mechanism == "PLAIN":
+            assert client.docmd("AUTH PLAIN", plain(name, "pässword").decode())[0] == 235
+        else:
+            assert client.docmd("AUTH login") == (334, b"VXNlcm5hbWU6")
+            assert client.docmd(blob[0]) == (334, b"UGFzc3dvcmQ6")
+            assert client.docmd(blob[1])[0] == 235
+        assert client.docmd("AUTH PLAIN AGEAYg==")[0] == 503
+        assert client.docmd("MAIL FROM:<a@other.test>")[1].startswith(b"5.7.60")
+        client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        (message,) = server.messages
+    assert (message.mechanism, message.username) == (mechanism, name)
+    shown = str(message.dialogue)
+    assert "***" in shown
+    assert not any(secret in shown for secret in ("pässword", *blob))
+
+
+def test_rfc_4616_and_the_login_draft_give_these_examples() -> None:
+    # RFC 4616, 4: authorization identity Ursel, user Kurt, password xipj3plmq.
+    accounts = {"Kurt": {"password": "xipj3plmq"}, "tim": {"password": "tanstaaftanstaaf"}}
+    with running({"accounts": accounts}) as server:
+        for line in (b"VXJzZWwAS3VydAB4aXBqM3BsbXE=", b"AHRpbQB0YW5zdGFhZnRhbnN0YWFm"):
+            client = server.raw()
+            client.say(b"EHLO x")
+            assert client.say(b"AUTH PLAIN") == "334 "
+            assert client.say(line).startswith("235")
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ([b"AUTH PLAIN AGEAYg=="], "503"),
+        ([b"HELO x", b"AUTH PLAIN AGEAYg=="], "503"),
+        ([b"EHLO x", b"MAIL FROM:<a@b.test>", b"AUTH PLAIN AGEAYg=="], "503"),
+        ([b"EHLO x", b"AUTH"], "504"),
+        ([b"EHLO x", b"AUTH CRAM-MD5"], "504"),
+        ([b"EHLO x", b"AUTH PLAIN not base64"], "501"),
+        ([b"EHLO x", b"AUTH PLAIN \xff\xfe"], "501"),
+        ([b"EHLO x", b"AUTH PLAIN ="], "501"),
+        ([b"EHLO x", b"AUTH PLAIN YQ=="], "501"),
+        ([b"EHLO x", b"AUTH PLAIN", b"*"], "501"),
+        ([b"EHLO x", b"AUTH LOGIN", b"YQ==", b"*"], "501"),
+        ([b"EHLO x", b"AUTH PLAIN", b"A" * 20_000], "500"),
+        ([b"EHLO x", b"AUTH PLAIN " + b"A" * 20_000], "500"),
+        ([b"EHLO x", b"AUTH PLAIN " + plain("u", "p" * 9_000)], "235"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else b" | ".join(value)[:60].decode("latin-1"),
+)
+def test_auth_is_answered_as_rfc_4954_says(lines: list[bytes], code: str) -> None:
+    with running() as server:
+        client = server.raw()
+        replies = [client.say(line) for line in lines]
+        assert replies[-1].startswith(code)
+        assert client.say(b"NOOP").startswith("250")
+        client.close()
+
+
+def test_auth_lines_may_have_12288_octets_and_others_1000() -> None:
+    with running() as server:
+        client = server.raw()
+        client.say(b"EHLO x")
+        start = b"AUTH PLAIN "
+        whole = start + b"A" * (MAX_AUTH_LINE - 2 - len(start))
+        assert client.say(whole).startswith("501")
+        assert client.say(whole + b"A").startswith("500")
+        assert client.say(b"NOOP " + b"x" * (MAX_LINE - 7)).startswith("250")
+        assert client.say(b"NOOP " + b"x" * (MAX_LINE - 6)).startswith("500")
+        client.close()
+
+
+def test_a_relay_without_mechanisms_knows_no_auth() -> None:
+    with running({"mechanisms": ["XOAUTH2"]}) as server, server.smtp() as client:
+        client.ehlo()
+        assert not client.has_extn("auth")
+        assert client.docmd("AUTH XOAUTH2 YQ==")[0] == 502
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"MAIL FROM:<>", "250"),
+        (b'MAIL FROM:<"a b"@c.test>', "250"),
+        (b"MAIL FROM:<word>", "250"),
+        (b"mail from:<a@b.test> SIZE=100 BODY=8BITMIME", "250"),
+        ("MAIL FROM:<jörg@bücher.example> SMTPUTF8".encode(), "250"),
+        ("MAIL FROM:<jörg@b.test>".encode(), "553"),
+        (b"MAIL FROM:<\xff@b.test> SMTPUTF8", "553"),
+        (b"MAIL FROM:<a@b.test> SIZE=10485761", "552"),
+        ("MAIL FROM:<a@b.test> SIZE=²".encode(), "250"),
+        (b"MAIL FROM:<a@b.test> SIZE=" + b"9" * 900, "552"),
+        (b"MAIL FROM:<a@b.test> FOO=1", "555"),
+        (b"MAIL FROM:a@b.test", "553"),
+        (b"MAIL FROM:<a@b.test", "553"),
+        (b"MAIL FROM:<a@b\x00.test>", "553"),
+        (b"MAIL TO:<a@b.test>", "501"),
+        (b"MAIL", "501"),
+        (b"DATA", "503"),
+        (b"VRFY \xff", "502"),
+        (b"EHLO", "501"),
+        (b"STARTTLS now", "501"),
+        (b"AUTHORITY", "500"),
+        (b"", "500"),
+        (b"\xff\xfe\x00", "500"),
+        (b"GET / HTTP/1.1", "500"),
+        (b"x" * 1_000_000, "500"),
+    ],
+    ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
+)
+def test_each_line_gets_its_reply(line: bytes, code: str) -> None:
+    with running() as server:
+        client = server.raw()
+        client.say(b"EHLO x")
+        reply = client.say(line)
+        assert reply.startswith(code), reply
+        assert client.say(b"RSET").startswith("250")
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"RCPT TO:<>", "553"),
+        ("RCPT TO:<jörg@b.test>".encode(), "553"),
+        (b'RCPT TO:<"a\\"b"@c.test>', "250"),
+        (b"MAIL FROM:<again@b.test>", "503"),
+        (b"DATA", "503"),
+    ],
+)
+def test_each_line_after_mail_gets_its_reply(line: bytes, code: str) -> None:
+    with running() as server:
+        client = server.raw()
+        for before in (b"EHLO x", b"MAIL FROM:<>"):
+            client.say(before)
+        assert client.say(line).startswith(code)
+        client.close()
+
+
+def test_the_envelope_is_kept_to_the_letter() -> None:
+    sender, recipient = '"a  \\"b"@c.test', "jörg@bücher.example"
+    with running() as server, server.smtp() as client:
+        client.ehlo()
+        client.command_encoding = "utf-8"
+        client.mail(sender, ["SMTPUTF8", "BODY=8BITMIME"])
+        assert client.docmd(f"RCPT TO:<{recipient}>")[0] == 250
+        assert client.data(MAIL)[0] == 250
+        assert client.docmd("MAIL FROM:<>")[0] == 250
+        client.rcpt("c@d.test")
+        assert client.docmd("DATA now")[0] == 501
+        client.data(MAIL)
+        first, second = server.messages
+    assert (first.sender, first.recipients) == (sender, (recipient,))
+    assert (second.sender, second.recipients) == ("", ("c@d.test",))
+
+
+def test_without_smtputf8_the_extension_is_refused() -> None:
+    with running({"smtputf8": False}) as server, server.smtp() as client:
+        client.ehlo()
+        assert not client.has_extn("smtputf8")
+        assert client.docmd("MAIL FROM:<a@b.test> SMTPUTF8")[0] == 501
+
+
+def test_recipients_are_bounded() -> None:
+    with running() as server, server.smtp() as client:
+        refused = client.sendmail("a@b.test", [f"r{n}@d.test" for n in range(102)], MAIL)
+        assert set(refused.values()) == {(452, b"4.5.3 Too many recipients")}
+        assert len(server.messages[0].recipients) == 100
+
+
+def test_commands_are_bounded() -> None:
+    with running() as server:
+        client = server.raw()
+        for _ in range(MAX_COMMANDS):
+            client.say(b"NOOP")
+        assert client.reply() == "421 4.7.0 Too many commands"
+        assert client.file.read() == b""
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"x" * 998 + b"\r\n", 250),
+        (b"." + b"x" * 997 + b"\r\n", 250),
+        (b"x" * 999 + b"\r\n", 500),
+        (b"x" * 1_000_000 + b"\r\nrest\r\n", 500),
+        (b"x" * 98 + b"\r\n", 250),
+        ((b"x" * 98 + b"\r\n") * 30, 552),
+    ],
+    ids=["998", "998 with a dot", "999", "a million", "small", "over max_size"],
+)
+def test_lines_and_size_of_a_message_are_bounded(content: bytes, code: int) -> None:
+    with running({"max_size": 2_000}) as server, server.smtp() as client:
+        client.ehlo()
+        for _ in range(2):
+            client.mail("a@b.test")
+            client.rcpt("c@d.test")
+            assert client.data(content)[0] == code
+        assert [message.raw for message in server.messages] == [content] * 2 * (code == 250)
+
+
+@pytest.mark.parametrize("stage", ["ehlo", "starttls", "auth", "mail", "rcpt", "data"])
+def test_a_relay_says_its_own_reply_the_first_time(stage: str) -> None:
+    reply = {"reply": "451 4.7.1 Not now", "first": 1}
+    with running({"replies": {stage: reply}}) as server:
+        client = server.raw()
+        lines = {
+            "ehlo": b"EHLO x",
+            "auth": b"AUTH PLAIN AGEAYg==",
+            "mail": b"MAIL FROM:<a@b.test>",
+            "rcpt": b"RCPT TO:<c@d.test>",
+            "data": b"DATA",
+            "starttls": b"STARTTLS",
+        }
+        for step, line in lines.items():
+            for attempt in range(2 if step == stage else 1):
+                if step == "data" and attempt:
+                    client.say(lines["mail"])
+                    client.say(lines["rcpt"])
+                answer = client.say(line)
+                if answer.startswith("354"):
+                    answer = client.say(b"x\r\n.")
+                expected = "451 4.7.1 Not now" if step == stage and not attempt else "2"
+                assert answer.startswith(expected)
+        client.close()
+        assert len(server.messages) == 1
+
+
+def test_a_greeting_that_refuses_closes_the_connection() -> None:
+    with running({"replies": {"greeting": "421 4.3.2 Not available"}}) as server:
+        with pytest.raises(smtplib.SMTPConnectError) as caught:
+            server.smtp()
+        assert caught.value.smtp_code == 421
+
+
+def test_a_421_is_the_last_reply() -> None:
+    with running({"replies": {"mail": "421 4.7.0 Enough"}}) as server:
+        client = server.raw()
+        client.say(b"EHLO x")
+        client.sock.sendall(b"MAIL FROM:<a@b.test>\r\nNOOP\r\nNOOP\r\n")
+        assert client.file.read() == b"421 4.7.0 Enough\r\n"
+        client.close()
+
+
+def test_a_relay_may_drop_the_message_and_the_connection() -> None:
+    with running({"fault": "dropped"}) as server:
+        client = server.smtp()
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        client.close()
+        assert server.messages == []
+
+
+def test_a_relay_may_never_speak() -> None:
+    with (
+        running({"fault": "timeout"}) as server,
+        socket.create_connection(("127.0.0.1", server.port), 0.1) as sock,
+        pytest.raises(TimeoutError),
+    ):
+        sock.recv(1)
+
+
+def test_a_relay_may_be_slow_at_each_stage() -> None:
+    with running({"delay": 0.05}) as server:
+        begin = time.monotonic()
+        with server.smtp() as client:
+            client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        assert time.monotonic() - begin >= 0.25
+
+
+def test_idle_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mockserver.sink.IDLE_SECONDS", 0.1)
+    with running() as server:
+        client = server.raw()
+        assert client.file.read() == b""
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"EHLO x\r\n",
+        b"EHLO x\r\nAUTH LOGIN\r\n",
+        b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nhalf a li",
+        b"EHLO x\r\nSTARTTLS\r\n",
+        b"STARTTLS\r\n\x16\x03\x01\x00\x05hello",
+        b"STARTTLS\r\n\x16\x03\x01\xff\xff" + b"x" * 100_000,
+    ],
+    ids=["nothing", "ehlo", "auth", "data", "starttls", "bad hello", "long hello"],
+)
+@pytest.mark.parametrize("how", ["close", "reset", "half close"])
+@pytest.mark.parametrize("implicit", [False, True], ids=["plain", "implicit"])
+def test_a_client_that_goes_away_leaves_nothing(sent: bytes, how: str, *, implicit: bool) -> None:
+    with running() as server:
+        port = server.tls_port if implicit else server.port
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            eventually(lambda: bool(server.sink.sessions))
+            if how == "reset":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            try:
+                for line in sent.splitlines(keepends=True):
+                    sock.sendall(line)
+                    time.sleep(0.002)
+            except OSError:
+                assert implicit or b"\x16" in sent
+            if how == "half close":
+                sock.settimeout(5)
+                try:
+                    sock.shutdown(socket.SHUT_WR)
+                    while sock.recv(4096):
+                        pass
+                except OSError:
+                    assert implicit or b"\x16" in sent
+        eventually(lambda: not server.sink.sessions)
+
+
+def test_a_client_that_does_not_trust_us_leaves_nothing() -> None:
+    stranger = ssl.create_default_context()
+    with running() as server:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            smtplib.SMTP_SSL("localhost", server.tls_port, context=stranger)
+        with server.smtp() as client, pytest.raises(ssl.SSLCertVerificationError):
+            client.starttls(context=stranger)
+        eventually(lambda: not server.sink.sessions)
+
+
+def test_closing_ends_sessions_in_every_state() -> None:
+    with running() as server:
+        waiting = [server.raw() for _ in range(3)]
+        waiting[1].say(b"STARTTLS")
+        hello = socket.create_connection(("127.0.0.1", server.tls_port))
+        eventually(lambda: len(server.sink.sessions) == 4)
+    assert all(client.file.read() == b"" for client in waiting)
+    for client in waiting:
+        client.close()
+    hello.close()
+
+
+def test_a_closed_sink_begins_no_session() -> None:
+    async def connect() -> bytes:
+        state, sink = state_of(), Sink(AUTHORITY)
+        await sink.close()
+        trace = Trace(delivery=Delivery(Endpoint("relay.test", 25), "none", Dialogue()))
+        reader, writer = await asyncio.open_connection(
+            sock=await sink.connect(state, state.world, trace)
+        )
+        received = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert not sink.sessions
+        return received
+
+    assert asyncio.run(connect()) == b""
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connect_that_is_cancelled_leaves_nothing(new_loop: Callable[[], Any]) -> None:
+    async def connect() -> None:
+        state, sink = state_of(), Sink(AUTHORITY)
+        trace = Trace(delivery=Delivery(Endpoint("relay.test", 25), "none", Dialogue()))
+        task = asyncio.create_task(sink.connect(state, state.world, trace))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await no_tasks_left()
+        assert not sink.sessions
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(connect())
+    gc.collect()
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20), st.booleans())
+def test_no_bytes_break_a_session(lines: list[bytes], login: bool) -> None:
+    async def talk() -> None:
+        state, sink = state_of(), Sink(AUTHORITY)
+        errors: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+        trace = Trace(delivery=Delivery(Endpoint("relay.test", 25), "none", Dialogue()))
+        sock = await sink.connect(state, state.world, trace)
+        reader, writer = await asyncio.open_connection(sock=sock)
+        start = b"EHLO x\r\nAUTH LOGIN\r\n" if login else b"EHLO x\r\n"
+        writer.write(start + b"\r\n".join(lines) + b"\r\n.\r\nQUIT\r\n")
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        await sink.close()
+        gc.collect()
+        assert errors == []
+        await no_tasks_left()
+
+    asyncio.run(talk())
+
+
+def test_a_patched_world_counts_for_the_next_connection() -> None:
+    with running() as server:
+        server.state.patch_world({"relays": {"*": {"replies": {"mail": "550 5.7.1 No"}}}})
+        with server.smtp() as client:
+            client.ehlo()
+            assert client.mail("a@b.test")[0] == 550
+        server.state.patch_world({"relays": {"*": None}})
+        with server.smtp() as client:
+            client.ehlo()
+            assert client.mail("a@b.test")[0] == 250
+
+
+def test_swaks_curl_and_openssl_can_talk_to_it(tmp_path: Path) -> None:
+    tools = {name: shutil.which(name) for name in ("swaks", "curl", "openssl")}
+    if missing := [name for name, path in tools.items() if path is None]:
+        pytest.skip(f"not installed: {missing}")
+    mail = tmp_path / "mail"
+    mail.write_bytes(MAIL)
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(AUTHORITY.pem)
+    accounts = {"me": {"password": "pw"}}
+    with running({"accounts": accounts, "require_auth": True}) as server:
+        plain_port, tls_port = server.port, server.tls_port
+        swaks = f"swaks --server 127.0.0.1:{plain_port} --from a@b.test --to c@d.test -tls"
+        login = "--auth-user me --auth-password pw"
+        envelope = f"--mail-from a@b.test --mail-rcpt c@d.test -T {mail}"
+        curl = f"curl -sS --cacert {authority} --user me:pw {envelope}"
+        openssl = f"openssl s_client -quiet -connect 127.0.0.1:{tls_port} -CAfile {authority}"
+        for command in (
+            f"{swaks} --auth LOGIN {login}",
+            f"{swaks} --auth PLAIN {login}",
+            f"{curl} smtp://localhost:{plain_port} --ssl-reqd",
+            f"{curl} smtps://localhost:{tls_port}",
+            f"{openssl} -verify_hostname localhost -verify_return_error",
+        ):
+            done = subprocess.run(
+                command.split(), input=b"QUIT\r\n", capture_output=True, timeout=30, check=False
+            )
+            assert done.returncode == 0, (done.stdout, done.stderr)
+        modes = [(message.tls_mode, message.mechanism) for message in server.messages]
+    assert modes == [
+        ("starttls", "LOGIN"),
+        ("starttls", "PLAIN"),
+        ("starttls", "PLAIN"),
+        ("implicit", "PLAIN"),
+    ]
+
+
+def test_a_mail_with_utf8_headers_is_kept() -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "jörg@b.test", "ü@d.test", "Größe"
+    mail.set_content("Grüße")
+    with running() as server, server.smtp() as client:
+        client.send_message(mail)
+        (message,) = server.messages
+    assert (message.sender, message.recipients) == ("jörg@b.test", ("ü@d.test",))
+    assert (message.subject, message.text) == ("Größe", "Grüße\r\n")
