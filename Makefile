@@ -29,9 +29,10 @@ lint: $(VENV)/installed ## style and types, changing nothing
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
-format: $(VENV)/installed ## rewrite the code to the house style
+format: $(VENV)/installed ## rewrite the code to the house style, and what the README takes from it
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) tests/faults_table.py
 
 check: lint test ## everything that a commit must pass
 

@@ -1,12 +1,15 @@
 """What happened: exchanges and messages, bounded, with all that one call caused in one trace."""
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from functools import cached_property
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -21,6 +24,9 @@ MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 ENTRY_BYTES: Final = 4_096  # what an entry takes beside its body
+
+
+_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")  # RFC 5322, 2.2.3
 
 
 def new_id() -> str:
@@ -178,12 +184,15 @@ class Message:
     @property
     def subject(self) -> str:
         """Give the decoded `Subject`, empty where there is none."""
-        return str(self.parsed.get("Subject", ""))
+        return self._header("Subject")
 
-    @property
+    @cached_property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """Give all headers, decoded, in the order of the mail."""
-        return tuple((name, str(value)) for name, value in self.parsed.items())
+        """Give all headers, unfolded and decoded, in the order of the mail."""
+        return tuple((name, _decoded(value)) for name, value in self.parsed.raw_items())
+
+    def _header(self, wanted: str) -> str:
+        return next((value for name, value in self.headers if name.lower() == wanted.lower()), "")
 
     def as_json(self) -> Json:
         """Give the message as `GET /_mock/messages` shows it."""
@@ -199,13 +208,23 @@ class Message:
             "username": self.username,
             "envelope": {"sender": self.sender, "recipients": list(self.recipients)},
             "subject": self.subject,
-            "from": str(self.parsed.get("From", "")),
-            "to": str(self.parsed.get("To", "")),
+            "from": self._header("From"),
+            "to": self._header("To"),
             "headers": [list(pair) for pair in self.headers],
             "text": self.text,
             "size": len(self.raw),
             "dialogue": [list(line) for line in self.dialogue],
         }
+
+
+def _decoded(value: str) -> str:
+    """Decode a header as it was parsed: folded, with encoded words, or UTF-8 (RFC 6532)."""
+    # The parser's own decoding leaves blanks between adjacent encoded words (Python 3.11).
+    text = _FOLD.sub("", value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    try:
+        return str(make_header(decode_header(text)))
+    except (LookupError, ValueError, HeaderParseError):
+        return text
 
 
 def milliseconds(since: float) -> float:

@@ -169,6 +169,11 @@ class MockServer:
             for name, wanted in self._ports.items():
                 if wanted is not None:
                     await self._listen(name, _bind(self.host, wanted), app)
+            for key, relay in self._states.get().world.relays.items():
+                if relay.listen is not None:
+                    sock = _bind(self.host, relay.listen)
+                    self._bound[f"smtp {key}"] = sock.getsockname()[1]
+                    await self._sink.listen(sock, self._states.get, key)
         except BaseException:
             await self.stop()
             raise

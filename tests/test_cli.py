@@ -115,6 +115,15 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
     assert (status, errors) == (0, "")
 
 
+def test_it_serves_without_a_ready_file() -> None:
+    process = subprocess.Popen([*COMMAND, "serve", *PORTS], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert any(line.startswith("curl ") for line in process.stdout)
+    process.stdout.close()
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
 def test_a_password_of_an_own_world_is_not_printed(tmp_path: Path) -> None:
     world = tmp_path / "world.yaml"
     world.write_text(

@@ -121,3 +121,21 @@ def test_a_filter_of_another_name_is_refused() -> None:
 def test_a_message_without_a_text_part_has_an_empty_text() -> None:
     html = message(b"Content-Type: text/html\r\n\r\n<p>x</p>\r\n")
     assert (html.text, html.subject, html.as_json()["from"]) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        (b"Plain", "Plain"),
+        (b"=?utf-8?b?SsO2cmc=?= <j@b.test>", "Jörg <j@b.test>"),
+        (b"=?utf-8?b?SsO2?=\r\n =?utf-8?b?cmc=?=\r\n <j@b.test>", "Jörg <j@b.test>"),
+        ("Jörg <jörg@b.test>".encode(), "Jörg <jörg@b.test>"),
+        (b"=?no-such-charset?b?SsO2cmc=?=", "=?no-such-charset?b?SsO2cmc=?="),
+        (b"=?utf-8?b?a?=", "=?utf-8?b?a?="),
+        (b"\xff", "\ufffd"),
+    ],
+)
+def test_headers_are_unfolded_and_decoded(header: bytes, shown: str) -> None:
+    kept = message(b"From: " + header + b"\r\n\r\n")
+    assert kept.headers == (("From", shown),)
+    assert kept.as_json()["from"] == shown

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from faults_table import with_table
 from mockserver import world
 from support import Json
 
@@ -59,7 +60,8 @@ def test_two_commands_set_everything_up() -> None:
 @pytest.mark.parametrize("block", PASTED, ids=lambda block: block.split("\n")[0][:40])
 def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path) -> None:
     https_port = facts["https_url"].rpartition(":")[2]
-    pasted = block.replace("http://127.0.0.1:8080", facts["url"]).replace(":8443", f":{https_port}")
+    pasted = block.replace("http://127.0.0.1:8080", facts["url"])
+    pasted = pasted.replace(":8443", f":{https_port}").replace(":1025", f":{facts['smtp_port']}")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", pasted],
         cwd=tmp_path,
@@ -73,6 +75,10 @@ def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path
         assert done.stdout.startswith("HTTP/1.1 200 OK")
     if "messages" in block:
         assert "mjones@keyexample.com" in done.stdout
+
+
+def test_the_table_of_faults_is_that_of_the_default_world() -> None:
+    assert with_table(README) == README, "`make format` writes it"
 
 
 @pytest.mark.parametrize("block", blocks("python"))

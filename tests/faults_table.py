@@ -1,0 +1,37 @@
+"""Write the README's table of faults from the default world: `make format` calls it."""
+
+from pathlib import Path
+
+from mockserver import world
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN = "<!-- made from fixtures/default.yaml -->\n"
+END = "<!-- end -->\n"
+
+
+def faults_table() -> str:
+    """Return the table, with the names as a request gives them."""
+    loaded = world.load().data
+    rows = ["| in a request | what happens |", "|---|---|"]
+    for field, entries in (
+        ("Host", loaded["relays"]),
+        ("TokenEndpoint", loaded["token_endpoints"]),
+        ("Provider", loaded["pam_providers"]),
+    ):
+        rows += [
+            f"| `{field}: {name}` | {entry['description']} |"
+            for name, entry in entries.items()
+            if "description" in entry
+        ]
+    return "\n".join(rows) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """Return the README with the table as it is now."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n{faults_table()}\n{end}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,167 @@
+"""Every fault of a relay by its name, end to end, in both versions."""
+
+import time
+
+import pytest
+
+from mockserver import world
+from mockserver.problems import Code
+from support import VALID, Caller, Json, refusal
+
+TLS: Json = {"Port": 587, "UseSSL": True}
+LOGIN: dict[str, Json] = {
+    "1": {"RelayAuthenticationType": 2, "RelayUsername": "a@b.test", "RelayPassword": "p"},
+    "2": {
+        "RelayAuthenticationType": 2,
+        "RelayUsername": {"SecretValue": "a@b.test"},
+        "RelayPassword": {"SecretValue": "p"},
+    },
+}
+
+# name: (what the request has beside its host, stage, what the message says, the relay's reply)
+FAULTS: dict[str, tuple[Json, str, str, str | None]] = {
+    "unresolvable.test": ({}, "resolve", "cannot be resolved", None),
+    "refused.test": ({}, "connect", "refused the connection", None),
+    "timeout.test": ({}, "greeting", "no answer within 2 seconds", None),
+    "greeting421.test": ({}, "greeting", "", "421 4.3.2 Service not available"),
+    "ehlo-refused.test": ({}, "ehlo", "", "502 5.5.1 Command not implemented"),
+    "notls.test": (TLS, "starttls", "does not offer STARTTLS", None),
+    "starttls-refused.test": (TLS, "starttls", "", "454 4.7.0 TLS not available"),
+    "badcert-expired.test": (TLS, "tls", "has expired", None),
+    "badcert-name.test": (TLS, "tls", "is for another host name", None),
+    "badcert-untrusted.test": (TLS, "tls", "is not trusted", None),
+    "noauth.test": ({"login": True}, "auth", "AUTH", None),
+    "auth-required.test": ({}, "mail", "", "530 5.7.0 Authentication required"),
+    "tls-required.test": ({"login": True}, "auth", "AUTH", None),
+    "badlogin.test": (
+        {"login": True}, "auth", "", "535 5.7.8 Authentication credentials invalid",
+    ),
+    "sender-denied.test": (
+        {}, "mail", "", "550 5.7.60 Client does not have permissions to send as this sender",
+    ),
+    "no-smtputf8.test": ({"TestRecipient": "jörg@b.test"}, "mail", "SMTPUTF8", None),
+    "denied.test": ({}, "rcpt", "", "550 5.7.1 Relaying denied"),
+    "unknown-user.test": ({}, "rcpt", "", "550 5.1.1 User unknown"),
+    "greylisted.test": ({}, "rcpt", "", "451 4.7.1 Greylisted"),
+    "full.test": ({}, "rcpt", "", "452 4.3.1 Insufficient system storage"),
+    "toolarge.test": ({}, "data", "", "552 5.3.4 Message too big for system"),
+    "rejected.test": ({}, "data", "", "554 5.6.0 Message rejected"),
+    "dropped.test": ({}, "data", "closed the connection", None),
+}  # fmt: skip
+NOT_REFUSED = {"slow.test", "oauthbearer.test"}
+
+
+def body_of(version: str, host: str, changes: Json) -> Json:
+    login = LOGIN[version] if changes.get("login") else {}
+    rest = {name: value for name, value in changes.items() if name != "login"}
+    return VALID[version] | login | rest | {"Host": host}
+
+
+def test_every_fault_of_the_default_world_is_here() -> None:
+    named = {name for name, relay in world.load().relays.items() if relay.description}
+    assert named == FAULTS.keys() | NOT_REFUSED
+
+
+@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("host", FAULTS)
+def test_a_fault_is_refused_with_its_stage_and_reply(
+    caller: Caller, version: str, host: str
+) -> None:
+    changes, stage, text, reply = FAULTS[host]
+    response = caller.send(version, body_of(version, host, changes))
+    status, message = refusal(response)
+    assert status == 400
+    assert response.json()["ErrorCode"] == Code[f"MAIL_{stage.upper()}"]
+    for part in (host, f"stage {stage}", text, reply or ""):
+        assert part in message
+    exchange = caller.exchange(response)
+    delivery = exchange["delivery"]
+    assert (delivery["stage"], delivery["reply"]) == (stage, reply)
+    assert exchange["problem"]["message"] == message
+    if reply is not None:
+        assert ["S", reply] in [line[1:] for line in delivery["dialogue"]]
+    assert caller.messages() == []
+
+
+def test_every_stage_has_an_error_code_of_its_own() -> None:
+    codes = {Code[f"MAIL_{stage.upper()}"] for _, stage, _, _ in FAULTS.values()}
+    assert len(codes) == len({stage for _, stage, _, _ in FAULTS.values()}) == 10
+
+
+@pytest.mark.parametrize("version", VALID)
+def test_greylisting_ends_after_the_first_try_until_the_reset(caller: Caller, version: str) -> None:
+    for _ in range(2):
+        statuses = [
+            caller.send(version, body_of(version, "greylisted.test", {})).status_code
+            for _ in range(3)
+        ]
+        assert statuses == [400, 200, 200]
+        caller.mock.reset()
+
+
+def test_a_slow_relay_takes_its_time_at_each_stage(caller: Caller) -> None:
+    # The entry of the default world takes two seconds; the same takes less long here.
+    assert world.load().relays["slow.test"].delay == 2
+    caller.mock.patch_world({"relays": {"slow.test": {"delay": 0.1}}})
+    started = time.monotonic()
+    response = caller.send("2", body_of("2", "slow.test", {}))
+    assert response.status_code == 200
+    assert 0.5 <= time.monotonic() - started < 2
+    times = [moment for moment, *_ in caller.exchange(response)["delivery"]["dialogue"]]
+    assert times == sorted(times)
+    assert times[-1] >= 500
+
+
+@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("tls", [{}, TLS], ids=["plain", "starttls"])
+def test_an_active_directory_user_logs_in(caller: Caller, version: str, tls: Json) -> None:
+    login = {
+        "1": {"RelayUsername": r"KEYEXAMPLE\mail", "RelayPassword": "MySuperSecretPassword"},
+        "2": {
+            "RelayUsername": {"SecretValue": r"KEYEXAMPLE\mail"},
+            "RelayPassword": {"SecretValue": "MySuperSecretPassword"},
+        },
+    }[version]
+    body = VALID[version] | tls | login | {
+        "Host": "exchange.keyexample.com",
+        "RelayAuthenticationType": 2,
+        "SenderAccount": "mail@keyexample.com",
+    }  # fmt: skip
+    assert caller.send(version, body).status_code == 200
+    (message,) = caller.messages()
+    # This relay offers LOGIN and no PLAIN.
+    assert (message["mechanism"], message["username"]) == ("LOGIN", r"KEYEXAMPLE\mail")
+    status, text = refusal(caller.send(version, body | {"SenderAccount": "ceo@other.test"}))
+    assert (status, "550 5.7.60" in text) == (400, True)
+    status, text = refusal(caller.send(version, body | {"RelayAuthenticationType": 0}))
+    assert (status, "530 5.7.0" in text) == (400, True)
+
+
+def test_a_login_is_refused_before_tls_where_the_relay_says_so(caller: Caller) -> None:
+    over_tls = caller.send("2", body_of("2", "tls-required.test", {"login": True} | TLS))
+    assert over_tls.status_code == 200
+    plain = caller.send("2", body_of("2", "tls-required.test", {"login": True}))
+    lines = [line for _, _, line in caller.exchange(plain)["delivery"]["dialogue"]]
+    assert not any("AUTH" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("port", "ssl", "fault", "stage"),
+    [
+        (465, False, {}, None),
+        (587, True, {"starttls": False}, "starttls"),
+        (465, True, {"certificate": "untrusted"}, "tls"),
+        (25, True, {"replies": {"starttls": "454 4.7.0 Not now"}}, "starttls"),
+    ],
+)
+def test_tls_is_never_given_up_for_plain_text(
+    caller: Caller, port: int, ssl: bool, fault: Json, stage: str | None
+) -> None:
+    caller.mock.patch_world({"relays": {"mismatch.test": fault}})
+    response = caller.send("2", VALID["2"] | {"Host": "mismatch.test", "Port": port, "UseSSL": ssl})
+    delivery = caller.exchange(response)["delivery"]
+    if stage is None:
+        assert (response.status_code, delivery["tls_mode"]) == (200, "none")
+    else:
+        assert (response.status_code, delivery["stage"]) == (400, stage)
+        assert not any(line.startswith("MAIL") for _, _, line in delivery["dialogue"])

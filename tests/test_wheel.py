@@ -1,0 +1,115 @@
+"""The wheel, in an empty environment: `make wheel`."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support import ADMIN, V2
+
+pytestmark = pytest.mark.wheel
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = {
+    "mockserver/": "mockserver/",
+    "openapi/": "mockserver/openapi/",
+    "fixtures/": "mockserver/fixtures/",
+}
+WHERE = "from mockserver.world import data_folder, load; load(); print(data_folder('openapi'))"
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel in an empty environment; give the folder of its commands."""
+    folder = tmp_path_factory.mktemp("empty")
+    run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    found = folder / "venv" / "bin"
+    run(found / "python", "-m", "pip", "install", "--quiet", wheel, cwd=folder)
+    return found
+
+
+def test_the_wheel_holds_what_is_in_the_project_and_nothing_else(wheel: Path) -> None:
+    tracked = run("git", "ls-files", *SHIPPED, cwd=ROOT).splitlines()
+    expected = {
+        SHIPPED[folder] + name.removeprefix(folder)
+        for name in tracked
+        for folder in SHIPPED
+        if name.startswith(folder)
+    }
+    names = set(zipfile.ZipFile(wheel).namelist())
+    metadata = {name for name in names if ".dist-info/" in name}
+    assert names - metadata == expected
+    assert {name.partition(".dist-info/")[2] for name in metadata} == {
+        "METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE",
+    }  # fmt: skip
+
+
+def test_it_serves_from_an_empty_environment(scripts: Path, tmp_path: Path) -> None:
+    assert run(scripts / "python", "-m", "pip", "check", cwd=tmp_path)
+    assert run(scripts / "keyfactor-mock", "--version", cwd=tmp_path).startswith("keyfactor-mock")
+    document = json.loads(run(scripts / "keyfactor-mock", "openapi", "2", cwd=tmp_path))
+    assert document["info"]["version"] == "2"
+    ready = tmp_path / "ready.json"
+    ports = ["--port", "0", "--https-port", "0", "--smtp-port", "0", "--smtps-port", "0"]
+    command = [scripts / "keyfactor-mock", "serve", *ports, "--ready-file", ready]
+    process = subprocess.Popen([str(word) for word in command], cwd=tmp_path)
+    try:
+        deadline = time.monotonic() + 30
+        while not ready.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        facts = json.loads(ready.read_text())
+        response = httpx2.post(
+            facts["api_url"] + "/SMTP/Test",
+            json=V2 | {"Port": 587, "UseSSL": True},
+            auth=ADMIN,
+            headers={"x-keyfactor-requested-with": "APIClient", "x-keyfactor-api-version": "2"},
+        )
+        assert response.status_code == 200
+        (message,) = httpx2.get(facts["control_url"] + "/messages").json()["messages"]
+        assert message["tls_mode"] == "starttls"
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+
+
+def test_the_data_are_found_in_wheel_editable_install_and_checkout(
+    scripts: Path, tmp_path: Path
+) -> None:
+    installed = Path(run(scripts / "python", "-c", WHERE, cwd=tmp_path))
+    assert installed.parts[-3:] == ("site-packages", "mockserver", "openapi")
+    assert Path(run(sys.executable, "-c", WHERE, cwd=tmp_path)) == ROOT / "openapi"
+    run("git", "clone", "--quiet", ROOT, tmp_path / "checkout", cwd=tmp_path)
+    checkout = Path(
+        run(sys.executable, "-c", WHERE, cwd=tmp_path, PYTHONPATH=str(tmp_path / "checkout"))
+    )
+    assert checkout == tmp_path / "checkout" / "openapi"
