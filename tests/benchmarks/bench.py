@@ -1,0 +1,170 @@
+"""Measure speed and memory as ratios to a reference in the same run: `make bench`.
+
+Medians of sequential calls over one connection, in milliseconds; ours and the reference take turns.
+"""
+
+import asyncio
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import reference
+
+from mockserver.certificates import Authority
+from mockserver.server import new_event_loop
+
+ROUNDS = 15
+CALLS = 100
+STARTS = 7
+MAIL = {
+    "Host": "relay.test",
+    "Port": 587,
+    "SenderAccount": "jsmith@keyexample.com",
+    "SenderName": "Keyfactor Command",
+    "TestRecipient": "mjones@keyexample.com",
+}
+CREDENTIALS = b64encode(b"admin:admin-password").decode()
+
+
+def request(path: str, body: dict[str, Any]) -> bytes:
+    """Write a request of the API as bytes."""
+    content = json.dumps(body).encode()
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {CREDENTIALS}\r\n"
+        "x-keyfactor-requested-with: APIClient\r\nx-keyfactor-api-version: 2\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    ).encode() + content
+
+
+class Connection:
+    """One HTTP connection that sends prepared bytes and reads answers with a Content-Length."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self._socket.makefile("rb")
+
+    def call(self, raw: bytes) -> int:
+        """Send a request; return the status of the answer, read whole."""
+        self._socket.sendall(raw)
+        status = int(self._file.readline().split()[1])
+        length = 0
+        while (line := self._file.readline()) != b"\r\n":
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        self._file.read(length)
+        return status
+
+
+@contextmanager
+def mock(folder: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Serve the mock, only HTTP, in a process of its own; give it and its port."""
+    ready = Path(folder, "ready.json")
+    ready.unlink(missing_ok=True)
+    off = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", "none")]
+    options = ["--port", "0", *off, "--ready-file", str(ready), "--log-level", "error"]
+    command = [sys.executable, "-m", "mockserver", "serve", *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not ready.exists():
+        time.sleep(0.001)
+    yield process, int(json.loads(ready.read_text())["url"].rpartition(":")[2])
+    process.terminate()
+    process.wait()
+
+
+@contextmanager
+def bare() -> Iterator[int]:
+    """Serve the bare endpoint in a process of its own; give its port."""
+    command = [sys.executable, reference.__file__]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    yield int(process.stdout.readline())
+    process.stdout.close()
+    process.terminate()
+    process.wait()
+
+
+def in_turns(*calls: Callable[[], object]) -> list[float]:
+    """Return the median milliseconds of each call."""
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(ROUNDS):
+        for call, found in zip(calls, times, strict=True):
+            for _ in range(CALLS):
+                started = time.perf_counter()
+                call()
+                found.append((time.perf_counter() - started) * 1_000)
+    return [statistics.median(found) for found in times]
+
+
+def cold_start(serve: Callable[[], Any], raw: bytes) -> float:
+    """Return the median milliseconds from the start of a process to its first answer."""
+    times = []
+    for _ in range(STARTS):
+        started = time.perf_counter()
+        with serve() as served:
+            port = served[1] if isinstance(served, tuple) else served
+            Connection(port).call(raw)
+            times.append((time.perf_counter() - started) * 1_000)
+    return statistics.median(times)
+
+
+def resident(process: subprocess.Popen[bytes]) -> float:
+    """Return the resident memory of a process in MiB (Linux)."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1_024
+
+
+def row(name: str, what: str, ours: float, theirs: float) -> None:
+    """Print one line of the table."""
+    print(f"{name:34} {ours:9.3f} {theirs:9.3f} {ours / theirs:7.2f}  {what}", flush=True)
+
+
+def main() -> None:
+    """Print the table."""
+    path = "/KeyfactorAPI/SMTP/Test"
+    refused = request(path, MAIL | {"Port": 0})
+    plain = request(path, MAIL)
+    starttls = request(path, MAIL | {"UseSSL": True})
+    authority = Authority()
+    contexts = (authority.server_context(reference.HOST), authority.client_context())
+    loop = new_event_loop()
+
+    def bare_mail(*tls: Any) -> Callable[[], object]:  # noqa: ANN401  # contexts or None
+        return lambda: loop.run_until_complete(reference.exchange(*tls))
+
+    asyncio.set_event_loop(loop)
+    print(f"{'':34} {'ours':>9} {'reference':>9} {'ratio':>7}")
+    with tempfile.TemporaryDirectory() as folder, mock(folder) as (process, port), bare() as other:
+        ours, theirs = Connection(port), Connection(other)
+        reference_call = request("/", MAIL | {"Port": 0})
+        for raw, status in ((refused, 400), (plain, 200), (starttls, 200)):
+            if ours.call(raw) != status:
+                raise SystemExit("the mock does not answer as it should")
+        medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(reference_call))
+        row("refused body, ms", "bare Starlette endpoint", *medians)
+        medians = in_turns(lambda: ours.call(plain), bare_mail(None, None))
+        row("delivered mail, ms", "aiosmtplib + aiosmtpd, no HTTP", *medians)
+        medians = in_turns(lambda: ours.call(starttls), bare_mail(*contexts))
+        row("delivered with STARTTLS, ms", "the same with STARTTLS", *medians)
+        starts = cold_start(lambda: mock(folder), refused), cold_start(bare, reference_call)
+        row("cold start to first answer, ms", "bare Starlette endpoint", *starts)
+        before = resident(process)
+        for _ in range(20_000):
+            ours.call(refused)
+        row("memory after 20,000 more, MiB", "before them", resident(process), before)
+    loop.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What the mock is measured against: bare Starlette, and bare aiosmtplib with aiosmtpd."""
+
+import asyncio
+import logging
+import socket
+import ssl
+import sys
+from typing import Any
+
+import aiosmtplib
+from aiosmtpd.smtp import SMTP
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from mockserver.server import _HttpListener, new_event_loop
+
+HOST = "relay.test"
+MAIL = (
+    b"From: Keyfactor Command <jsmith@keyexample.com>\r\nTo: mjones@keyexample.com\r\n"
+    b"Subject: Test\r\n\r\nThis is a test message.\r\n"
+)
+
+
+async def serve() -> None:
+    """Serve an endpoint that reads JSON and answers a refusal; print the port."""
+
+    async def refuse(request: Request) -> JSONResponse:
+        await request.json()
+        return JSONResponse({"ErrorCode": "0xA011F001", "Message": "Port: required."}, 400)
+
+    listener = _HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]))
+    sock = socket.create_server(("127.0.0.1", 0))
+    await listener.listen(sock, None)
+    print(sock.getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+
+class _Handler:
+    async def handle_DATA(self, *_: Any) -> str:  # noqa: ANN401, N802  # aiosmtpd's form
+        return "250 OK"
+
+
+async def exchange(server: ssl.SSLContext | None, client: ssl.SSLContext | None) -> None:
+    """Deliver one mail over a socket pair, with STARTTLS where there are contexts."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    await loop.connect_accepted_socket(
+        lambda: SMTP(_Handler(), hostname=HOST, tls_context=server, loop=loop), sock=ours
+    )
+    smtp = aiosmtplib.SMTP(
+        hostname=HOST,
+        port=None,
+        sock=theirs,
+        local_hostname="client.test",
+        start_tls=client is not None,
+        tls_context=client,
+    )
+    async with smtp:
+        await smtp.sendmail("jsmith@keyexample.com", ["mjones@keyexample.com"], MAIL)
+
+
+if __name__ == "__main__":
+    logging.disable()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        sys.exit(runner.run(serve()))
