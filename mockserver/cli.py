@@ -1,30 +1,32 @@
-"""The command line: serve, openapi, check."""
+"""The command line: serve, run, openapi, check."""
 
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import secrets
 import shlex
 import signal
+import ssl
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 import mockserver
-from mockserver import access
+from mockserver import access, logs
 from mockserver import world as worlds
 from mockserver.server import BindError, MockServer, is_loopback, load_contract, new_event_loop
-from mockserver.world import World
+from mockserver.world import User, World
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
+
+_LEVELS: Final = ("debug", "info", "warning", "error")
+_FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,32 +48,33 @@ def _option(name: str, help_text: str, **settings: Any) -> Callable[[Command], C
     )
 
 
-_SERVER_OPTIONS: Final = (
-    _option("--host", "address to listen on", default="127.0.0.1"),
-    _option("--port", "HTTP; 0 picks a free port, 'none' is off", callback=_port, default="8080"),
-    _option("--https-port", "HTTPS, likewise", callback=_port, default="8443"),
-    _option("--smtp-port", "mail from outside, likewise", callback=_port, default="1025"),
-    _option("--smtps-port", "the same, with implicit TLS", callback=_port, default="1465"),
-    _option("--world", "world file; without it the default world", metavar="FILE"),
-    _option("--base-path", "where the API is", default="/KeyfactorAPI"),
-    _option("--tls-name", "one more name of the HTTPS certificate", multiple=True),
-    _option("--ready-file", "written when everything accepts connections", metavar="FILE"),
-    _option("--log-format", "", type=click.Choice(["text", "json"]), default="text"),
-    _option(
-        "--log-level",
-        "",
-        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-        default="info",
-    ),
-    _option("--allow-remote", "let other machines connect", is_flag=True),
-    _option("--control-token", "what X-Mock-Token must be, if others may connect"),
+_SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
+    ("host", "address to listen on", {"default": "127.0.0.1"}),
+    ("port", "HTTP; 0: a free port, none: off", {"callback": _port, "default": "8080"}),
+    ("https-port", "HTTPS, likewise", {"callback": _port, "default": "8443"}),
+    ("smtp-port", "mail from outside, likewise", {"callback": _port, "default": "1025"}),
+    ("smtps-port", "the same with implicit TLS", {"callback": _port, "default": "1465"}),
+    ("world", "world file; without it the default world", {"metavar": "FILE"}),
+    ("base-path", "where the API is", {"default": "/KeyfactorAPI"}),
+    ("tls-name", "one more name of the HTTPS certificate", {"multiple": True}),
+    ("ready-file", "written when everything accepts connections", {"metavar": "FILE"}),
+    ("log-format", "", {"type": click.Choice(["text", "json"]), "default": "text"}),
+    ("log-level", "", {"type": click.Choice(_LEVELS, case_sensitive=False), "default": "info"}),
+    ("allow-remote", "let other machines connect", {"is_flag": True}),
+    ("control-token", "what X-Mock-Token must be, if others may connect", {}),
 )
 
 
-def _with_server_options(command: Command) -> Command:
-    for option in reversed(_SERVER_OPTIONS):
-        command = option(command)
-    return command
+def _server_options(**defaults: str) -> Callable[[Command], Command]:
+    """Give a command the options of a server; defaults by name may differ from those of `serve`."""
+
+    def decorated(command: Command) -> Command:
+        for name, help_text, settings in reversed(_SERVER_OPTIONS):
+            default = {"default": defaults[name]} if name in defaults else {}
+            command = _option(f"--{name}", help_text, **settings | default)(command)
+        return command
+
+    return decorated
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,13 +84,28 @@ def cli() -> None:
 
 
 @cli.command()
-@_with_server_options
+@_server_options()
 def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
     """Serve until SIGINT or SIGTERM."""
-    _configure_logging(options["log_format"], options["log_level"])
+    logs.configure(options["log_format"], options["log_level"])
     mock = _mock(options)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(mock, options["ready_file"]))
+
+
+@cli.command()
+@_server_options(**_FREE, **{"log-level": "warning"})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(command: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401  # click's own
+    """Serve as long as COMMAND runs, and end with its status.
+
+    It finds the mock in its environment: KEYFACTOR_MOCK_URL and others, and what the vendor's
+    clients read.
+    """
+    logs.configure(options["log_format"], options["log_level"])
+    mock = _mock(options)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_run(mock, options["ready_file"], command))
 
 
 @cli.command()
@@ -108,7 +126,7 @@ def check(world: str) -> None:
 def main() -> None:
     """Run the command line; every error is one line, usage and worlds exit with 2, ports with 3."""
     try:
-        cli.main(prog_name="keyfactor-mock", standalone_mode=False)
+        sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
     except (click.ClickException, worlds.WorldError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, EXIT_USAGE)
@@ -148,13 +166,85 @@ async def _serve(mock: MockServer, ready_file: str | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _ready(mock, ready_file) as ca_file:
+        _announce(mock, ca_file)
+        await stop.wait()
+
+
+async def _run(mock: MockServer, ready_file: str | None, command: tuple[str, ...]) -> int:
+    """Return what the shell would: the status, 128 and the signal, 126 or 127."""
+    async with _ready(mock, ready_file) as ca_file:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=os.environ | _environment(mock, ca_file)
+            )
+        except OSError as error:
+            click.echo(f"keyfactor-mock: cannot run {command[0]}: {error.strerror}", err=True)
+            return 127 if isinstance(error, FileNotFoundError) else 126
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            asyncio.get_running_loop().add_signal_handler(number, _pass_on, process, number)
+        status = await process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def _pass_on(process: asyncio.subprocess.Process, number: int) -> None:
+    # What is typed at a terminal reaches every process of the foreground by itself.
+    typed = number in (signal.SIGINT, signal.SIGQUIT) and _in_foreground()
+    if not typed and process.returncode is None:
+        process.send_signal(number)
+
+
+def _in_foreground() -> bool:
+    try:
+        with Path("/dev/tty").open("rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+@contextlib.asynccontextmanager
+async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[Path]:
+    """Run the mock, with its CA and its facts in files; give the path of the CA."""
     with tempfile.TemporaryDirectory(prefix="keyfactor-mock-") as folder:
         ca_file = Path(folder, "ca.pem")
         ca_file.write_bytes(mock.ca_pem)  # noqa: ASYNC240  # nothing else runs yet
         async with mock:
             with _ready_file(ready_file, _facts(mock, ca_file)):
-                _announce(mock, ca_file)
-                await stop.wait()
+                yield ca_file
+
+
+def _environment(mock: MockServer, ca_file: Path) -> dict[str, str]:
+    """Return the variables with which a command finds the mock, and trusts it."""
+    variables = {
+        "KEYFACTOR_MOCK_URL": mock.url,
+        "KEYFACTOR_MOCK_API_URL": mock.api_url,
+        "KEYFACTOR_MOCK_CONTROL_URL": mock.control_url,
+        "KEYFACTOR_MOCK_TOKEN_URL": mock.token_url,
+        # What the vendor's clients read (facts: clients).
+        "KEYFACTOR_API_PATH": mock.base_path.strip("/"),
+    }
+    if user := _caller(mock.world):
+        variables |= {
+            "KEYFACTOR_USERNAME": user.name,
+            "KEYFACTOR_PASSWORD": user.password.reveal(),
+            "KEYFACTOR_DOMAIN": user.domain,
+        }
+    if mock.https_url is None:
+        return variables
+    bundle = ca_file.with_name("bundle.pem")
+    system = ssl.create_default_context().get_ca_certs(binary_form=True)
+    bundle.write_text(
+        ca_file.read_text(encoding="ascii") + "".join(map(ssl.DER_cert_to_PEM_cert, system)),
+        encoding="ascii",
+    )
+    return variables | {
+        "KEYFACTOR_MOCK_HTTPS_URL": mock.https_url,
+        "KEYFACTOR_HOSTNAME": mock.https_url.partition("://")[2],
+        "KEYFACTOR_CA_CERT": str(ca_file),
+        **dict.fromkeys(
+            ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(bundle)
+        ),
+    }
 
 
 def _facts(mock: MockServer, ca_file: Path) -> dict[str, Any]:
@@ -221,37 +311,18 @@ def _curl(mock: MockServer) -> str:
 
 def _credentials(world: World) -> str:
     """Return what a permitted user gives to `curl -u`; without the password curl asks for it."""
+    user = _caller(world)
+    if user is None:
+        return "USER"
+    name = access.identity_of(world, user).name
+    return f"{name}:{user.password.reveal()}" if user in worlds.load().users.values() else name
+
+
+def _caller(world: World) -> User | None:
+    """Return the first user that may send a test mail."""
     operation = load_contract().operation("/SMTP/Test", "POST", "2")
-    for key, user in world.users.items():
+    for user in world.users.values():
         identity = access.identity_of(world, user)
         if all(access.covers(identity, wanted) for wanted in operation.permissions):
-            published = worlds.load().users.get(key) == user
-            return f"{identity.name}:{user.password.reveal()}" if published else identity.name
-    return "USER"
-
-
-def _configure_logging(log_format: str, level: str) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("mockserver").setLevel(level.upper())
-
-
-class _TextLines(logging.Formatter):
-    """Write a record as one line, whatever is in it; tracebacks stay out."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = f"{_time(record)} {record.levelname} {record.getMessage()}"
-        return text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
-
-
-class _JsonLines(logging.Formatter):
-    """Write a record as one JSON object."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", None) or {"message": record.getMessage()}
-        return json.dumps({"time": _time(record), "level": record.levelname.lower(), **fields})
-
-
-def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+            return user
+    return None

@@ -1,13 +1,17 @@
 """The command line, as processes."""
 
+import fcntl
 import json
 import os
+import pty
 import shlex
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -259,3 +263,106 @@ def test_help_lists_the_commands() -> None:
     for name in ("serve", "openapi", "check"):
         assert name in done.stdout
     assert run("--version").stdout == "keyfactor-mock, version 0.1.0\n"
+
+
+# run
+
+
+def under_mock(script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return run("run", *options, "--", "bash", "-c", script)
+
+
+def test_a_command_finds_the_mock_in_its_environment() -> None:
+    done = under_mock('curl -sS --fail "$KEYFACTOR_MOCK_CONTROL_URL" && echo && env')
+    assert (done.returncode, done.stderr) == (0, "")
+    index, *lines = done.stdout.splitlines()
+    listeners = json.loads(index)["listeners"]
+    found = dict(line.partition("=")[::2] for line in lines)
+    assert found["KEYFACTOR_MOCK_URL"].endswith(f":{listeners['http']['port']}")
+    assert found["KEYFACTOR_MOCK_API_URL"] == found["KEYFACTOR_MOCK_URL"] + "/KeyfactorAPI"
+    assert found["KEYFACTOR_MOCK_TOKEN_URL"] == found["KEYFACTOR_MOCK_URL"] + "/_mock/idp/token"
+    assert found["KEYFACTOR_HOSTNAME"] == f"localhost:{listeners['https']['port']}"
+    assert found["KEYFACTOR_MOCK_HTTPS_URL"] == f"https://{found['KEYFACTOR_HOSTNAME']}"
+    assert found["KEYFACTOR_API_PATH"] == "KeyfactorAPI"
+    assert found["KEYFACTOR_USERNAME"] == "admin"
+    assert found["KEYFACTOR_PASSWORD"] == "admin-password"
+    assert found["KEYFACTOR_DOMAIN"] == "KEYEXAMPLE"
+    assert found["KEYFACTOR_CA_CERT"].endswith("/ca.pem")
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+        assert found[name].endswith("/bundle.pem")
+
+
+def test_a_command_trusts_the_mock_and_what_it_trusted_before() -> None:
+    done = under_mock(
+        'curl -sS --fail --cacert "$KEYFACTOR_CA_CERT" "$KEYFACTOR_MOCK_HTTPS_URL/livez"'
+        ' && grep -c BEGIN "$SSL_CERT_FILE"'
+    )
+    assert done.returncode == 0, done.stderr
+    alive, certificates = done.stdout.split()
+    before = len(ssl.create_default_context().get_ca_certs())
+    assert (alive, int(certificates)) == ("alive", before + 1)
+
+
+def test_without_https_and_without_a_permitted_user_their_variables_are_missing(
+    tmp_path: Path,
+) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text("extends: default\nroles: {Administrator: [], Mail operator: []}\n")
+    done = under_mock("env", "--https-port", "none", "--world", str(world))
+    assert "KEYFACTOR_MOCK_URL=" in done.stdout
+    for name in ("KEYFACTOR_HOSTNAME=", "KEYFACTOR_USERNAME=", "KEYFACTOR_CA_CERT="):
+        assert name not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill $$", 143)]
+)
+def test_the_status_is_that_of_the_command(script: str, status: int) -> None:
+    assert under_mock(script).returncode == status
+
+
+@pytest.mark.parametrize(("command", "status"), [("no-such-command", 127), ("/", 126)])
+def test_a_command_that_cannot_start_has_the_status_of_a_shell(command: str, status: int) -> None:
+    done = run("run", "--", command)
+    assert done.returncode == status
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"keyfactor-mock: cannot run {command}: ")
+
+
+def test_run_needs_a_command() -> None:
+    assert run("run").returncode == run("run", "--").returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_reaches_the_command(number: int) -> None:
+    script = f"trap 'exit 42' {number:d}; echo ready; while :; do sleep 0.05; done"
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--", "bash", "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # no terminal, as in CI
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 42
+    process.stdout.close()
+
+
+def test_what_is_typed_at_a_terminal_reaches_the_command_once() -> None:
+    script = "trap 'n=$((n+1))' INT; echo ready; for i in {1..20}; do sleep 0.05; done; exit $n"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--", "bash", "-c", script],
+        stdin=theirs,
+        stdout=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # the only way to get a terminal
+    )
+    os.close(theirs)
+    seen = b""
+    while b"ready" not in seen:
+        seen += os.read(ours, 100)
+    os.write(ours, b"\x03")
+    assert process.wait(timeout=20) == 1
+    os.close(ours)

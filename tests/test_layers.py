@@ -9,7 +9,7 @@ import mockserver
 
 PACKAGE = Path(mockserver.__file__).parent
 LAYERS = (
-    {"problems", "masking"},
+    {"problems", "masking", "logs"},
     {"world", "journal", "certificates", "wire"},
     {"state"},
     {"contract", "access", "pam", "idp", "relay", "sink"},
