@@ -5,7 +5,7 @@ PYTHON := $(VENV)/bin/python
 SERVE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format check fuzz bench wheel clean
+.PHONY: help run test lint format check fuzz bench browser wheel clean
 
 $(VENV)/installed: pyproject.toml
 	python3 -m venv $(VENV)
@@ -20,7 +20,7 @@ run: $(VENV)/installed ## serve the mock on localhost (options: make run SERVE='
 
 test: $(VENV)/installed ## unit and end-to-end tests with every branch covered, and a short fuzz run
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest -m 'not wheel'
+	$(PYTHON) -m coverage run -m pytest --numprocesses 2 -m 'not wheel and not browser'
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 
@@ -41,6 +41,9 @@ fuzz: $(VENV)/installed ## Schemathesis over both documents, with a fresh seed
 
 bench: $(VENV)/installed ## speed, as ratios against references in the same run
 	$(PYTHON) tests/benchmarks/bench.py
+
+browser: $(VENV)/installed ## the pages in headless Chromium, which must be installed
+	$(PYTHON) -m pytest -m browser
 
 wheel: $(VENV)/installed ## build the wheel, install it in an empty environment, and use it
 	$(PYTHON) -m pytest -m wheel

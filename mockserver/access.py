@@ -2,16 +2,20 @@
 
 import binascii
 import hmac
+import re
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from mockserver.journal import Trace
 from mockserver.problems import Code, Problem
 from mockserver.world import User, World
 
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
+BAD_BEARER: Final = 'Bearer error="invalid_token"'  # RFC 6750, 3
+
+CheckToken = Callable[[str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -22,18 +26,40 @@ class Identity:
     permissions: tuple[str, ...]
 
 
-def authenticate(world: World, authorization: str | None) -> Identity:
-    """Return the caller that an `Authorization` header names; Problem 401 when there is none."""
+def authenticate(world: World, authorization: str | None, check_token: CheckToken) -> Identity:
+    """Return the caller that an `Authorization` header names; Problem 401 when there is none.
+
+    `check_token` returns the claims of a good token of this API, and raises ValueError for others.
+    """
     scheme, _, credentials = (authorization or "").partition(" ")
-    if scheme.lower() != "basic":
+    known = _SCHEMES.get(scheme.lower())
+    if known is None:
         raise _unauthorized(f"no credentials of a known scheme, but {scheme!r}")
-    name, password = _basic(credentials.strip())
+    return known(world, credentials.strip(), check_token)
+
+
+def _user(world: World, credentials: str, _: CheckToken) -> Identity:
+    name, password = _basic(credentials)
     user = world.user(name)
     # An unknown user costs the same comparison as a wrong password.
     expected = user.password.reveal() if user else password + "?"
     if not hmac.compare_digest(expected.encode(), password.encode()) or user is None:
         raise _unauthorized("unknown user, or wrong password")
     return identity_of(world, user)
+
+
+def _client(world: World, credentials: str, check_token: CheckToken) -> Identity:
+    try:
+        name = check_token(credentials)["sub"]
+    except ValueError as error:
+        raise _unauthorized(f"the Bearer token: {error}", BAD_BEARER) from None
+    client = world.oauth_client(name)
+    if client is None:
+        raise _unauthorized("the Bearer token: its client is unknown", BAD_BEARER)
+    return Identity(name, _held(world, client.roles))
+
+
+_SCHEMES: Final = {"basic": _user, "bearer": _client}
 
 
 def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> None:
@@ -47,14 +73,24 @@ def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> Non
         "held": list(identity.permissions),
         "granted": not missing,
     }
-    if not missing:
-        return
+    if missing:
+        raise _forbidden(identity, missing)
+
+
+def require_a_role(identity: Identity, trace: Trace) -> None:
+    """Let a caller pass that holds any permission; record a refusal, Problem 403."""
+    if not identity.permissions:
+        trace.permission = {"required": [], "held": [], "granted": False}
+        raise _forbidden(identity, ())
+
+
+def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
     # Both texts are observed (facts (f.3)): one for a caller without any role, one for the others.
     if identity.permissions:
         text = f"does not have the required permissions: {', '.join(missing)}."
     else:
         text = "doesn't have the required permission"
-    raise Problem(403, Code.FORBIDDEN, f"User {identity.name} {text}")
+    return Problem(403, Code.FORBIDDEN, f"User {identity.name} {text}")
 
 
 def _basic(credentials: str) -> tuple[str, str]:
@@ -69,8 +105,11 @@ def _basic(credentials: str) -> tuple[str, str]:
 
 def identity_of(world: World, user: User) -> Identity:
     """Return the identity of a user, with the permissions of all its roles."""
-    held = dict.fromkeys(permission for role in user.roles for permission in world.roles[role])
-    return Identity(name=f"{user.domain}\\{user.name}", permissions=tuple(held))
+    return Identity(f"{user.domain}\\{user.name}", _held(world, user.roles))
+
+
+def _held(world: World, roles: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(permission for role in roles for permission in world.roles[role]))
 
 
 def covers(identity: Identity, wanted: str) -> bool:
@@ -78,10 +117,18 @@ def covers(identity: Identity, wanted: str) -> bool:
     return any(_plural(wanted).startswith(_plural(held)) for held in identity.permissions)
 
 
+def reaches(identity: Identity, template: str) -> bool:
+    """Say whether the caller holds what covers a permission for some values of its parameters."""
+    some = re.compile(re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(_plural(template))))
+    return covers(identity, template) or any(
+        some.fullmatch(_plural(held)) for held in identity.permissions
+    )
+
+
 def _plural(permission: str) -> str:
     # The page of POST /SMTP/Test has the singular, the product's own list the plural (facts (e.2)).
     return permission.replace("/system_setting/", "/system_settings/")
 
 
-def _unauthorized(reason: str) -> Problem:
-    return Problem(401, Code.UNAUTHORIZED, reason, {"WWW-Authenticate": CHALLENGE})
+def _unauthorized(reason: str, challenge: str = CHALLENGE) -> Problem:
+    return Problem(401, Code.UNAUTHORIZED, reason, {"WWW-Authenticate": challenge})

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mockserver import access, masking
-from mockserver.command import Call, KeyfactorCommand
+from mockserver.command import Answer, Call, KeyfactorCommand
 from mockserver.contract import Contract, Operation, describe
 from mockserver.journal import Exchange, Trace, milliseconds
 from mockserver.problems import Code, Problem
@@ -33,11 +33,17 @@ class Api:
     """Answer every path below the base path, and refuse the rest, as an ASGI application."""
 
     def __init__(
-        self, contract: Contract, command: KeyfactorCommand, states: States, base_path: str
+        self,
+        contract: Contract,
+        command: KeyfactorCommand,
+        states: States,
+        check_token: access.CheckToken,
+        base_path: str,
     ) -> None:
         self._contract = contract
         self._methods = _methods(contract, command)
         self._states = states
+        self._check_token = check_token
         self._base_path = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,8 +90,11 @@ class Api:
     async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
         """Take the steps in their order: 404, 401, 405, 403, 413, 415, 400."""
         world = state.world
-        path = self._below_base(request.url.path)
-        identity = access.authenticate(world, request.headers.get("authorization"))
+        # Not request.url.path: that ends where a %3F was, and drops line ends.
+        path = self._below_base(request.scope["path"])
+        identity = access.authenticate(
+            world, request.headers.get("authorization"), self._check_token
+        )
         trace.identity = identity.name
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
@@ -95,10 +104,15 @@ class Api:
         trace.operation = operation.id
         trace.version = operation.version
         trace.deprecated = operation.deprecated
-        access.require(identity, operation.permissions, trace)
-        body = await _checked_body(request, operation, trace)
-        value = await self._methods[operation.id](Call(state, world, identity, body, trace))
-        return Response() if value is None else product_json(value)
+        given = operation.given(path, request.query_params.multi_items())
+        access.require(identity, operation.required(given), trace)
+        body = await _read_body(request, operation, trace)
+        if world.lenient:
+            body, notes = operation.relaxed(body)
+            trace.lenient += notes
+        filled = _checked_body(request, operation, given, body, trace)
+        call = Call(state, world, identity, given, filled, trace, self._contract)
+        return _answered(await self._methods[operation.id](call), operation.status)
 
     def _below_base(self, path: str) -> str:
         """Return the path below the base path, slashes folded; letter case is free."""
@@ -127,15 +141,30 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Meth
     return {name: getattr(command, name) for name in written}
 
 
-async def _checked_body(request: Request, operation: Operation, trace: Trace) -> dict[str, Any]:
+async def _read_body(request: Request, operation: Operation, trace: Trace) -> object:
     raw = await read_body(request)
     body = operation.read(request.headers.get("content-type"), raw)
     trace.body = masking.body(body)
-    trace.violations = operation.check(request.headers, body)
+    return body
+
+
+def _checked_body(
+    request: Request, operation: Operation, given: Mapping[str, object], body: object, trace: Trace
+) -> dict[str, Any]:
+    trace.violations = operation.check(request.headers, body, given)
     if trace.violations:
         raise Problem(400, Code.BODY, describe(trace.violations))
-    # That it is an object is one of the checks.
-    return operation.filled(cast("dict[str, Any]", body))
+    # That it is an object, where the operation has one, is one of the checks.
+    return operation.filled(cast("dict[str, Any]", body or {}))
+
+
+def _answered(value: object, status: int) -> Response:
+    answer = value if isinstance(value, Answer) else Answer(value, {})
+    response = Response(status_code=status)
+    if answer.body is not None:
+        response = product_json(answer.body, status)
+    response.headers.update(answer.headers)
+    return response
 
 
 def _log(exchange: Exchange) -> None:
@@ -163,9 +192,10 @@ def _exchange(request: Request, trace: Trace, status: int, problem: Problem | No
         received_at=trace.received_at,
         duration_ms=milliseconds(trace.started),
         method=request.method,
-        path=request.url.path,
+        path=request.scope["path"],
         status=status,
         request_headers=tuple(masking.headers(request.headers.items())),
         trace=trace,
-        problem=problem,
+        # Not the one that was raised: it holds the frames that it passed through.
+        problem=problem and Problem(problem.status, problem.code, problem.message),
     )

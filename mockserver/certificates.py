@@ -4,6 +4,7 @@ import ssl
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -15,6 +16,23 @@ MAX_CONTEXTS: Final = 256
 OTHER_NAME: Final = "another-host.test"
 # Apple's verifier refuses host certificates that are valid for more than 825 days.
 VALIDITY: Final = timedelta(days=397)
+
+
+class CertificateError(Exception):
+    """A certificate that was given cannot be used."""
+
+
+def given_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
+    """Return a server's context with a certificate of the user's own; CertificateError if bad."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # An encrypted key must not ask at the terminal; this is no password of any.
+        context.load_cert_chain(certificate, key, password=lambda: b"")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise CertificateError(f"certificate {certificate} with key {key}: {reason}") from None
+    return context
 
 
 class Authority:

@@ -19,6 +19,7 @@ import click
 import mockserver
 from mockserver import access, logs
 from mockserver import world as worlds
+from mockserver.certificates import CertificateError
 from mockserver.server import BindError, MockServer, is_loopback, load_contract, new_event_loop
 from mockserver.world import User, World
 
@@ -57,6 +58,8 @@ _SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("world", "world file; without it the default world", {"metavar": "FILE"}),
     ("base-path", "where the API is", {"default": "/KeyfactorAPI"}),
     ("tls-name", "one more name of the HTTPS certificate", {"multiple": True}),
+    ("tls-cert", "certificate for HTTPS (PEM), with --tls-key", {"metavar": "FILE"}),
+    ("tls-key", "its key", {"metavar": "FILE"}),
     ("ready-file", "written when everything accepts connections", {"metavar": "FILE"}),
     ("log-format", "", {"type": click.Choice(["text", "json"]), "default": "text"}),
     ("log-level", "", {"type": click.Choice(_LEVELS, case_sensitive=False), "default": "info"}),
@@ -127,7 +130,7 @@ def main() -> None:
     """Run the command line; every error is one line, usage and worlds exit with 2, ports with 3."""
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
-    except (click.ClickException, worlds.WorldError) as error:
+    except (click.ClickException, worlds.WorldError, CertificateError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, EXIT_USAGE)
     except BindError as error:
@@ -145,6 +148,9 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         raise click.UsageError(
             f"--host {options['host']}: other machines could connect; --allow-remote permits it"
         )
+    tls_files = options["tls_cert"], options["tls_key"]
+    if tls_files.count(None) == 1:
+        raise click.UsageError("--tls-cert and --tls-key belong together")
     token = options["control_token"]
     if remote and token is None:
         token = secrets.token_urlsafe(16)
@@ -158,6 +164,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         smtps_port=options["smtps_port"],
         base_path=options["base_path"],
         tls_names=options["tls_name"],
+        tls_files=None if None in tls_files else tls_files,
         control_token=token if remote else None,
     )
 
@@ -173,6 +180,9 @@ async def _serve(mock: MockServer, ready_file: str | None) -> None:
 
 async def _run(mock: MockServer, ready_file: str | None, command: tuple[str, ...]) -> int:
     """Return what the shell would: the status, 128 and the signal, 126 or 127."""
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     async with _ready(mock, ready_file) as ca_file:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -181,17 +191,18 @@ async def _run(mock: MockServer, ready_file: str | None, command: tuple[str, ...
         except OSError as error:
             click.echo(f"keyfactor-mock: cannot run {command[0]}: {error.strerror}", err=True)
             return 127 if isinstance(error, FileNotFoundError) else 126
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            asyncio.get_running_loop().add_signal_handler(number, _pass_on, process, number)
+        passing = asyncio.create_task(_pass_on(signals, process))
         status = await process.wait()
+        passing.cancel()
     return status if status >= 0 else 128 - status
 
 
-def _pass_on(process: asyncio.subprocess.Process, number: int) -> None:
-    # What is typed at a terminal reaches every process of the foreground by itself.
-    typed = number in (signal.SIGINT, signal.SIGQUIT) and _in_foreground()
-    if not typed and process.returncode is None:
-        process.send_signal(number)
+async def _pass_on(signals: asyncio.Queue[int], process: asyncio.subprocess.Process) -> None:
+    while True:
+        number = await signals.get()
+        # What is typed at a terminal reaches every process of the foreground by itself.
+        if number not in {signal.SIGINT, signal.SIGQUIT} or not _in_foreground():
+            process.send_signal(number)
 
 
 def _in_foreground() -> bool:

@@ -1,16 +1,19 @@
 """The mocked product: one method per operation; the vendor's JSON stays in here."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from mockserver import relay
+from mockserver import access, listing, masking, oauth, pam, relay
 from mockserver.access import Identity
 from mockserver.certificates import Authority
+from mockserver.contract import Contract
+from mockserver.idp import IdentityProvider
 from mockserver.journal import Delivery, Dialogue, Endpoint, Trace
-from mockserver.masking import Secret
+from mockserver.oauth import Grant
 from mockserver.problems import Code, Problem
-from mockserver.relay import Login, Submission
+from mockserver.relay import Login, Submission, TokenLogin
 from mockserver.sink import Sink
 from mockserver.state import State
 from mockserver.world import World, host_name
@@ -26,47 +29,143 @@ OAUTH: Final = 3
 class Call:
     """One permitted and valid call of an operation, with the world as it was when the call came.
 
-    `body` has the defaults of the document where the request had nothing.
+    `parameters` are those of path and query by their documented names. They and `body` have the
+    defaults of the document where the request had nothing.
     """
 
     state: State
     world: World
     identity: Identity
+    parameters: Json
     body: Json
     trace: Trace
+    contract: Contract
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body that comes with headers of its own."""
+
+    body: Any
+    headers: Mapping[str, str]
 
 
 class KeyfactorCommand:
     """Do what Keyfactor Command does; every public method is an operation of the documents."""
 
-    def __init__(self, sink: Sink, authority: Authority) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        authority: Authority,
+        idp: IdentityProvider,
+        token_url: Callable[[], str],
+    ) -> None:
         self._sink = sink
         self._authority = authority
+        self._idp = idp
+        self._token_url = token_url
 
     async def test_smtp_v1(self, call: Call) -> Json:
         """Send a test mail, and answer with the settings without the password (table 890)."""
+        _note_unused(call)
         body = call.body
         login = None
         if body["RelayAuthenticationType"] == BASIC:
-            login = Login(body["RelayUsername"], Secret(body["RelayPassword"]))
+            login = await _login(call, lambda field: {"SecretValue": body[field]})
         recipient = body.get("TestRecipient") or body["SenderAccount"]
         await self._send(call, recipient, login)
         return {name: body.get(name) for name in _V1_ANSWER}
 
     async def test_smtp_v2(self, call: Call) -> None:
         """Send a test mail."""
+        _note_unused(call)
         body = call.body
-        login = None
+        login: Login | TokenLogin | None = None
         if body["RelayAuthenticationType"] == BASIC:
-            username = _literal(body, "RelayUsername")
-            login = Login(username.reveal(), _literal(body, "RelayPassword"))
+            login = await _login(call, body.__getitem__)
         elif body["RelayAuthenticationType"] == OAUTH:
-            raise Problem(
-                400, Code.UNSUPPORTED, "RelayAuthenticationType: 3 (OAuth) is not served yet"
-            )
+            login = await self._token_login(call)
         await self._send(call, body["TestRecipient"], login)
 
-    async def _send(self, call: Call, recipient: str, login: Login | None) -> None:
+    async def get_pam_providers_v1(self, call: Call) -> Answer:
+        """List the PAM providers."""
+        return _page(call, listing.providers(call.world))
+
+    async def get_pam_providers_v2(self, call: Call) -> Answer:
+        """List the PAM providers."""
+        page = _page(call, listing.providers(call.world))
+        return Answer([listing.without_area(provider) for provider in page.body], page.headers)
+
+    async def get_pam_provider_v1(self, call: Call) -> Json:
+        """Return one PAM provider; Problem 404 when there is none."""
+        number = call.parameters["id"]
+        for provider in listing.providers(call.world):
+            if provider["Id"] == number:
+                return provider
+        raise Problem(404, Code.NOT_FOUND, f"There is no PAM provider with the id {number}.")
+
+    async def get_pam_provider_v2(self, call: Call) -> Json:
+        """Return one PAM provider; Problem 404 when there is none."""
+        return listing.without_area(await self.get_pam_provider_v1(call))
+
+    async def get_smtp_v1(self, call: Call) -> Json:
+        """Return the SMTP profile without the password."""
+        return _profile_v1(call.world)
+
+    async def get_smtp_v2(self, call: Call) -> Json:
+        """Return the SMTP profile without any secret."""
+        return _profile_v2(call.world)
+
+    async def put_smtp_v1(self, call: Call) -> Json:
+        """Replace the whole SMTP profile, what version 1 does not know of it too."""
+        body = {
+            name: {"SecretValue": value} if name in _CREDENTIALS[BASIC] else value
+            for name, value in call.body.items()
+        }
+        return _profile_v1(_with_profile(call.state, body))
+
+    async def put_smtp_v2(self, call: Call) -> Json:
+        """Replace the whole SMTP profile."""
+        return _profile_v2(_with_profile(call.state, call.body))
+
+    async def get_status_endpoints_v1(self, call: Call) -> list[str]:
+        """List the operations that the caller may call; Problem 403 for one without a role."""
+        access.require_a_role(call.identity, call.trace)
+        reached = {
+            f"{operation.method} {operation.path}"
+            for operation in call.contract.operations
+            if all(access.reaches(call.identity, wanted) for wanted in operation.permissions)
+        }
+        return sorted(reached)
+
+    async def get_health_check_v1(self, call: Call) -> None:
+        """Answer: whoever gets this far has found a mock that works."""
+
+    async def get_my_permissions_v1(self, call: Call) -> Json:
+        """List the permissions of the caller's roles."""
+        return {"Permissions": list(call.identity.permissions)}
+
+    async def _token_login(self, call: Call) -> TokenLogin:
+        """Return the login of type 3: a new token, and SenderAccount as the mailbox."""
+        body = call.body
+        client_id, client_secret = [
+            await pam.resolve(body[field], field, call.world, call.trace)
+            for field in ("ClientId", "ClientSecret")
+        ]
+        grant = Grant(
+            client_id=client_id.reveal(),
+            client_secret=client_secret,
+            token_endpoint=body.get("TokenEndpoint") or self._token_url(),
+            scope=body.get("Scope"),
+            audience=body.get("Audience"),
+            request_headers=tuple(
+                (header["Name"], header["Value"]) for header in body.get("RequestHeaders", ())
+            ),
+        )
+        play = partial(self._idp.play, call.world)
+        return TokenLogin(body["SenderAccount"], await oauth.token(grant, play, call.trace))
+
+    async def _send(self, call: Call, recipient: str, login: Login | TokenLogin | None) -> None:
         body = call.body
         host, port = host_name(body["Host"]), body["Port"]
         mode = relay.tls_mode(use_ssl=body["UseSSL"], port=port)
@@ -100,8 +199,113 @@ _V1_ANSWER: Final = (
 )
 
 
-def _literal(body: Json, field: str) -> Secret:
-    value = body[field].get("SecretValue")
-    if value is None:
-        raise Problem(400, Code.UNSUPPORTED, f"{field}: PAM providers are not served yet")
-    return Secret(value)
+# What belongs to one authentication type alone (POST SMTP Test, table 888).
+_CREDENTIALS: Final = {
+    BASIC: ("RelayUsername", "RelayPassword"),
+    OAUTH: ("ClientId", "ClientSecret", "TokenEndpoint", "Scope", "Audience", "RequestHeaders"),
+}
+
+
+def _note_unused(call: Call) -> None:
+    """Note in the trace what the request gives for another authentication type."""
+    chosen = call.body["RelayAuthenticationType"]
+    call.trace.lenient += [
+        {
+            "path": f"/{field}",
+            "rule": "unused",
+            "message": f"{field}: not used when RelayAuthenticationType is {chosen}.",
+        }
+        for kind, fields in _CREDENTIALS.items()
+        for field in fields
+        if kind != chosen and call.body.get(field)
+    ]
+
+
+async def _login(call: Call, value: Callable[[str], Json]) -> Login:
+    """Return the login of type 2; `value` gives the secret object of a field."""
+    username, password = [
+        await pam.resolve(value(field), field, call.world, call.trace)
+        for field in _CREDENTIALS[BASIC]
+    ]
+    return Login(username.reveal(), password)
+
+
+# The SMTP profile
+
+# The order of the specification (facts (b)); in version 1 these and no more.
+_PROFILE_V1: Final = (
+    "Host",
+    "Id",
+    "Port",
+    "RelayAuthenticationType",
+    "RelayUsername",
+    "SenderAccount",
+    "SenderName",
+    "UseSSL",
+)
+_PROFILE_V2: Final = (
+    *_PROFILE_V1[:5],
+    "RelayPassword",
+    *_PROFILE_V1[5:],
+    *_CREDENTIALS[OAUTH],
+)
+_SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
+# What C# has where nothing was set.
+_UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
+# What version 1 answers for a user name in a PAM provider (facts (a.3)).
+_UNSUPPORTED: Final = "UnsupportedPAMSecret"
+
+
+def _with_profile(state: State, body: Json) -> World:
+    """Keep what a body of PUT has as the state's profile; return the world that has it."""
+    given = _without_nulls(body)
+    state.put_profile({name: given[name] for name in given if name != "Id"})
+    return state.world
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _profile_v1(world: World) -> Json:
+    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+    username = profile.get("RelayUsername", {})
+    profile["RelayUsername"] = (
+        _UNSUPPORTED if "Provider" in username else username.get("SecretValue")
+    )
+    return {name: profile.get(name) for name in _PROFILE_V1}
+
+
+def _profile_v2(world: World) -> Json:
+    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+    for name in _SECRETS:
+        profile[name] = _shown_secret(profile.get(name))
+    if "RequestHeaders" in profile:
+        profile["RequestHeaders"] = [_shown_header(header) for header in profile["RequestHeaders"]]
+    return {name: profile.get(name) for name in _PROFILE_V2}
+
+
+def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
+    """Give a secret object without its value, and null for one that is not set."""
+    if not secret:
+        return None
+    parameters, provider = secret.get("Parameters"), secret.get("Provider")
+    return {
+        "SecretValue": None,
+        "Parameters": None if parameters is None else dict(parameters),
+        "Provider": None if provider is None else int(provider),
+    }
+
+
+def _shown_header(header: Mapping[str, str]) -> Json:
+    """Give a header, its value only where the name does not say that it is a secret."""
+    name, value = header["Name"], header.get("Value", "")
+    shown = masking.headers([(name, value)]) == [(name, value)]
+    return {"Name": name, "Value": header.get("Value") if shown else None}
+
+
+def _page(call: Call, rows: list[Json]) -> Answer:
+    page, total = listing.page(call.parameters, rows)
+    return Answer(page, {"x-total-count": str(total)})

@@ -1,14 +1,12 @@
 """The documents as the program: operations with validators, compiled once at start."""
 
-import json
-import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NoReturn, Self
 
 import yaml
@@ -18,16 +16,15 @@ from jsonschema_rs import (
     ValidationErrorKind,
 )
 
+from mockserver.coercion import Leniency, read_form, typed, types_of
+from mockserver.jsontext import cut, parse_json
 from mockserver.problems import Code, Problem, Violation
 from mockserver.world import nearest
 
 Json = dict[str, Any]
 
 VERSION_HEADER: Final = "x-keyfactor-api-version"
-MAX_NESTING: Final = 64
-MAX_DIGITS: Final = 300
 MAX_VIOLATIONS: Final = 100
-MAX_NAME: Final = 64
 
 # Without the header the product answers as version 1 (facts (d)).
 _VERSIONS: Final = ("1", "2")
@@ -35,7 +32,10 @@ _METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "
 # The document publishes application/json alone, because lists of media types break code generators;
 # clients send the others (facts (a.1)), one of them with the asterisk.
 _JSON_TYPE: Final = re.compile(r"text/json|application/(?:[a-z0-9!#$&^_.*-]+\+)?json")
-_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_FORM: Final = re.compile(r" *application/x-www-form-urlencoded *(?:;|$)", re.IGNORECASE)
+_TEMPLATE: Final = re.compile(r"[{]([^{}]*)[}]")
+_PLACES: Final = ("header", "path", "query")
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _TEXTS: Final = {
     "minimum": "must be at least {}",
     "maximum": "must be at most {}",
@@ -93,9 +93,8 @@ class _Place:
         # The document is the root, so that a violation's path is its real place.
         schema = {**self.document, "$ref": f"#{self.pointer}"}
         try:
-            return _Schema(
-                self.document, Draft202012Validator(schema, validate_formats=True, offline=True)
-            )
+            validator = Draft202012Validator(schema, validate_formats=True, offline=True)
+            return _Schema(self.document, self.value, validator)
         except ValidationError as error:
             place = "/".join(str(part) for part in error.instance_path)
             self.fail(f"a schema that cannot be compiled: {place}: {error.message}")
@@ -106,6 +105,7 @@ class _Schema:
     """A compiled schema that words its violations by the document's annotations."""
 
     document: Json
+    source: Json
     validator: Draft202012Validator
 
     def violations(self, instance: object, root: str = "") -> Iterator[Violation]:
@@ -122,7 +122,7 @@ class _Schema:
         elif isinstance(kind, ValidationErrorKind.AdditionalProperties):
             known = tuple(self._schema_of(error)["properties"])
             for name in kind.unexpected:
-                text = f"unknown; the nearest known name is {_nearest(_cut(name), known)}"
+                text = f"unknown; the nearest known name is {_nearest(cut(name), known)}"
                 yield self._violation(error, kind.name, text, [*path, name], root)
         else:
             yield self._violation(error, kind.name, _text(kind), path, root)
@@ -145,8 +145,8 @@ class _Schema:
         expected, when = self._annotations(error)
         if rule in {"pattern", "format", "not"}:
             text = f"must be {expected}"
-        names = [_cut(str(part)) for part in path]
-        shown = "/".join(names) or root.removeprefix("header ") or "body"
+        names = [cut(str(part)) for part in path]
+        shown = "/".join(names) or root.partition(" ")[2] or "body"
         return Violation(
             root or "".join(f"/{_escaped(name)}" for name in names),
             rule,
@@ -173,29 +173,44 @@ class _Schema:
 
 
 @dataclass(frozen=True)
-class _Header:
-    """A header parameter of an operation."""
+class _Parameter:
+    """A parameter of an operation; `place` is `header`, `path` or `query`."""
 
     name: str
+    place: str
     required: bool
     pointer: str
     schema: _Schema
+    types: frozenset[str]
     values: tuple[str, ...]
+    default: object
 
-    def violations(self, headers: Mapping[str, str]) -> Iterator[Violation]:
-        """Give what is wrong with this header of a request."""
-        place = f"header {self.name}"
-        value = headers.get(self.name)
+    def violations(self, given: Mapping[str, object]) -> Iterator[Violation]:
+        """Give what is wrong with this parameter of a request."""
+        where = f"{self.place} {self.name}"
+        value = given.get(self.name)
         if value is not None:
-            yield from self.schema.violations(value, place)
+            yield from self.schema.violations(value, where)
         elif self.required:
             text = f"{self.name}: required."
-            yield Violation(place, "required", text, f"{self.pointer}/required")
+            yield Violation(where, "required", text, f"{self.pointer}/required")
+
+    def read(self, texts: list[str] | None) -> object:
+        """Return what the texts of this parameter stand for, the default where there are none.
+
+        One that stands twice stays a list, which its type refuses.
+        """
+        if texts is None or len(texts) > 1:
+            return texts or self.default
+        return typed(texts[0], self.types)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path in one version; `permissions` are the roles in its `security`."""
+    """One method of one path in one version; `permissions` are the roles in its `security`.
+
+    Path and permissions may be templates with the names of path parameters in braces.
+    """
 
     id: str
     version: str
@@ -203,24 +218,64 @@ class Operation:
     path: str
     permissions: tuple[str, ...]
     deprecated: bool
-    headers: tuple[_Header, ...] = field(repr=False)
-    body: _Schema = field(repr=False)
+    parameters: tuple[_Parameter, ...] = field(repr=False)
+    body: _Schema | None = field(repr=False)
     defaults: Mapping[str, object] = field(repr=False)
+    takes_form: bool
+    status: int
 
     def read(self, content_type: str | None, raw: bytes) -> object:
-        """Parse a body; Problem 415 when it is not sent as JSON, 400 when it is not JSON."""
+        """Parse a body; Problem 415 when it is not sent as JSON or form, 400 when it is neither.
+
+        An operation without a body ignores what comes as one.
+        """
+        if self.body is None:
+            return None
+        if self.takes_form and _FORM.match(content_type or ""):
+            return read_form(raw, self.body.source)
         if not _is_json(content_type or ""):
             raise Problem(
                 415, Code.MEDIA_TYPE, "send the body as Content-Type: application/json, in UTF-8"
             )
         return parse_json(raw)
 
-    def check(self, headers: Mapping[str, str], body: object) -> list[Violation]:
-        """Return all violations of headers and body, but no more than MAX_VIOLATIONS.
+    def relaxed(self, body: object) -> tuple[object, list[Json]]:
+        """Return a body as a lenient product takes it, and a note for each leniency."""
+        if self.body is None:
+            return body, []
+        return Leniency(self.body.document).relaxed(body, self.body.source)
+
+    def given(self, path: str, query: Iterable[tuple[str, str]]) -> Json:
+        """Return the parameters of a request's path and query, typed, with defaults; none checked.
+
+        A name in the query has any letter case; an unknown one is ignored.
+        """
+        segments = zip(self.path.split("/"), path.split("/"), strict=True)
+        texts = {f"path {own[1:-1].lower()}": [text] for own, text in segments if own[:1] == "{"}
+        for name, text in query:
+            texts.setdefault(f"query {name.lower()}", []).append(text)
+        values = {
+            parameter.name: parameter.read(texts.get(f"{parameter.place} {parameter.name.lower()}"))
+            for parameter in self.parameters
+            if parameter.place != "header"
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def required(self, given: Mapping[str, object]) -> tuple[str, ...]:
+        """Return the permissions that a request with these parameters needs."""
+        return tuple(
+            _TEMPLATE.sub(lambda found: str(given[found[1]]), permission)
+            for permission in self.permissions
+        )
+
+    def check(
+        self, headers: Mapping[str, str], body: object, given: Mapping[str, object] = _NOTHING
+    ) -> list[Violation]:
+        """Return all violations of headers, body and parameters, but no more than MAX_VIOLATIONS.
 
         The names of `headers` are in lower case, or their letter case does not matter.
         """
-        found = islice(self._violations(headers, body), MAX_VIOLATIONS)
+        found = islice(self._violations(headers, body, given), MAX_VIOLATIONS)
         # A condition repeats a rule of the field itself: one of the two says enough.
         return list({(violation.path, violation.rule): violation for violation in found}.values())
 
@@ -229,10 +284,13 @@ class Operation:
         given = {name: value for name, value in body.items() if value is not None}
         return {**self.defaults, **given}
 
-    def _violations(self, headers: Mapping[str, str], body: object) -> Iterator[Violation]:
-        for header in self.headers:
-            yield from header.violations(headers)
-        yield from self.body.violations(_without_whole_floats(body))
+    def _violations(
+        self, headers: Mapping[str, str], body: object, given: Mapping[str, object]
+    ) -> Iterator[Violation]:
+        for parameter in self.parameters:
+            yield from parameter.violations(headers if parameter.place == "header" else given)
+        if self.body is not None:
+            yield from self.body.violations(_without_whole_floats(body))
 
 
 @dataclass(frozen=True)
@@ -259,13 +317,15 @@ class Contract:
         Problem 404 for the path, then 405 for a method that no version has, then 400 for the
         version: each refusal tells what is wrong before what depends on it.
         """
-        candidates = [found for found in self._at(path) if found.method == method]
+        # An answer to HEAD is that to GET, and the server leaves out its body (RFC 9110, 9.3.2).
+        served = "GET" if method == "HEAD" else method
+        candidates = [found for found in self._at(path) if found.method == served]
         if not candidates:
             allow = self.allow(path)
             raise Problem(
                 405,
                 Code.METHOD,
-                f"{_cut(method)} is not allowed, only {allow}",
+                f"{cut(method)} is not allowed, only {allow}",
                 {"Allow": allow},
             )
         wanted = self._version(version)
@@ -278,20 +338,22 @@ class Contract:
 
     def allow(self, path: str) -> str:
         """Return the `Allow` header of a path, for all versions together; Problem 404."""
-        return ", ".join(sorted({"OPTIONS"} | {found.method for found in self._at(path)}))
+        methods = {found.method for found in self._at(path)}
+        return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
     def _at(self, path: str) -> list[Operation]:
-        wanted = path.lower()
-        found = [operation for operation in self.operations if operation.path.lower() == wanted]
+        found = [operation for operation in self.operations if _matches(operation.path, path)]
         if not found:
             known = tuple(dict.fromkeys(operation.path for operation in self.operations))
             raise Problem(
                 404,
                 Code.NOT_FOUND,
-                f"nothing is at {_cut(path)}; the nearest known path is "
-                f"{_nearest(_cut(path), known)}",
+                f"nothing is at {cut(path)}; the nearest known path is "
+                f"{_nearest(cut(path), known)}",
             )
-        return found
+        # A literal segment goes before a template.
+        best = min(_templates(operation.path) for operation in found)
+        return [operation for operation in found if _templates(operation.path) == best]
 
     def _version(self, value: str | None) -> str:
         """Return the version that a header value selects, as the documents list them."""
@@ -300,9 +362,9 @@ class Contract:
         spellings = {
             spelling: operation.version
             for operation in self.operations
-            for header in operation.headers
-            if header.name == VERSION_HEADER
-            for spelling in header.values
+            for parameter in operation.parameters
+            if parameter.name == VERSION_HEADER
+            for spelling in parameter.values
         }
         if value not in spellings:
             raise Problem(
@@ -314,90 +376,6 @@ class Contract:
 def describe(violations: Iterable[Violation]) -> str:
     """Make one message of many violations."""
     return " ".join(dict.fromkeys(violation.message for violation in violations))
-
-
-def parse_json(raw: bytes) -> object:
-    """Parse JSON (RFC 8259) strictly; Problem 400 says where it is not, and never quotes a value.
-
-    Refused as well: duplicate names, numbers out of range, lone surrogates, deep nesting.
-    """
-    if not raw:
-        raise _not_json("the body is empty; send a JSON object")
-    try:
-        text = raw.decode("utf-8-sig")
-        value = _DECODER.decode(text)
-    except UnicodeDecodeError as error:
-        raise _not_json(f"the body is not UTF-8 at octet {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise _not_json(
-            f"the body is not JSON at line {error.lineno}, column {error.colno}"
-        ) from None
-    except RecursionError:
-        raise _too_deep() from None
-    if text.count("[") + text.count("{") > MAX_NESTING:
-        _check_nesting(value)
-    if _SURROGATE.search(text):
-        _check_surrogates(value)
-    return value
-
-
-def _not_json(text: str) -> Problem:
-    return Problem(400, Code.JSON, text)
-
-
-def _too_deep() -> Problem:
-    return _not_json(f"the body is nested deeper than {MAX_NESTING} levels")
-
-
-def _check_nesting(value: object) -> None:
-    level = [value]
-    for _ in range(MAX_NESTING + 1):
-        level = [child for item in level for child in _children(item)]
-    if level:
-        raise _too_deep()
-
-
-def _children(item: object) -> Iterable[object]:
-    if isinstance(item, dict):
-        return item.values()
-    return item if isinstance(item, list) else ()
-
-
-def _check_surrogates(value: object) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise _not_json("the body has a lone surrogate in a \\u escape") from None
-
-
-def _unique(pairs: list[tuple[str, object]]) -> Json:
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise _not_json(f"the name {_cut(twice)} stands twice in one object")
-    return entries
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise _not_json(f"a number has more than {MAX_DIGITS} digits")
-    return int(digits)
-
-
-def _float(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise _not_json("a number is too large")
-    return value
-
-
-def _constant(name: str) -> NoReturn:
-    raise _not_json(f"{name} is not JSON")
-
-
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_constant
-)
 
 
 def _without_whole_floats(value: object) -> object:
@@ -452,11 +430,6 @@ def _types_refused(branch: Sequence[ValidationError], path: Sequence[str | int])
     ]
 
 
-def _cut(name: str) -> str:
-    shown = name if name.isprintable() else ascii(name)
-    return shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
-
-
 def _escaped(part: str | int) -> str:
     """Return a part of a path as it stands in a JSON pointer (RFC 6901, 3)."""
     return str(part).replace("~", "~0").replace("/", "~1")
@@ -485,31 +458,63 @@ def _operations(version: str, document: _Place) -> Iterator[Operation]:
 
 
 def _operation(version: str, path: str, method: str, place: _Place) -> Operation:
-    body = place.at("requestBody", "content", "application/json", "schema")
+    # The ways to authenticate are alternatives that all require the same roles.
+    permissions = tuple(chain.from_iterable(place.at("security", 0).value.values()))
+    parameters = tuple(_parameter(parameter) for parameter in place.at("parameters").items())
+    known = {parameter.name for parameter in parameters if parameter.place == "path"}
+    for name in _TEMPLATE.findall(path + "".join(permissions)):
+        if name not in known:
+            place.fail(f"the path parameter {name} is missing")
+    body = None
+    if "requestBody" in place.value:
+        body = place.at("requestBody", "content", "application/json", "schema")
     return Operation(
         id=place.at("operationId").value,
         version=version,
         method=method.upper(),
         path=path,
-        # The ways to authenticate are alternatives that all require the same roles.
-        permissions=tuple(chain.from_iterable(place.at("security", 0).value.values())),
+        permissions=permissions,
         deprecated=place.value.get("deprecated", False),
-        headers=tuple(_header(parameter) for parameter in place.at("parameters").items()),
-        body=body.compiled(),
-        defaults={
-            name: schema["default"]
-            for name, schema in body.at("properties").value.items()
-            if "default" in schema
-        },
+        parameters=parameters,
+        body=body.compiled() if body else None,
+        defaults=_defaults(body) if body else {},
+        takes_form=place.value.get("requestBody", {}).get("x-accepts-form", False),
+        status=next(int(status) for status in place.at("responses").value if status[0] == "2"),
     )
 
 
-def _header(place: _Place) -> _Header:
+def _defaults(body: _Place) -> Json:
+    return {
+        name: schema["default"]
+        for name, schema in body.at("properties").value.items()
+        if "default" in schema
+    }
+
+
+def _parameter(place: _Place) -> _Parameter:
     schema = place.at("schema")
-    return _Header(
-        name=place.at("name").value.lower(),
-        required=place.at("required").value,
+    where, name = place.at("in").value, place.at("name").value
+    if where not in _PLACES:
+        place.fail(f"in must be one of {', '.join(_PLACES)}")
+    return _Parameter(
+        name=name.lower() if where == "header" else name,
+        place=where,
+        required=place.value.get("required", False),
         pointer=place.pointer,
         schema=schema.compiled(),
+        types=types_of(schema.value),
         values=tuple(schema.value.get("enum", ())),
+        default=schema.value.get("default"),
     )
+
+
+def _matches(template: str, path: str) -> bool:
+    own, given = template.lower().split("/"), path.lower().split("/")
+    return len(own) == len(given) and all(
+        text == part or (part[:1] == "{" and text != "")
+        for part, text in zip(own, given, strict=True)
+    )
+
+
+def _templates(path: str) -> list[bool]:
+    return [part[:1] == "{" for part in path.split("/")]

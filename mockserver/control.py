@@ -11,11 +11,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from mockserver import idp
 from mockserver.certificates import Authority
-from mockserver.contract import Contract, parse_json
+from mockserver.contract import Contract
 from mockserver.journal import (
     Entry,
     Exchange,
@@ -24,6 +25,7 @@ from mockserver.journal import (
     exchange_filter,
     message_filter,
 )
+from mockserver.jsontext import parse_json
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
 from mockserver.wire import read_body, refuse
@@ -63,7 +65,8 @@ class Guard:
             raise _forbidden("not for pages of another origin")
         if headers.get("sec-fetch-site") == "cross-site":
             raise _forbidden("not for pages of another site")
-        if self.token is not None and path not in _PUBLIC:
+        public = path in _PUBLIC or path.startswith(f"{idp.MOUNT}/")
+        if self.token is not None and not public:
             given = headers.get("x-mock-token", "")
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise Problem(401, Code.CONTROL, "X-Mock-Token is missing or wrong")
@@ -85,12 +88,14 @@ class Control:
     `status` gives the index page's facts, `ready` among them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a part of the mock that some call shows
         self,
         states: States,
         contract: Contract,
         authority: Authority,
+        *,
         guard: Guard,
+        identity_provider: idp.IdentityProvider,
         status: Callable[[], Json],
     ) -> None:
         self._states = states
@@ -98,6 +103,7 @@ class Control:
         self._authority = authority
         self._guard = guard
         self._status = status
+        self._idp = identity_provider
         self._app = Starlette(
             routes=[
                 Route("/livez", self._livez),
@@ -114,6 +120,7 @@ class Control:
                 Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
                 Route(f"{PREFIX}/openapi/v{{version}}.json", self._openapi),
                 Route(f"{PREFIX}/ca.pem", self._ca),
+                Mount(idp.MOUNT, self._identity_provider),
             ],
             exception_handlers={Problem: _refused, HTTPException: _not_served},
         )
@@ -138,7 +145,9 @@ class Control:
         return Response(text, 200 if ready else 503, _HEADERS, "text/plain")
 
     async def _index(self, _: Request) -> Response:
-        links = sorted({route.path for route in self._app.routes if isinstance(route, Route)})
+        links = sorted(
+            {route.path for route in self._app.routes if isinstance(route, Route | Mount)}
+        )
         return _json({**self._status(), "states": list(self._states), "links": links})
 
     async def _messages(self, request: Request) -> Response:
@@ -194,6 +203,15 @@ class Control:
 
     async def _ca(self, _: Request) -> Response:
         return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")
+
+    async def _identity_provider(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Play the mock's own token endpoint under the name that the client calls it by."""
+        url = str(Request(scope).url.replace(path=f"{scope['root_path']}/token", query=""))
+        try:
+            await self._idp.play(self._states.get().world, url)(scope, receive, send)
+        except ConnectionRefusedError:
+            # Here is a connection already; this is as near as an answer comes to none.
+            await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
 
     def _state(self, _: Request) -> State:
         return self._states.get()

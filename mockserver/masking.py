@@ -61,10 +61,11 @@ def body(value: object) -> object:
 
 def _mapping(value: dict[str, object]) -> dict[str, object]:
     # RequestHeaders: {"Name": "X-Api-Key", "Value": "…"} is a header in two members.
-    name = value.get("Name")
-    hidden = isinstance(name, str) and bool(_SECRET_HEADER.search(name))
+    # A lenient world takes any letter case, and a refused body is recorded as well.
+    names = [item for key, item in value.items() if key.lower() == "name"]
+    hidden = any(isinstance(name, str) and _SECRET_HEADER.search(name) for name in names)
     return {
-        key: MASK if (hidden and key == "Value") or _is_secret(key, item) else body(item)
+        key: MASK if (hidden and key.lower() == "value") or _is_secret(key, item) else body(item)
         for key, item in value.items()
     }
 

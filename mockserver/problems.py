@@ -38,13 +38,26 @@ class Code(StrEnum):
     MAIL_RCPT = "0xA015F009"
     MAIL_DATA = "0xA015F00A"
 
+    PAM_PROVIDER = "0xA016F001"
+    PAM_PARAMETER_MISSING = "0xA016F002"
+    PAM_PARAMETER_UNKNOWN = "0xA016F003"
+    PAM_PARAMETER_OF_TYPE = "0xA016F004"
+    PAM_UNKNOWN = "0xA016F005"
+    PAM_SEALED = "0xA016F006"
+    PAM_EMPTY = "0xA016F007"
+
+    GRANT_CONNECT = "0xA017F001"
+    GRANT_REFUSED = "0xA017F002"
+    GRANT_ANSWER = "0xA017F003"
+
 
 @dataclass(frozen=True)
 class Violation:
     """One way a request breaks its operation; it never holds the offending value.
 
-    `path` is a JSON pointer into the body (`/Host`), or `header x-…` for a header; `rule` a JSON
-    Schema keyword; `pointer` the rule's place in the document.
+    `path` is a JSON pointer into the body (`/Host`), or a place and a name for a parameter
+    (`header x-…`, `path id`, `query SortField`); `rule` a JSON Schema keyword; `pointer` the rule's
+    place in the document.
     """
 
     path: str

@@ -1,19 +1,20 @@
 """The client side of mail: compose the test message, and deliver it by SMTP stage by stage."""
 
 import asyncio
+import json
 import re
 import socket
 import ssl
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
 from typing import Final, cast
 
-from aiosmtplib.auth import auth_login_encode, auth_plain_encode
+from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import SMTPProtocol
@@ -22,6 +23,7 @@ from aiosmtplib.response import SMTPResponse
 from mockserver.journal import Delivery, new_id
 from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
+from mockserver.world import host_name
 
 IMPLICIT_PORT: Final = 465  # RFC 8314, 3.3
 LOCAL_NAME: Final = "keyfactor-command.test"
@@ -75,6 +77,14 @@ class Login:
 
 
 @dataclass(frozen=True)
+class TokenLogin:
+    """A mailbox and an access token, for the mechanisms XOAUTH2 and OAUTHBEARER."""
+
+    username: str
+    token: Secret
+
+
+@dataclass(frozen=True)
 class Submission:
     """One test mail to deliver.
 
@@ -88,7 +98,7 @@ class Submission:
     sender_name: str
     sender: str
     recipient: str
-    login: Login | None = None
+    login: Login | TokenLogin | None = None
     timeout: float = 30
 
 
@@ -107,7 +117,7 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
     """
     return (
         f"From: {_mailbox(submission.sender_name, submission.sender)}\r\n"
-        f"To: <{submission.recipient}>\r\n"
+        f"To: {submission.recipient}\r\n"
         f"Subject: {SUBJECT}\r\n"
         f"Date: {format_datetime(now)}\r\n"
         f"Message-ID: <{message_id}@{LOCAL_NAME}>\r\n"
@@ -152,6 +162,37 @@ def _encoded_words(text: str) -> Iterator[str]:
 
 def _encoded_word(chunk: bytes) -> str:
     return f"=?utf-8?b?{b64encode(chunk).decode()}?="
+
+
+def oauthbearer_encode(submission: Submission, login: TokenLogin) -> bytes:
+    """Encode the client's response of OAUTHBEARER (RFC 7628, 3.1)."""
+    # RFC 5801, 4: a comma and an equals sign have a meaning in the header before the names.
+    name = login.username.replace("=", "=3D").replace(",", "=2C")
+    pairs = (
+        f"n,a={name},",
+        f"host={submission.host}",
+        f"port={submission.port}",
+        f"auth=Bearer {login.token.reveal()}",
+    )
+    return b64encode("".join(f"{pair}\x01" for pair in (*pairs, "")).encode())
+
+
+def _challenge_status(challenge: str) -> str:
+    """Return the status in a relay's challenge to a token (RFC 7628, 3.2.2)."""
+    try:
+        value = json.loads(b64decode(challenge, validate=True))
+    except (ValueError, RecursionError):
+        value = None
+    status = value.get("status") if isinstance(value, dict) else None
+    return str(status or "unreadable")[:MAX_REPLY]
+
+
+class _RefusedTokenError(SMTPResponseException):
+    """A relay refused a token, and said why in a challenge before its reply."""
+
+    def __init__(self, response: SMTPResponse, challenge: str) -> None:
+        super().__init__(response.code, response.message)
+        self.status = _challenge_status(challenge)
 
 
 async def deliver(
@@ -215,11 +256,12 @@ class _Client:
         if submission.login:
             self._delivery.stage = "auth"
             await self._log_in(submission.login)
+        if "smtputf8" not in self._extensions:
+            submission = _with_a_labels(submission)
         message = compose(submission, datetime.now(UTC), new_id())
         self._delivery.stage = "mail"
-        await self._command(
-            b"MAIL", f"FROM:<{submission.sender}>".encode(), *self._options(message)
-        )
+        options = self._options(submission, len(message))
+        await self._command(b"MAIL", f"FROM:<{submission.sender}>".encode(), *options)
         self._delivery.stage = "rcpt"
         await self._command(b"RCPT", f"TO:<{submission.recipient}>".encode())
         self._delivery.stage = "data"
@@ -259,7 +301,29 @@ class _Client:
             self._delivery.stage = "starttls"
             raise
 
-    async def _log_in(self, login: Login) -> None:
+    async def _log_in(self, login: Login | TokenLogin) -> None:
+        if isinstance(login, Login):
+            await self._by_password(login)
+        else:
+            await self._by_token(login)
+
+    async def _by_token(self, login: TokenLogin) -> None:
+        if "xoauth2" in self._mechanisms:
+            mechanism, answer = "XOAUTH2", b""
+            response = auth_xoauth2_encode(login.username, login.token.reveal())
+        elif "oauthbearer" in self._mechanisms:
+            mechanism, answer = "OAUTHBEARER", b"AQ=="  # RFC 7628, 3.2.3: one octet 0x01
+            response = oauthbearer_encode(self._submission, login)
+        else:
+            raise SMTPException("it offers neither AUTH XOAUTH2 nor AUTH OAUTHBEARER")
+        self._delivery.mechanism = mechanism
+        reply = await self._protocol.execute_command(b"AUTH", mechanism.encode(), response)
+        if reply.code == 334:  # noqa: PLR2004  # a challenge, which is how a refusal begins
+            refusal = await self._protocol.execute_command(answer)
+            raise _RefusedTokenError(refusal, reply.message)
+        self._expect(reply, 235)
+
+    async def _by_password(self, login: Login) -> None:
         """Log in by the strongest mechanism that both sides know: PLAIN is one step, LOGIN two."""
         username, password = login.username, login.password.reveal()
         if "plain" in self._mechanisms:
@@ -273,11 +337,11 @@ class _Client:
         else:
             raise SMTPException("it offers neither AUTH PLAIN nor AUTH LOGIN")
 
-    def _options(self, message: bytes) -> Iterator[bytes]:
+    def _options(self, submission: Submission, size: int) -> Iterator[bytes]:
         """Give the parameters of MAIL, SMTPUTF8 only where an address needs it (RFC 6531)."""
         if "size" in self._extensions:
-            yield f"SIZE={len(message)}".encode()
-        for address in (self._submission.sender, self._submission.recipient):
+            yield f"SIZE={size}".encode()
+        for address in (submission.sender, submission.recipient):
             if not address.isascii():
                 self._need("SMTPUTF8", f"which the address {address} needs")
                 yield from (b"BODY=8BITMIME", b"SMTPUTF8")
@@ -297,6 +361,17 @@ class _Client:
         return response
 
 
+def _with_a_labels(submission: Submission) -> Submission:
+    """Return the submission as a relay without SMTPUTF8 takes it, if local parts are ASCII."""
+    sender, recipient = map(_with_a_label, (submission.sender, submission.recipient))
+    return replace(submission, sender=sender, recipient=recipient)
+
+
+def _with_a_label(address: str) -> str:
+    local, at, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{local}{at}{host_name(domain)}"
+
+
 def _reply(code: int, message: str) -> str:
     # aiosmtplib decodes with surrogates, which no JSON can hold.
     text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -310,6 +385,8 @@ def _problem(error: Exception, submission: Submission, delivery: Delivery) -> Pr
     if isinstance(error, SMTPResponseException) and error.code > 0:
         delivery.reply = _reply(error.code, error.message)
     reason = delivery.reply or _reason(error, submission.timeout)
+    if isinstance(error, _RefusedTokenError):
+        reason += f" (it challenged the token: status {error.status})"
     relay = f"{submission.host}:{submission.port}"
     return Problem(400, code, f"The relay {relay} failed at stage {delivery.stage}: {reason}")
 

@@ -1,14 +1,14 @@
 """Construct and wire the mock; run it on the caller's loop, or in a thread of its own."""
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+import time
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Future
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
 
@@ -19,11 +19,13 @@ from uvicorn.server import ServerState
 import mockserver
 from mockserver import world as worlds
 from mockserver.app import Api
-from mockserver.certificates import Authority
+from mockserver.certificates import Authority, given_context
 from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
+from mockserver.idp import API_AUDIENCE, MOUNT, IdentityProvider, discovery_url
 from mockserver.journal import Exchange, Message, message_filter
+from mockserver.reference import Reference
 from mockserver.sink import Sink
 from mockserver.state import States
 from mockserver.world import World
@@ -34,6 +36,7 @@ Result = TypeVar("Result")
 GRACE_S: Final = 35  # longer than a delivery may take
 BACKLOG: Final = 2_048
 KEEP_ALIVE_S: Final = 75
+LINGER_S: Final = 0.5
 
 
 class BindError(Exception):
@@ -45,7 +48,8 @@ class MockServer:
 
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
     a path, or a merge patch (RFC 7396) over the default world. Port 0 picks a free port, None
-    switches that listener off. Raises WorldError for a bad world, BindError for a port that is
+    switches that listener off. `tls_files` are certificate and key for HTTPS, in place of one of
+    the mock's own CA. Raises WorldError for a bad world, BindError for a port that is
     taken; then nothing is left running.
     """
 
@@ -60,12 +64,14 @@ class MockServer:
         smtps_port: int | None = None,
         base_path: str = "/KeyfactorAPI",
         tls_names: tuple[str, ...] = (),
+        tls_files: tuple[str | Path, str | Path] | None = None,
         control_token: str | None = None,
     ) -> None:
         self.host = host
         self.base_path = "/" + base_path.strip("/")
         self.authority = Authority()
-        self._sink = Sink(self.authority)
+        self._idp = IdentityProvider()
+        self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
         self._states = States(worlds.load(world))
         self._ports = {
             "http": http_port,
@@ -74,6 +80,7 @@ class MockServer:
             "smtps": smtps_port,
         }
         self._tls_names = tls_names
+        self._tls_context = tls_files and given_context(*tls_files)
         self._token = control_token
         self._bound: dict[str, int] = {}
         self._ready = False
@@ -107,7 +114,7 @@ class MockServer:
     @property
     def token_url(self) -> str:
         """Give the token endpoint of the mock's own identity provider."""
-        return f"{self.control_url}/idp/token"
+        return f"{self.url}{MOUNT}/token"
 
     @property
     def ca_pem(self) -> bytes:
@@ -223,16 +230,25 @@ class MockServer:
         contract = load_contract()
         names = frozenset(name.lower() for name in (self.host, *self._tls_names))
         control = Control(
-            self._states, contract, self.authority, Guard(names, self._token), self.status
+            self._states,
+            contract,
+            self.authority,
+            guard=Guard(names, self._token),
+            identity_provider=self._idp,
+            status=self.status,
         )
-        api = Api(
-            contract, KeyfactorCommand(self._sink, self.authority), self._states, self.base_path
-        )
+        command = KeyfactorCommand(self._sink, self.authority, self._idp, lambda: self.token_url)
+        check_token = partial(self._idp.check, audience=API_AUDIENCE, public=True)
+        api = Api(contract, command, self._states, check_token, self.base_path)
+        reference = Reference(contract.documents, self.base_path)
+
+        def serving(path: str) -> ASGIApp:
+            if path == PREFIX or path.startswith(f"{PREFIX}/") or path in HEALTH:
+                return control
+            return reference if reference.serves(path) else api
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-            path = scope["path"]
-            controlled = path == PREFIX or path.startswith(f"{PREFIX}/") or path in HEALTH
-            await (control if controlled else api)(scope, receive, send)
+            await serving(scope["path"])(scope, receive, send)
 
         return dispatch
 
@@ -246,6 +262,8 @@ class MockServer:
         self._listeners.append(listener)
 
     def _certificate(self) -> ssl.SSLContext:
+        if self._tls_context is not None:
+            return self._tls_context
         names = dict.fromkeys(("localhost", "127.0.0.1", "::1", self.host, *self._tls_names))
         return self.authority.server_context(*names)
 
@@ -334,16 +352,17 @@ class _HttpListener:
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._idle()
+        await self._idle(self._state.tasks, seconds)
+        # What is left has its answers. A TLS client that does not close its side takes 30 s.
+        await self._idle(self._state.connections, LINGER_S)
         for connection in self._state.connections:
             connection.transport.abort()
-        await self._idle()
+        await self._idle(self._state.tasks, seconds)
 
-    async def _idle(self) -> None:
-        # uvicorn has two sets, and no event for them.
-        while self._state.connections or self._state.tasks:  # noqa: ASYNC110  # see above
+    async def _idle(self, left: Collection[object], seconds: float) -> None:
+        # uvicorn has sets of what it is busy with, and no event for them.
+        deadline = time.monotonic() + seconds
+        while left and time.monotonic() < deadline:  # noqa: ASYNC110  # see above
             await asyncio.sleep(0.001)
 
     def _protocol(self) -> asyncio.Protocol:

@@ -4,11 +4,12 @@ import asyncio
 import binascii
 import errno
 import hmac
+import json
 import os
 import re
 import socket
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -20,13 +21,16 @@ from mockserver.masking import MASK
 from mockserver.state import State
 from mockserver.world import Account, Relay, World, host_name
 
-MECHANISMS: Final = ("PLAIN", "LOGIN")  # what a session can check, of those in a relay's entry
+MECHANISMS: Final = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
+MAIL_SCOPE: Final = "smtp.send"  # what a challenge names, as in the default world
 
 MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
 MAX_LINE: Final = 1_000  # octets with the line end; RFC 5321, 4.5.3.1.6
 MAX_RECIPIENTS: Final = 100  # RFC 5321, 4.5.3.1.8
 MAX_COMMANDS: Final = 1_000
 IDLE_SECONDS: Final = 60
+
+_BAD_CREDENTIALS: Final = "535 5.7.8 Authentication credentials invalid"
 
 NULL_PATH: Final = "<>"  # aiosmtpd takes an empty sender for none at all
 
@@ -35,6 +39,21 @@ _PATH = re.compile(
     r'(<(?:"(?:[^"\\\x00-\x1f\x7f]|\\.)*"|[^<>"\x00-\x20\x7f])*>)(?: +(.*))?', re.ASCII
 )
 _AUTH = re.compile(rb"AUTH +([A-Z0-9_-]{1,20})(?: +(.*))?", re.IGNORECASE | re.DOTALL)
+
+
+# Google's XOAUTH2 protocol, "Initial Client Response"; RFC 7628, 3.1 (a gs2-header, then pairs).
+_XOAUTH2 = re.compile(rb"user=([^\x01]+)\x01auth=Bearer +([!-~]+)\x01\x01", re.IGNORECASE)
+_OAUTHBEARER = re.compile(
+    rb"[ny],a=([^,\x01]+),\x01(?:(?!auth=)[a-z]+=[^\x01]*\x01)*"
+    rb"auth=Bearer +([!-~]+)\x01(?:[a-z]+=[^\x01]*\x01)*\x01",
+    re.IGNORECASE,
+)
+
+CheckToken = Callable[[str, str | None], Mapping[str, Any]]
+
+
+def _no_tokens(_token: str, _audience: str | None) -> Mapping[str, Any]:
+    raise ValueError("there is no identity provider")
 
 
 class _RefusedError(Exception):
@@ -46,6 +65,7 @@ class _Part:
     """What a session plays, and where it writes; `trace` is None for mail from outside."""
 
     state: State
+    world: World
     key: str
     relay: Relay
     endpoint: Endpoint
@@ -64,10 +84,21 @@ class _Part:
 
 
 class Sink:
-    """Play every relay of the worlds; all sessions end with `close`."""
+    """Play every relay of the worlds; all sessions end with `close`.
 
-    def __init__(self, authority: Authority) -> None:
+    `check_token` returns the claims of a good token, for an audience where one is given, and raises
+    ValueError for others; `discovery_url` says where clients learn of its identity provider.
+    """
+
+    def __init__(
+        self,
+        authority: Authority,
+        check_token: CheckToken = _no_tokens,
+        discovery_url: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.authority = authority
+        self.check_token = check_token
+        self.discovery_url = discovery_url
         self.sessions: set[_Session] = set()
         self.closed = False
         self._servers: list[asyncio.Server] = []
@@ -85,7 +116,7 @@ class Sink:
         if found[1].fault == "refused":
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         implicit = delivery.tls_mode == "implicit"
-        part = _Part(state, *found, delivery.relay, implicit, delivery.dialogue, trace)
+        part = _Part(state, world, *found, delivery.relay, implicit, delivery.dialogue, trace)
         return await self._open(part)
 
     async def listen(
@@ -105,7 +136,7 @@ class Sink:
         def new_session() -> _Session:
             now = state()
             relay = now.world.relays.get(key, Relay())
-            return _Session(self, _Part(now, key, relay, endpoint, implicit))
+            return _Session(self, _Part(now, now.world, key, relay, endpoint, implicit))
 
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(new_session, sock=sock))
@@ -193,7 +224,10 @@ class _Session(SMTP):
     def end(self) -> asyncio.Task[None]:
         """Cut the connection; return the task that ends with it."""
         self.transport.abort()
-        return cast("asyncio.Task[None]", self._handler_coroutine)
+        # uvloop would let a TLS handshake wait for its client all the same.
+        task = cast("asyncio.Task[None]", self._handler_coroutine)
+        task.cancel()
+        return task
 
     async def push(self, status: str | bytes) -> None:
         """Send and record a reply; one with 421 is the last (RFC 5321, 3.8)."""
@@ -212,6 +246,9 @@ class _Session(SMTP):
         except OSError as error:
             # Nobody else says so where the connection is lost in a TLS handshake.
             self.connection_lost(error)
+        except asyncio.CancelledError:
+            self.connection_lost(None)  # as above
+            raise
         finally:
             self._writer.close()
 
@@ -316,14 +353,26 @@ class _Session(SMTP):
         context = self._sink.authority.server_context(
             *names, kind=cast("Kind", part.relay.certificate)
         )
-        # What came unencrypted must not be read as if it had come encrypted (RFC 3207, 4.2).
-        self._reader._buffer.clear()  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
+        # What came unencrypted must not be read as if it had come encrypted (RFC 3207, 4.2). Where
+        # TLS is implicit it is the handshake: a busy uvloop reads it before this runs.
+        buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
+        if part.implicit and buffer:
+            self.loop.call_soon(self._hand_over, bytes(buffer))
+        buffer.clear()
         transport = await self.loop.start_tls(self.transport, self, context, server_side=True)
-        if transport is None:
+        # Loops do not agree on what they return when the idle timer ends a handshake.
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        if tls is None:
             raise ConnectionResetError("hung up in the handshake")
         # As aiosmtpd does it; a second writer would close the connection when the first one goes.
         self.transport = self._reader._transport = self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001  # see above
-        self._tls_version = transport.get_extra_info("ssl_object").version()
+        self._tls_version = tls.version()
+
+    def _hand_over(self, handshake: bytes) -> None:
+        """Give TLS what was read before it was there: after it took over, before it begins."""
+        protocol = self.transport.get_protocol()
+        protocol.get_buffer(len(handshake))[: len(handshake)] = handshake
+        protocol.buffer_updated(len(handshake))
 
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802  # as above
         """Check a login (RFC 4954)."""
@@ -331,13 +380,14 @@ class _Session(SMTP):
         mechanism = mechanism.upper()
         try:
             self._check_auth(mechanism)
-            exchange = self._plain if mechanism == "PLAIN" else self._login
-            username, password = await exchange(initial.strip())
+            exchange = self._exchanges[mechanism]
+            username, proof = await exchange(initial.strip())
+            reply = await self._own_reply("auth")
+            if reply is None:
+                await self._verify(mechanism, username, proof)
         except _RefusedError as refused:
-            await self.push(str(refused))
-            return
-        reply = await self._own_reply("auth") or self._verify(mechanism, username, password)
-        await self.push(reply)
+            reply = str(refused)
+        await self.push(reply or "235 2.7.0 Authentication successful")
 
     def _check_auth(self, mechanism: str) -> None:
         session = self.session
@@ -354,15 +404,37 @@ class _Session(SMTP):
         if mechanism not in self._mechanisms:
             raise _RefusedError("504 5.5.4 Unrecognized authentication type")
 
-    async def _plain(self, initial: str) -> tuple[bytes, bytes]:
+    @property
+    def _exchanges(self) -> Mapping[str, Callable[[str], Awaitable[tuple[str, bytes]]]]:
+        return {
+            "PLAIN": self._plain,
+            "LOGIN": self._login,
+            "XOAUTH2": self._xoauth2,
+            "OAUTHBEARER": self._oauthbearer,
+        }
+
+    async def _plain(self, initial: str) -> tuple[str, bytes]:
         parts = (await self._sasl(initial, b"")).split(b"\0")  # RFC 4616, 2
         if len(parts) != 3:  # noqa: PLR2004  # authorization identity, user name, password
             raise _RefusedError("501 5.5.2 Not a PLAIN response")
-        return parts[1], parts[2]
+        return _text(parts[1]), parts[2]
 
-    async def _login(self, initial: str) -> tuple[bytes, bytes]:
+    async def _login(self, initial: str) -> tuple[str, bytes]:
         username = await self._sasl(initial, b"Username:")
-        return username, await self._sasl("", b"Password:")
+        return _text(username), await self._sasl("", b"Password:")
+
+    async def _xoauth2(self, initial: str) -> tuple[str, bytes]:
+        found = _XOAUTH2.fullmatch(await self._sasl(initial, b""))
+        if found is None:
+            raise _RefusedError("501 5.5.2 Not an XOAUTH2 response")
+        return _text(found[1]), found[2]
+
+    async def _oauthbearer(self, initial: str) -> tuple[str, bytes]:
+        found = _OAUTHBEARER.fullmatch(await self._sasl(initial, b""))
+        if found is None:
+            raise _RefusedError("501 5.5.2 Not an OAUTHBEARER response")
+        # RFC 5801, 4
+        return _text(found[1]).replace("=2C", ",").replace("=3D", "="), found[2]
 
     async def _sasl(self, initial: str, challenge: bytes) -> bytes:
         """Return the decoded initial response, or where there is none the answer to a challenge."""
@@ -382,17 +454,45 @@ class _Session(SMTP):
         except binascii.Error:
             raise _RefusedError("501 5.5.2 Not base64") from None
 
-    def _verify(self, mechanism: str, username: bytes, password: bytes) -> str:
-        relay = self._part.relay
-        name = username.decode("utf-8", "replace")
-        account = relay.account(name)
-        expected = account.password.reveal().encode() if account else b""
-        same = hmac.compare_digest(expected, password)
-        if relay.accounts is not None and not (account and same):
-            return "535 5.7.8 Authentication credentials invalid"
-        self._mechanism, self._username, self._account = mechanism, name, account
+    async def _verify(self, mechanism: str, username: str, proof: bytes) -> None:
+        """Let the client in, or refuse it."""
+        account = self._part.relay.account(username)
+        if mechanism in {"XOAUTH2", "OAUTHBEARER"}:
+            if not self._is_good(proof.decode(), username):
+                await self._challenge(mechanism)
+                raise _RefusedError(_BAD_CREDENTIALS)
+        else:
+            expected = account.password.reveal().encode() if account else b""
+            same = hmac.compare_digest(expected, proof)
+            if self._part.relay.accounts is not None and not (account and same):
+                raise _RefusedError(_BAD_CREDENTIALS)
+        self._mechanism, self._username, self._account = mechanism, username, account
         self.session.authenticated = True
-        return "235 2.7.0 Authentication successful"
+
+    def _is_good(self, token: str, mailbox: str) -> bool:
+        """Check a token for real, in every relay: a friendly one too takes no forged token."""
+        try:
+            claims = self._sink.check_token(token, self._part.relay.audience)
+        except ValueError as error:
+            self._part.dialogue.add("S", f"<token refused: {error}>")
+            return False
+        client = self._part.world.oauth_client(claims["sub"])
+        good = client is not None and client.may_use(mailbox)
+        if not good:
+            self._part.dialogue.add("S", "<token refused: its client may not use this mailbox>")
+        return good
+
+    async def _challenge(self, mechanism: str) -> None:
+        """Say why, and let the client answer; only then comes the reply (RFC 7628, 3.2.2)."""
+        facts = {"status": "401", "schemes": "bearer", "scope": MAIL_SCOPE}
+        if mechanism == "OAUTHBEARER":
+            url = self._sink.discovery_url()
+            facts = {"status": "invalid_token", "scope": MAIL_SCOPE}
+            facts |= {"openid-configuration": url} if url else {}
+        await self.push(b"334 " + b64encode(json.dumps(facts).encode()))
+        line = (await self._read_line(b"\n") or b"").rstrip(b"\r\n")
+        # What the protocols ask for may show; anything else may be a secret.
+        self._part.dialogue.add("C", line.decode() if line in {b"", b"AQ=="} else MASK)
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         # aiosmtpd's own rewrites quoted local parts.
@@ -518,6 +618,10 @@ _VERBS: Final = tuple(
         "QUIT",
     )
 )
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
 
 
 def _shown(line: bytes | None, *, known: bool) -> str:

@@ -1,7 +1,7 @@
 """One mock's memory: a world, a journal and counters; and the registry of such states by name."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mockserver.journal import Journal, Pool
 from mockserver.world import World
@@ -29,6 +29,13 @@ class State:
         nothing.
         """
         self.world = self.world.patched(patch)
+
+    def put_profile(self, profile: Mapping[str, object]) -> None:
+        """Put a whole SMTP profile in the place of the world's.
+
+        Requests under way keep the world that they began with.
+        """
+        self.world = self.world.with_profile(profile)
 
 
 class States:

@@ -214,6 +214,10 @@ class World:
         """Return this world with a JSON merge patch (RFC 7396); WorldError for a bad one."""
         return _world(_patched(self.data, patch, "patch"))
 
+    def with_profile(self, profile: Mapping[str, Any]) -> "World":
+        """Return this world with another SMTP profile; WorldError for a bad one."""
+        return _world(_valid({**self.data, "smtp_profile": profile}, "profile"))
+
 
 def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World:
     """Load a world: from a file, from a patch over the default world, or (None) the default one.

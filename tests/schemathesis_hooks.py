@@ -24,4 +24,3 @@ def with_whole_numbers(value: Any) -> Any:  # noqa: ANN401  # JSON
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:  # noqa: ANN401, ARG001  # JSON; the hook's form
     """Change each body before it is sent."""
     return with_whole_numbers(body)
-

@@ -5,6 +5,7 @@ import http.client
 import json
 import socket
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -16,6 +17,7 @@ from mockserver import MockServer, world
 from mockserver.app import Api, ContractMismatchError
 from mockserver.certificates import Authority
 from mockserver.command import Call, KeyfactorCommand
+from mockserver.idp import IdentityProvider
 from mockserver.server import load_contract
 from mockserver.sink import Sink
 from mockserver.state import States
@@ -132,7 +134,7 @@ def test_paths_have_any_case_and_slashes(caller: Caller, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/KeyfactorAPI", "/KeyfactorAPI/SMTP", "/KeyfactorAPI/SMTP/Test/1", "/", "/x", "/Keyfactor"],
+    ["/KeyfactorAPI", "/KeyfactorAPI/Mail", "/KeyfactorAPI/SMTP/Test/1", "/", "/x", "/Keyfactor"],
 )
 def test_an_unknown_path_is_404(caller: Caller, path: str) -> None:
     assert refusal(caller.send("2", V2, path=path))[0] == 404
@@ -187,7 +189,6 @@ CHALLENGE = 'Basic realm="Keyfactor Command", Bearer'
         "Basic " + b64encode(b"OTHER\\admin:admin-password").decode(),
         "Digest x",
         "Negotiate x",
-        "Bearer x.y.z",
     ],
 )
 def test_an_unknown_caller_is_401_with_a_challenge(
@@ -434,12 +435,17 @@ class BrokenCommand(KeyfactorCommand):
 
 
 def serve(command: KeyfactorCommand) -> Api:
-    return Api(load_contract(), command, States(world.load()), "/KeyfactorAPI")
+    states = States(world.load())
+    return Api(load_contract(), command, states, IdentityProvider().check, "/KeyfactorAPI")
+
+
+def parts() -> tuple[Sink, Authority, IdentityProvider, Callable[[], str]]:
+    authority = Authority()
+    return Sink(authority), authority, IdentityProvider(), lambda: "http://localhost/token"
 
 
 def test_a_bug_of_the_mock_is_a_500_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    authority = Authority()
-    api = serve(BrokenCommand(Sink(authority), authority))
+    api = serve(BrokenCommand(*parts()))
 
     async def call() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=api)
@@ -460,9 +466,8 @@ def test_a_method_without_a_document_stops_the_start() -> None:
     class MoreCommand(KeyfactorCommand):
         async def invent(self, call: Call) -> None: ...
 
-    authority = Authority()
     with pytest.raises(ContractMismatchError, match=r"only in KeyfactorCommand: invent"):
-        serve(MoreCommand(Sink(authority), authority))
+        serve(MoreCommand(*parts()))
 
 
 def test_a_client_that_goes_away_is_in_the_journal(caller: Caller) -> None:

@@ -265,6 +265,29 @@ def test_help_lists_the_commands() -> None:
     assert run("--version").stdout == "keyfactor-mock, version 0.1.0\n"
 
 
+def test_https_may_have_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    def openssl(command: str) -> None:
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem"
+        " -subj /CN=x -addext subjectAltName=DNS:localhost -days 1"
+    )
+    openssl("ec -in key.pem -aes128 -passout pass:secret -out encrypted.pem")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    with serving(tmp_path, "--tls-cert", str(certificate), "--tls-key", str(key)) as (_, facts):
+        trust = ssl.create_default_context(cafile=certificate)
+        assert httpx2.get(facts["https_url"] + "/livez", verify=trust).status_code == 200
+    for files, text in (
+        ([certificate, tmp_path / "encrypted.pem"], "encrypted.pem"),
+        ([certificate, certificate], "cert.pem"),
+        ([tmp_path / "missing.pem", key], "missing.pem"),
+    ):
+        done = run("serve", *PORTS, "--tls-cert", str(files[0]), "--tls-key", str(files[1]))
+        assert (done.returncode, text in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+    assert "--tls-key" in run("serve", *PORTS, "--tls-cert", str(certificate)).stderr
+
+
 # run
 
 

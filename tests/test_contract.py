@@ -12,15 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.contract import (
-    MAX_DIGITS,
-    MAX_NESTING,
     MAX_VIOLATIONS,
     Contract,
     ContractError,
     Operation,
     describe,
-    parse_json,
 )
+from mockserver.jsontext import MAX_DIGITS, MAX_NESTING, parse_json
 from mockserver.problems import Code, Problem
 from mockserver.world import data_folder
 
@@ -598,11 +596,20 @@ def test_another_version_is_400(version: str) -> None:
     assert "1, 1.0, 2, 2.0" in problem.message
 
 
-@pytest.mark.parametrize("path", ["/", "/SMTP", "/SMTP/Tset", "/SMTP/Test/", "/" + "x" * 10_000])
-def test_an_unknown_path_is_404_before_all_else(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("/", "/SMTP"),
+        ("/SMPT", "/SMTP"),
+        ("/SMTP/Tset", "/SMTP/Test"),
+        ("/SMTP/Test/", "/SMTP/Test"),
+        ("/" + "x" * 10_000, "/SMTP"),
+    ],
+)
+def test_an_unknown_path_is_404_before_all_else(path: str, near: str) -> None:
     problem = refusal(lambda: CONTRACT.operation(path, "BREW", "9"))
     assert (problem.status, problem.code) == (404, Code.NOT_FOUND)
-    assert problem.message.endswith("/SMTP/Test")
+    assert problem.message.endswith(f" {near}")
     assert len(problem.message) < 200
 
 
@@ -645,6 +652,55 @@ def test_a_version_that_a_path_lacks_is_400(tmp_path: Path) -> None:
     assert "/Two" in problem.message
 
 
+def test_a_literal_segment_goes_before_a_template(tmp_path: Path) -> None:
+    def change(document: Json) -> None:
+        paths = document["paths"]
+        paths["/PamProviders/Types"] = {"get": paths["/PamProviders"]["get"]}
+
+    contract = load(tmp_path, change)
+    for path in ("/PamProviders/Types", "/pamproviders/TYPES"):
+        assert contract.operation(path, "GET", "2").path == "/PamProviders/Types"
+    assert contract.operation("/PamProviders/Type", "GET", "2").path == "/PamProviders/{id}"
+    assert refusal(lambda: contract.operation("/PamProviders/", "GET", "2")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value", "rules"),
+    [
+        ("integer", "7", 7, []),
+        ("integer", "-7", -7, []),
+        ("integer", "9" * MAX_DIGITS, 10**MAX_DIGITS - 1, []),
+        ("integer", "9" * (MAX_DIGITS + 1), "9" * (MAX_DIGITS + 1), ["type"]),
+        ("integer", "07", "07", ["type"]),
+        ("integer", " 7", " 7", ["type"]),
+        ("integer", "", "", ["type"]),
+        ("boolean", "true", True, []),
+        ("boolean", "False", False, []),
+        ("boolean", "1", "1", ["type"]),
+        ("string", "7", "7", []),
+        (["integer", "boolean"], "7", 7, []),
+        (["integer", "boolean"], "true", True, []),
+    ],
+)
+def test_a_text_of_the_query_becomes_what_its_type_says(
+    tmp_path: Path, kind: object, text: str, value: object, rules: list[str]
+) -> None:
+    parameter = {"name": "Wanted", "in": "query", "schema": {"type": kind}}
+    contract = load(tmp_path, lambda document: post(document)["parameters"].append(parameter))
+    found = contract.operation("/SMTP/Test", "POST", "2")
+    given = found.given("/SMTP/Test", [("wanted", text), ("Other", "x")])
+    assert given == {"Wanted": value}
+    assert [broken.rule for broken in found.check(HEADERS, SHARED, given)] == rules
+    assert found.given("/SMTP/Test", []) == {}
+
+
+def test_a_required_parameter_of_the_query_is_missed(tmp_path: Path) -> None:
+    parameter = {"name": "Wanted", "in": "query", "required": True, "schema": {"type": "string"}}
+    contract = load(tmp_path, lambda document: post(document)["parameters"].append(parameter))
+    (violation,) = contract.operation("/SMTP/Test", "POST", "2").check(HEADERS, SHARED)
+    assert (violation.path, violation.message) == ("query Wanted", "Wanted: required.")
+
+
 BROKEN: dict[str, tuple[Callable[[Json], object], str]] = {
     "no paths": (lambda document: document.pop("paths"), "/: paths is missing"),
     "an empty path": (
@@ -666,6 +722,20 @@ BROKEN: dict[str, tuple[Callable[[Json], object], str]] = {
     "an unknown parameter": (
         lambda document: post(document)["parameters"].append({"$ref": "#/components/parameters/X"}),
         "/components/parameters: X is missing",
+    ),
+    "a parameter in another place": (
+        lambda document: post(document)["parameters"].append(
+            {"name": "session", "in": "cookie", "schema": {"type": "string"}}
+        ),
+        "/paths/~1SMTP~1Test/post/parameters/2: in must be one of header, path, query",
+    ),
+    "a template without its parameter": (
+        lambda document: document["paths"].update({"/SMTP/{id}": {"post": post(document)}}),
+        "/paths/~1SMTP~1{id}/post: the path parameter id is missing",
+    ),
+    "a permission without its parameter": (
+        lambda document: post(document).update(security=[{"Basic": ["/pam/read/{number}/"]}]),
+        "/paths/~1SMTP~1Test/post: the path parameter number is missing",
     ),
     "an unknown schema": (
         lambda document: document["components"]["schemas"].pop("Secret"),

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
-from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, refusal
+from support import ADMIN, PATH, V1, V2, VALID, Caller, Json
 
 TLS: dict[str, Json] = {
     "none": {"Port": 25, "UseSSL": False},
@@ -95,32 +95,3 @@ def test_a_version_1_answer_has_no_password(caller: Caller) -> None:
     response = caller.send("1", V1 | LOGIN["1"])
     assert response.json()["RelayUsername"] == "command@keyexample.com"
     assert "MySuperSecretPassword" not in response.text
-
-
-@pytest.mark.parametrize(
-    ("changes", "names"),
-    [
-        (
-            {
-                "RelayAuthenticationType": 2,
-                "RelayUsername": {"Provider": "1", "Parameters": {"SecretName": "a"}},
-                "RelayPassword": {"SecretValue": "x"},
-            },
-            "RelayUsername",
-        ),
-        (
-            {
-                "RelayAuthenticationType": 3,
-                "ClientId": {"SecretValue": "command-email"},
-                "ClientSecret": {"SecretValue": "x"},
-            },
-            "RelayAuthenticationType",
-        ),
-    ],
-    ids=["PAM", "OAuth"],
-)
-def test_what_is_not_served_yet_says_so(caller: Caller, changes: Json, names: str) -> None:
-    status, message = refusal(caller.send("2", V2 | changes))
-    assert status == 400
-    assert names in message
-    assert "not served yet" in message

@@ -115,14 +115,14 @@ def test_a_slow_relay_takes_its_time_at_each_stage(caller: Caller) -> None:
 @pytest.mark.parametrize("version", VALID)
 @pytest.mark.parametrize("tls", [{}, TLS], ids=["plain", "starttls"])
 def test_an_active_directory_user_logs_in(caller: Caller, version: str, tls: Json) -> None:
-    login = {
+    logins: dict[str, Json] = {
         "1": {"RelayUsername": r"KEYEXAMPLE\mail", "RelayPassword": "MySuperSecretPassword"},
         "2": {
             "RelayUsername": {"SecretValue": r"KEYEXAMPLE\mail"},
             "RelayPassword": {"SecretValue": "MySuperSecretPassword"},
         },
-    }[version]
-    body = VALID[version] | tls | login | {
+    }
+    body = VALID[version] | tls | logins[version] | {
         "Host": "exchange.keyexample.com",
         "RelayAuthenticationType": 2,
         "SenderAccount": "mail@keyexample.com",

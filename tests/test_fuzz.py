@@ -2,11 +2,12 @@
 
 import pytest
 
-from fuzz import fuzz
+from fuzz import VERSIONS, fuzz
 
 
-def test_schemathesis_finds_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    failed = fuzz("--seed", "1", "--max-examples", "25")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_schemathesis_finds_nothing(version: str, capfd: pytest.CaptureFixture[str]) -> None:
+    status = fuzz(version, "--seed", "1", "--max-examples", "10")
     output = capfd.readouterr().out
-    assert failed == 0, output
-    assert output.count("No issues found") == 2
+    assert status == 0, output
+    assert "No issues found" in output

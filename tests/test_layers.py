@@ -10,11 +10,11 @@ import mockserver
 PACKAGE = Path(mockserver.__file__).parent
 LAYERS = (
     {"problems", "masking", "logs"},
-    {"world", "journal", "certificates", "wire"},
-    {"state"},
-    {"contract", "access", "pam", "idp", "relay", "sink"},
+    {"world", "journal", "certificates", "jsontext", "wire"},
+    {"state", "coercion"},
+    {"contract", "access", "pam", "idp", "listing", "oauth", "relay", "sink"},
     {"command"},
-    {"app", "control"},
+    {"app", "control", "reference"},
     {"server"},
     {"cli", "pytest_plugin"},
     {"__main__"},

@@ -2,7 +2,9 @@
 
 import json
 import logging
-from base64 import b64encode
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -13,7 +15,15 @@ from support import V1, V2, Json, calling
 CANARY = "c4n4ry-Pä$$w0rd"
 USER = {"domain": "D", "password": CANARY, "roles": ["Administrator"]}
 ACCOUNT = {"accounts": {"user@canary.test": {"password": CANARY}}, "require_auth": True}
-WORLD: Json = {"users": {"ci": USER}, "relays": {"relay.test": ACCOUNT}}
+MAILER = {"secret": CANARY, "mailboxes": ["*"], "audiences": ["mail.test"]}
+WORLD: Json = {
+    "users": {"ci": USER},
+    "relays": {"relay.test": ACCOUNT},
+    "oauth_clients": {"mailer": MAILER, "caller": {"secret": CANARY, "roles": ["Administrator"]}},
+}
+CALLER = {"grant_type": "client_credentials", "client_id": "caller", "client_secret": CANARY}
+# `{"typ":"at+jwt"`, so it is in every token, plain or inside a SASL string.
+TOKEN_START = b"eyJ0eXAiOiJhdCtqd3Qi"
 
 
 def shapes(secret: str) -> list[str]:
@@ -23,6 +33,15 @@ def shapes(secret: str) -> list[str]:
     encoded = b64encode(b"\0user@canary.test\0" + raw).decode().rstrip("=")
     basic = b64encode(b"ci:" + raw).decode().rstrip("=")
     return [secret, json.dumps(secret)[1:-1], quote(secret), plain, encoded, basic]
+
+
+def hidden(text: str) -> Iterator[bytes]:
+    """Give all that is in the text, and all that base64 hides in it, at any offset."""
+    yield text.encode()
+    for run in re.findall(r"[A-Za-z0-9+/_-]{16,}", text):
+        for start in range(4):
+            coded = run[start : len(run) - (len(run) - start) % 4]
+            yield b64decode(coded, b"-_" if set("-_") & set(coded) else b"+/")
 
 
 def bodies() -> list[tuple[str, Json | bytes]]:
@@ -38,7 +57,13 @@ def bodies() -> list[tuple[str, Json | bytes]]:
         "RelayUsername": {"SecretValue": "user@canary.test"},
         "RelayPassword": {"SecretValue": CANARY},
     }
-    oauth: Json = {"ClientId": {"SecretValue": "i"}, "ClientSecret": {"SecretValue": CANARY}}
+    oauth: Json = {
+        "Host": "relay.test",
+        "RelayAuthenticationType": 3,
+        "ClientId": {"SecretValue": "mailer"},
+        "ClientSecret": {"SecretValue": CANARY},
+    }
+    header = {"Name": "X-Api-Key", "Value": CANARY.encode().hex()}
     return [
         ("1", login1),
         ("2", login2),
@@ -53,7 +78,17 @@ def bodies() -> list[tuple[str, Json | bytes]]:
         ("2", login2 | {"RelayPassword": {"SecretValue": CANARY, "Provider": "1"}}),
         ("2", login2 | {"relaypassword": CANARY, "RelayPassword": None}),
         ("1", login1 | {"RelayPassword": f"\0{CANARY}"}),
-        ("2", V2 | oauth | {"RelayAuthenticationType": 3}),
+        ("2", V2 | oauth),
+        ("2", V2 | oauth | {"RequestHeaders": [header]}),
+        ("2", V2 | oauth | {"ClientId": {"SecretValue": "other"}}),
+        ("2", V2 | oauth | {"Scope": "a b", "Audience": "nowhere.test"}),
+        ("2", V2 | oauth | {"Host": "badlogin.test"}),
+        ("2", V2 | oauth | {"Host": "oauthbearer.test"}),
+        *(
+            ("2", V2 | oauth | {"Host": host, "TokenEndpoint": f"https://idp-{fault}.test/token"})
+            for host in ("relay.test", "oauthbearer.test")
+            for fault in ("down", "garbage", "no-token", "wrong-type", "expired", "forged")
+        ),
         ("2", V2 | {"RequestHeaders": [{"Name": "X-Api-Key", "Value": CANARY}]}),
         ("2", json.dumps(login2).encode()[:-3]),
         ("2", json.dumps(login2).encode().replace(b"}}", b'}, "RelayPassword": 1}')),
@@ -69,6 +104,13 @@ def test_no_password_shows_anywhere(caplog: pytest.LogCaptureFixture) -> None:
                 response = caller.send(version, body, auth=("ci", CANARY), headers=headers)
                 seen += [response.text, str(response.headers)]
         seen.append(caller.send("2", V2, auth=("ci", CANARY + "x")).text)
+        token = caller.http.post("/_mock/idp/token", data=CALLER).json()["access_token"]
+        for given in (token, token + "x", token[:-9]):
+            headers = {"authorization": f"Bearer {given}"}
+            response = caller.send("2", V2, auth=None, headers=headers)
+            seen += [response.text, str(response.headers)]
+        for wrong in ({"client_secret": CANARY + "x"}, {"scope": '"'}, {"grant_type": CANARY}):
+            seen.append(caller.http.post("/_mock/idp/token", data=CALLER | wrong).text)
         for path in ("messages", "requests", "world", "openapi/v1.json", "openapi/v2.json"):
             seen.append(caller.http.get(f"/_mock/{path}").text)
         patch = {"users": {"ci": {"password": [CANARY]}}}
@@ -76,7 +118,18 @@ def test_no_password_shows_anywhere(caplog: pytest.LogCaptureFixture) -> None:
         seen += [message.raw.decode() for message in mock.messages]
         seen += [repr(value) for value in (mock.messages, mock.requests, mock.world)]
         sent = [message["username"] for message in caller.messages()]
+        mechanisms = {message["mechanism"] for message in caller.messages()}
     assert sent.count("user@canary.test") == 4, "the secret was really used"
     text = "\n".join([*seen, caplog.text])
     assert [shape for shape in shapes(CANARY) if shape in text] == []
     assert CANARY.encode().hex() not in text
+    assert mechanisms == {None, "PLAIN", "XOAUTH2", "OAUTHBEARER"}, "so were the tokens"
+    assert [found for found in hidden(text) if TOKEN_START in found] == []
+    assert [found for found in hidden(text) if CANARY.encode() in found] == []
+
+
+def test_a_leak_would_be_found() -> None:
+    login = f"user=u\x01auth=Bearer {TOKEN_START.decode()}LCJ\x01\x01"
+    for padding in ("", "x", "xx"):
+        line = "AUTH XOAUTH2 " + b64encode((padding + login).encode()).decode()
+        assert any(TOKEN_START in found for found in hidden(line))

@@ -65,6 +65,7 @@ def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", pasted],
         cwd=tmp_path,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=60,

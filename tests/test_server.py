@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -167,6 +168,21 @@ def test_stopping_ends_a_wait_at_once() -> None:
             started = time.monotonic()
         assert waiting.result() == []
         assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("listener", ["http", "https"])
+def test_stopping_does_not_wait_for_idle_connections(listener: str) -> None:
+    with MockServer(https_port=0) as mock:
+        port = mock.port(listener) or 0
+        sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if listener == "https":
+            trust = ssl.create_default_context(cadata=mock.ca_pem.decode())
+            sock = trust.wrap_socket(sock, server_hostname="localhost")
+        sock.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert sock.recv(10_000).startswith(b"HTTP/1.1 200 ")
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+    sock.close()
 
 
 def test_stopping_cuts_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:

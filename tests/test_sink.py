@@ -22,6 +22,7 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver import sink as sinks
 from mockserver.certificates import Authority
 from mockserver.journal import Delivery, Dialogue, Endpoint, Message, Trace
 from mockserver.sink import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE, Sink
@@ -295,10 +296,30 @@ def test_auth_lines_may_have_12288_octets_and_others_1000() -> None:
 
 
 def test_a_relay_without_mechanisms_knows_no_auth() -> None:
-    with running({"mechanisms": ["XOAUTH2"]}) as server, server.smtp() as client:
+    with running({"mechanisms": []}) as server, server.smtp() as client:
         client.ehlo()
         assert not client.has_extn("auth")
         assert client.docmd("AUTH XOAUTH2 YQ==")[0] == 502
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "response"),
+    [
+        ("XOAUTH2", b"user=u\x01auth=Bearer x\x01\x01"),
+        ("OAUTHBEARER", b"n,a=u,\x01auth=Bearer x\x01\x01"),
+    ],
+)
+def test_a_sink_without_an_identity_provider_takes_no_token(
+    mechanism: str, response: bytes
+) -> None:
+    with running() as server, server.smtp() as client:
+        client.ehlo()
+        code, challenge = client.docmd(f"AUTH {mechanism} {base64.b64encode(response).decode()}")
+        assert (code, "openid-configuration" in base64.b64decode(challenge).decode()) == (
+            334,
+            False,
+        )
+        assert client.docmd("")[0] == 535
 
 
 @pytest.mark.parametrize(
@@ -560,6 +581,77 @@ def test_closing_ends_sessions_in_every_state() -> None:
     for client in waiting:
         client.close()
     hello.close()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_handshake_that_comes_before_the_session_is_answered(
+    new_loop: Callable[[], Any],
+) -> None:
+    async def shake_hands() -> bytes:
+        state, sink = state_of(), Sink(AUTHORITY)
+        listener = socket.create_server(("127.0.0.1", 0))
+        hello = ssl.MemoryBIO()
+        client = AUTHORITY.client_context().wrap_bio(
+            ssl.MemoryBIO(), hello, server_hostname="localhost"
+        )
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        await sink.listen(listener, lambda: state, implicit=True)
+        # All of it before the loop can accept.
+        with socket.create_connection(listener.getsockname()) as sock:
+            sock.sendall(hello.read())
+            sock.setblocking(False)
+            async with asyncio.timeout(5):
+                answer = await asyncio.get_running_loop().sock_recv(sock, 1)
+        await sink.close()
+        return answer
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(shake_hands()) == b"\x16"  # RFC 8446, 5.1: a handshake record
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_handshake_that_does_not_come_ends_with_the_idle_time(
+    new_loop: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "IDLE_SECONDS", 0.1)
+
+    async def wait() -> None:
+        state, sink = state_of(), Sink(AUTHORITY)
+        errors: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+        listener = socket.create_server(("127.0.0.1", 0))
+        await sink.listen(listener, lambda: state, implicit=True)
+        with socket.create_connection(listener.getsockname()):
+            await asyncio.sleep(0.05)
+            assert len(sink.sessions) == 1
+            async with asyncio.timeout(5):
+                while sink.sessions:  # noqa: ASYNC110  # as a user would see it
+                    await asyncio.sleep(0.01)
+        await sink.close()
+        gc.collect()
+        assert errors == []
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(wait())
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_closing_does_not_wait_for_a_handshake(new_loop: Callable[[], Any]) -> None:
+    async def close() -> None:
+        state, sink = state_of(), Sink(AUTHORITY)
+        listener = socket.create_server(("127.0.0.1", 0))
+        await sink.listen(listener, lambda: state, implicit=True)
+        with socket.create_connection(listener.getsockname()):
+            await asyncio.sleep(0.05)
+            assert len(sink.sessions) == 1
+            async with asyncio.timeout(5):
+                await sink.close()
+        await no_tasks_left()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(close())
+    gc.collect()
 
 
 def test_a_closed_sink_begins_no_session() -> None:

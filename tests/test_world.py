@@ -176,13 +176,14 @@ def test_faults_of_token_endpoints_and_providers_have_their_names() -> None:
 
 def test_the_fuzzing_world_refuses_nothing() -> None:
     world = load(FIXTURES / "fuzz.yaml")
-    assert list(world.relays) == list(world.token_endpoints) == list(world.pam_providers) == ["*"]
+    assert list(world.relays) == list(world.token_endpoints) == ["*"]
     assert world.relays["*"] == worlds.Relay(replies=MappingProxyType({}))
     assert world.token_endpoints["*"] == worlds.TokenEndpoint()
-    provider = world.provider("2147483647")
-    assert provider
-    assert provider.type == "any"
-    assert provider.secret("whatever", "else")
+    assert list(world.pam_providers) == ["1", "*"], "one with an id of its own, to be listed"
+    for provider in (world.provider("1"), world.provider("2147483647")):
+        assert provider
+        assert (provider.type, provider.fault, provider.delay) == ("any", None, 0)
+        assert provider.secret("whatever", "else")
     for client in (world.oauth_client("command-email"), world.oauth_client("api-client")):
         assert client
         assert (client.secret, client.scopes, client.audiences) == (None, None, None)
