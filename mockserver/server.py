@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Future
+from email.utils import formatdate
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
@@ -317,6 +318,17 @@ class _LoopThread:
         await mock.stop()
 
 
+class _DatedState(ServerState):
+    """Give each answer its `Date` (RFC 9110, 6.6.1), which uvicorn's own server does by a tick."""
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"date", formatdate(usegmt=True).encode())]
+
+    @default_headers.setter
+    def default_headers(self, _: object) -> None: ...
+
+
 class _HttpListener:
     """Serve an application on one bound socket with uvicorn's protocol, on the running loop.
 
@@ -335,7 +347,7 @@ class _HttpListener:
             timeout_keep_alive=KEEP_ALIVE_S,
         )
         self._config.load()
-        self._state = ServerState()
+        self._state = _DatedState()
         self._server: asyncio.Server
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:

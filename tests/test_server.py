@@ -9,6 +9,7 @@ import threading
 import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
@@ -125,6 +126,13 @@ def test_it_runs_on_the_callers_loop() -> None:
                 mock.wait_for_message()
 
     asyncio.run(scenario())
+
+
+def test_every_answer_has_the_date_of_now() -> None:
+    with MockServer() as mock:
+        for path in ("/livez", "/KeyfactorAPI/SMTP", "/KeyfactorAPI/swagger"):
+            (date,) = httpx2.get(mock.url + path).headers.get_list("date")
+            assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 5
 
 
 def test_it_runs_on_plain_asyncio_too(monkeypatch: pytest.MonkeyPatch) -> None:
