@@ -20,6 +20,7 @@ from mockserver.wire import product_json, read_body, refuse
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
 DEPRECATED_SINCE: Final = "@1735689600"
 
+Json = dict[str, Any]
 Method = Callable[[Call], Awaitable[object]]
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Api:
         response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
         response.headers["X-Mock-Request-Id"] = trace.request_id
         exchange = _exchange(request, trace, response.status_code, problem)
-        state.journal.add_exchange(exchange, int(request.headers.get("content-length", 0)))
+        state.journal.add_exchange(exchange)
         _log(exchange)
         return response
 
@@ -98,8 +99,10 @@ class Api:
         trace.identity = identity.name
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
+        # White space around a value is no part of it (RFC 9110, 5.5).
+        headers = {name: value.strip() for name, value in request.headers.items()}
         operation = self._contract.operation(
-            path, request.method, request.headers.get("x-keyfactor-api-version")
+            path, request.method, headers.get("x-keyfactor-api-version")
         )
         trace.operation = operation.id
         trace.version = operation.version
@@ -110,7 +113,11 @@ class Api:
         if world.lenient:
             body, notes = operation.relaxed(body)
             trace.lenient += notes
-        filled = _checked_body(request, operation, given, body, trace)
+        trace.violations = operation.check(headers, body, given)
+        if trace.violations:
+            raise Problem(400, Code.BODY, describe(trace.violations))
+        # That it is an object, where the operation has one, is one of the checks.
+        filled = operation.filled(cast("Json", body or {}))
         call = Call(state, world, identity, given, filled, trace, self._contract)
         return _answered(await self._methods[operation.id](call), operation.status)
 
@@ -144,18 +151,8 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Meth
 async def _read_body(request: Request, operation: Operation, trace: Trace) -> object:
     raw = await read_body(request)
     body = operation.read(request.headers.get("content-type"), raw)
-    trace.body = masking.body(body)
+    trace.body, trace.body_bytes = masking.body(body), len(raw)
     return body
-
-
-def _checked_body(
-    request: Request, operation: Operation, given: Mapping[str, object], body: object, trace: Trace
-) -> dict[str, Any]:
-    trace.violations = operation.check(request.headers, body, given)
-    if trace.violations:
-        raise Problem(400, Code.BODY, describe(trace.violations))
-    # That it is an object, where the operation has one, is one of the checks.
-    return operation.filled(cast("dict[str, Any]", body or {}))
 
 
 def _answered(value: object, status: int) -> Response:

@@ -20,7 +20,14 @@ import mockserver
 from mockserver import access, logs
 from mockserver import world as worlds
 from mockserver.certificates import CertificateError
-from mockserver.server import BindError, MockServer, is_loopback, load_contract, new_event_loop
+from mockserver.server import (
+    BindError,
+    MockServer,
+    SettingError,
+    is_loopback,
+    load_contract,
+    new_event_loop,
+)
 from mockserver.world import User, World
 
 EXIT_USAGE: Final = 2
@@ -80,7 +87,7 @@ def _server_options(**defaults: str) -> Callable[[Command], Command]:
     return decorated
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(mockserver.__version__, package_name="keyfactor-mock")
 def cli() -> None:
     """Mock a Keyfactor Command server on localhost, for contract tests."""
@@ -130,7 +137,7 @@ def main() -> None:
     """Run the command line; every error is one line, usage and worlds exit with 2, ports with 3."""
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
-    except (click.ClickException, worlds.WorldError, CertificateError) as error:
+    except (click.ClickException, worlds.WorldError, CertificateError, SettingError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, EXIT_USAGE)
     except BindError as error:
@@ -186,7 +193,7 @@ async def _run(mock: MockServer, ready_file: str | None, command: tuple[str, ...
     async with _ready(mock, ready_file) as ca_file:
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, env=os.environ | _environment(mock, ca_file)
+                *command, env=_inherited() | _environment(mock, ca_file)
             )
         except OSError as error:
             click.echo(f"keyfactor-mock: cannot run {command[0]}: {error.strerror}", err=True)
@@ -224,6 +231,18 @@ async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[Path
                 yield ca_file
 
 
+def _inherited() -> dict[str, str]:
+    """Return our environment without what would lead a command elsewhere, or past its trust."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("KEYFACTOR_") and name != "SSL_CERT_DIR"
+    }
+    for name in ("NO_PROXY", "no_proxy"):
+        kept[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1", "::1"]))
+    return kept
+
+
 def _environment(mock: MockServer, ca_file: Path) -> dict[str, str]:
     """Return the variables with which a command finds the mock, and trusts it."""
     variables = {
@@ -242,20 +261,25 @@ def _environment(mock: MockServer, ca_file: Path) -> dict[str, str]:
         }
     if mock.https_url is None:
         return variables
+    trusted = mock.certificate_file or ca_file
     bundle = ca_file.with_name("bundle.pem")
     system = ssl.create_default_context().get_ca_certs(binary_form=True)
     bundle.write_text(
-        ca_file.read_text(encoding="ascii") + "".join(map(ssl.DER_cert_to_PEM_cert, system)),
-        encoding="ascii",
+        "\n".join(path.read_text(encoding="utf-8") for path in {ca_file, trusted})
+        + "".join(map(ssl.DER_cert_to_PEM_cert, system)),
+        encoding="utf-8",
     )
     return variables | {
         "KEYFACTOR_MOCK_HTTPS_URL": mock.https_url,
         "KEYFACTOR_HOSTNAME": mock.https_url.partition("://")[2],
-        "KEYFACTOR_CA_CERT": str(ca_file),
-        **dict.fromkeys(
-            ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(bundle)
-        ),
+        # The Go SDKs take the port from the host name if their own is 0.
+        "KEYFACTOR_PORT": "0",
+        "KEYFACTOR_CA_CERT": str(trusted),
+        **dict.fromkeys(_BUNDLES, str(bundle)),
     }
+
+
+_BUNDLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE")
 
 
 def _facts(mock: MockServer, ca_file: Path) -> dict[str, Any]:

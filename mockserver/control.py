@@ -267,5 +267,15 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _not_served(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
     message = f"{request.method} {request.url.path} is not a control call; {PREFIX} lists them"
-    code = Code.METHOD if error.headers else Code.NOT_FOUND
-    return await _refused(request, Problem(error.status_code, code, message, error.headers or {}))
+    if error.status_code != 405:  # noqa: PLR2004  # an HTTP status
+        return await _refused(request, Problem(error.status_code, Code.NOT_FOUND, message))
+    allow = ", ".join(sorted(_methods(request)))
+    problem = Problem(405, Code.METHOD, f"{message}; {allow} are", {"Allow": allow})
+    return await _refused(request, problem)
+
+
+def _methods(request: Request) -> set[str]:
+    """Give the methods of all routes of a path; Starlette names those of the first one."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    found = [route for route in routes if route.path_regex.match(request.url.path)]
+    return {method for route in found for method in route.methods or ()}

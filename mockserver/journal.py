@@ -100,6 +100,7 @@ class Trace:
     identity: str | None = None
     permission: Json | None = None
     body: object = None
+    body_bytes: int = 0
     violations: list[Violation] = field(default_factory=list)
     secrets: list[Json] = field(default_factory=list)
     token_requests: list[Json] = field(default_factory=list)
@@ -336,10 +337,10 @@ class Journal:
         """Keep a message."""
         self._add(self.messages, message, len(message.raw) + ENTRY_BYTES)
 
-    def add_exchange(self, exchange: Exchange, body_bytes: int) -> None:
-        """Keep an exchange whose request body had `body_bytes` bytes."""
+    def add_exchange(self, exchange: Exchange) -> None:
+        """Keep an exchange."""
         # A parsed body takes a few times the room of its text.
-        self._add(self.exchanges, exchange, 4 * body_bytes + ENTRY_BYTES)
+        self._add(self.exchanges, exchange, 4 * exchange.trace.body_bytes + ENTRY_BYTES)
 
     def remove_messages(self, matches: Callable[[Message], bool]) -> None:
         """Remove the messages that match."""

@@ -13,6 +13,7 @@ Json = dict[str, Any]
 
 MAX_NESTING: Final = 64
 MAX_DIGITS: Final = 300
+MAX_VALUES: Final = 5_000  # far more than any body needs; each is a possible violation
 MAX_NAME: Final = 64
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -27,6 +28,8 @@ def parse_json(raw: bytes) -> object:
         raise _not_json("the body is empty; send a JSON object")
     try:
         text = raw.decode("utf-8-sig")
+        if text.count(",") >= MAX_VALUES:
+            raise _not_json(f"the body has {MAX_VALUES} values or more")
         value = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise _not_json(f"the body is not UTF-8 at octet {error.start}") from None

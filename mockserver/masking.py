@@ -7,7 +7,11 @@ from typing import Final
 MASK: Final = "***"
 
 _SECRET_HEADER = re.compile(r"authorization|cookie|key(?!factor)|secret|token", re.IGNORECASE)
-_SECRET_FIELD = re.compile(r"password|passwd|secret(?!name|id|fieldname)|^token$", re.IGNORECASE)
+_SECRET_FIELD = re.compile(
+    r"pass(word|wd|phrase)|pwd|secret(?!name|id|fieldname)|^token$|api.?key|credential",
+    re.IGNORECASE,
+)
+_SECRET_OBJECT = re.compile(rf"{_SECRET_FIELD.pattern}|username|clientid", re.IGNORECASE)
 
 
 class Secret:
@@ -51,12 +55,15 @@ def _header_value(name: str, value: str) -> str:
 
 
 def body(value: object) -> object:
-    """Return a parsed body, valid or not, with every value in a secret's place replaced."""
+    """Return a parsed body, valid or not, with every value in a secret's place replaced.
+
+    A text that has no name could be a secret too.
+    """
     if isinstance(value, dict):
         return _mapping(value)
     if isinstance(value, list):
         return [body(item) for item in value]
-    return value
+    return MASK if isinstance(value, str) else value
 
 
 def _mapping(value: dict[str, object]) -> dict[str, object]:
@@ -65,10 +72,23 @@ def _mapping(value: dict[str, object]) -> dict[str, object]:
     names = [item for key, item in value.items() if key.lower() == "name"]
     hidden = any(isinstance(name, str) and _SECRET_HEADER.search(name) for name in names)
     return {
-        key: MASK if (hidden and key.lower() == "value") or _is_secret(key, item) else body(item)
+        key: MASK if hidden and key.lower() == "value" else _field(key, item)
         for key, item in value.items()
     }
 
 
-def _is_secret(key: str, item: object) -> bool:
-    return bool(_SECRET_FIELD.search(key)) and item is not None and not isinstance(item, dict)
+def _field(key: str, item: object) -> object:
+    if item is None:
+        return None
+    if isinstance(item, dict) and _SECRET_OBJECT.search(key):
+        return {name: _member(name, member) for name, member in item.items()}
+    if isinstance(item, dict | list) and not _SECRET_FIELD.search(key):
+        return body(item)
+    return MASK if _SECRET_FIELD.search(key) else item
+
+
+def _member(name: str, member: object) -> object:
+    """Mask a member of a secret object but for the reference into a PAM provider."""
+    if name.lower() == "parameters" and isinstance(member, dict):
+        return {key: _field(key, item) for key, item in member.items()}
+    return member if member is None or name.lower() == "provider" else MASK

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -20,7 +21,7 @@ from uvicorn.server import ServerState
 import mockserver
 from mockserver import world as worlds
 from mockserver.app import Api
-from mockserver.certificates import Authority, given_context
+from mockserver.certificates import Authority, CertificateError, given_context
 from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
@@ -39,9 +40,15 @@ BACKLOG: Final = 2_048
 KEEP_ALIVE_S: Final = 75
 LINGER_S: Final = 0.5
 
+_BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
+
 
 class BindError(Exception):
     """A port cannot be listened on."""
+
+
+class SettingError(Exception):
+    """An option cannot be used."""
 
 
 class MockServer:
@@ -69,7 +76,7 @@ class MockServer:
         control_token: str | None = None,
     ) -> None:
         self.host = host
-        self.base_path = "/" + base_path.strip("/")
+        self.base_path = _base_path(base_path)
         self.authority = Authority()
         self._idp = IdentityProvider()
         self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
@@ -82,6 +89,7 @@ class MockServer:
         }
         self._tls_names = tls_names
         self._tls_context = tls_files and given_context(*tls_files)
+        self.certificate_file = Path(tls_files[0]) if tls_files else None
         self._token = control_token
         self._bound: dict[str, int] = {}
         self._ready = False
@@ -100,7 +108,9 @@ class MockServer:
         """Give the root URL of the HTTPS listener, or None where it is off."""
         if self.port("https") is None:
             return None
-        return self._url("https", "localhost" if is_loopback(self.host) else self.host)
+        # Two names that every client knows reach the usual address; another one has its own.
+        usual = self.host in {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"}  # noqa: S104  # to connect to
+        return self._url("https", "localhost" if usual else self.host)
 
     @property
     def api_url(self) -> str:
@@ -176,7 +186,7 @@ class MockServer:
         try:
             for name, wanted in self._ports.items():
                 if wanted is not None:
-                    await self._listen(name, _bind(self.host, wanted), app)
+                    await self._listen(name, wanted, app)
             for key, relay in self._states.get().world.relays.items():
                 if relay.listen is not None:
                     sock = _bind(self.host, relay.listen)
@@ -253,20 +263,25 @@ class MockServer:
 
         return dispatch
 
-    async def _listen(self, name: str, sock: socket.socket, app: ASGIApp) -> None:
+    async def _listen(self, name: str, port: int, app: ASGIApp) -> None:
+        context = self._certificate() if name == "https" else None
+        sock = _bind(self.host, port)
         self._bound[name] = sock.getsockname()[1]
         if name.startswith("smtp"):
             await self._sink.listen(sock, self._states.get, implicit=name == "smtps")
             return
         listener = _HttpListener(app)
-        await listener.listen(sock, self._certificate() if name == "https" else None)
+        await listener.listen(sock, context)
         self._listeners.append(listener)
 
     def _certificate(self) -> ssl.SSLContext:
         if self._tls_context is not None:
             return self._tls_context
         names = dict.fromkeys(("localhost", "127.0.0.1", "::1", self.host, *self._tls_names))
-        return self.authority.server_context(*names)
+        try:
+            return self.authority.server_context(*names)
+        except ValueError as error:
+            raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
 
     def _on_loop(self, read: Callable[[], Result]) -> Result:
         """Do something where the states may be touched: on the loop of the mock."""
@@ -364,6 +379,11 @@ class _HttpListener:
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
+        await self._idle(self._state.tasks, LINGER_S)
+        for connection in list(self._state.connections):
+            # Nobody knows whether the rest of such a body will ever come.
+            if getattr(getattr(connection, "cycle", None), "more_body", False):
+                connection.transport.abort()
         await self._idle(self._state.tasks, seconds)
         # What is left has its answers. A TLS client that does not close its side takes 30 s.
         await self._idle(self._state.connections, LINGER_S)
@@ -395,6 +415,13 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
         raise BindError(f"cannot listen on {host}, port {port}: {reason}") from None
+
+
+def _base_path(text: str) -> str:
+    path = "/" + text.strip("/")
+    if not _BASE_PATH.fullmatch(path) or path.lower().split("/")[1] == PREFIX.strip("/"):
+        raise SettingError(f"the base path {text!r} is not one such as /KeyfactorAPI")
+    return path
 
 
 def is_loopback(host: str) -> bool:

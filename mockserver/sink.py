@@ -44,8 +44,9 @@ _AUTH = re.compile(rb"AUTH +([A-Z0-9_-]{1,20})(?: +(.*))?", re.IGNORECASE | re.D
 # Google's XOAUTH2 protocol, "Initial Client Response"; RFC 7628, 3.1 (a gs2-header, then pairs).
 _XOAUTH2 = re.compile(rb"user=([^\x01]+)\x01auth=Bearer +([!-~]+)\x01\x01", re.IGNORECASE)
 _OAUTHBEARER = re.compile(
-    rb"[ny],a=([^,\x01]+),\x01(?:(?!auth=)[a-z]+=[^\x01]*\x01)*"
-    rb"auth=Bearer +([!-~]+)\x01(?:[a-z]+=[^\x01]*\x01)*\x01",
+    # Without a user, or without a token (RFC 7628, 4.3), it is a response that is refused.
+    rb"[ny],(?:a=([^,\x01]+))?,\x01(?:(?!auth=)[a-z]+=[^\x01]*\x01)*"
+    rb"auth=(?:Bearer +([!-~]+))?\x01(?:[a-z]+=[^\x01]*\x01)*\x01",
     re.IGNORECASE,
 )
 
@@ -434,7 +435,8 @@ class _Session(SMTP):
         if found is None:
             raise _RefusedError("501 5.5.2 Not an OAUTHBEARER response")
         # RFC 5801, 4
-        return _text(found[1]).replace("=2C", ",").replace("=3D", "="), found[2]
+        name, token = found.groups(default=b"")
+        return _text(name).replace("=2C", ",").replace("=3D", "="), token
 
     async def _sasl(self, initial: str, challenge: bytes) -> bytes:
         """Return the decoded initial response, or where there is none the answer to a challenge."""

@@ -298,6 +298,7 @@ BAD_BODIES = {
     "lone surrogate in a value": (replaced("Keyfactor Command", r"\ud800"), "surrogate"),
     "lone surrogate in a name": (replaced("Port", r"\udc00"), "surrogate"),
     "invalid UTF-8": (replaced("Keyfactor Command", "@@").replace(b"@@", b"\xff\xfe"), "UTF-8"),
+    "400,000 values": (replaced("25", '25, "RequestHeaders": [' + "{}," * 300_000 + "{}]"), "5000"),
     "nesting of 300": (nested(300), "nested"),
     "nesting of 980": (nested(980), "nested"),
     "nesting of 100,000": (nested(100_000), "nested"),
@@ -331,6 +332,27 @@ def test_a_large_body_is_413_and_the_connection_stays(
         response = connection.getresponse()
         assert response.status == 413
         assert "1048576" in json.loads(response.read())["Message"]
+    connection.close()
+
+
+def test_a_body_that_was_not_kept_takes_no_room_in_the_journal(caller: Caller) -> None:
+    caller.send("2", V2)
+    for auth in (ADMIN, None):
+        large = caller.send("2", b" " * 20_000_000, auth=auth)
+        assert caller.exchange(large)["status"] == large.status_code
+    assert len(caller.messages()) == 1
+
+
+def test_white_space_around_a_header_is_no_part_of_it(mock: MockServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", mock.port("http") or 0, timeout=30)
+    headers = {
+        "Authorization": "Basic " + b64encode(b"admin:admin-password").decode(),
+        "Content-Type": "application/json",
+        "x-keyfactor-requested-with": "\tAPIClient ",
+        "x-keyfactor-api-version": "2 \t",
+    }
+    connection.request("POST", PATH, json.dumps(V2), headers)
+    assert connection.getresponse().status == 200
     connection.close()
 
 

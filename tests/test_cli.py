@@ -179,6 +179,9 @@ def test_none_switches_a_listener_off(tmp_path: Path) -> None:
         (["check"], "WORLD"),
         (["check", "missing.yaml"], "missing.yaml"),
         (["bake"], "bake"),
+        ([], "command"),
+        (["serve", *PORTS, "--base-path", "/_mock"], "/_mock"),
+        (["serve", *PORTS, "--tls-name", "a b"], "a b"),
     ],
     ids=" ".join,
 )
@@ -278,6 +281,10 @@ def test_https_may_have_a_certificate_of_ones_own(tmp_path: Path) -> None:
     with serving(tmp_path, "--tls-cert", str(certificate), "--tls-key", str(key)) as (_, facts):
         trust = ssl.create_default_context(cafile=certificate)
         assert httpx2.get(facts["https_url"] + "/livez", verify=trust).status_code == 200
+    own = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    script = 'for file in "$KEYFACTOR_CA_CERT" "$SSL_CERT_FILE"; do'
+    script += ' curl -sS --cacert "$file" "$KEYFACTOR_MOCK_HTTPS_URL/livez"; done'
+    assert under_mock(script, *own).stdout == "alive\nalive\n"
     for files, text in (
         ([certificate, tmp_path / "encrypted.pem"], "encrypted.pem"),
         ([certificate, certificate], "cert.pem"),
@@ -324,6 +331,24 @@ def test_a_command_trusts_the_mock_and_what_it_trusted_before() -> None:
     alive, certificates = done.stdout.split()
     before = len(ssl.create_default_context().get_ca_certs())
     assert (alive, int(certificates)) == ("alive", before + 1)
+
+
+def test_nothing_inherited_leads_a_command_past_the_mock() -> None:
+    inherited = {
+        "KEYFACTOR_PORT": "443",
+        "KEYFACTOR_AUTH_ACCESS_TOKEN": "real",
+        "SSL_CERT_DIR": "/etc/ssl/certs",
+        "CURL_CA_BUNDLE": "/nowhere",
+        "http_proxy": "http://127.0.0.1:9",
+        "NO_PROXY": "intranet.test",
+    }
+    script = 'curl -sS --fail "$KEYFACTOR_MOCK_HTTPS_URL/livez" "$KEYFACTOR_MOCK_URL/livez"; env'
+    done = run("run", "--", "bash", "-c", script, **inherited)
+    assert done.stdout.startswith("alive\nalive\n"), done.stderr
+    lines = done.stdout.splitlines()
+    assert "KEYFACTOR_PORT=0" in lines
+    assert "NO_PROXY=intranet.test,localhost,127.0.0.1,::1" in lines
+    assert not any(line.startswith(("KEYFACTOR_AUTH", "SSL_CERT_DIR")) for line in lines)
 
 
 def test_without_https_and_without_a_permitted_user_their_variables_are_missing(

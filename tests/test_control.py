@@ -171,9 +171,14 @@ def test_an_unknown_call_is_404_and_names_the_index(caller: Caller, path: str) -
 
 
 def test_another_method_is_405_and_names_the_allowed(caller: Caller) -> None:
-    response = caller.http.get("/_mock/reset")
-    assert refusal(response)[0] == 405
-    assert response.headers["allow"] == "POST"
+    for method, path, allow in (
+        ("GET", "/_mock/reset", "POST"),
+        ("PUT", "/_mock/world", "GET, HEAD, PATCH"),
+        ("POST", "/_mock/messages", "DELETE, GET, HEAD"),
+    ):
+        response = caller.http.request(method, path)
+        assert refusal(response)[0] == 405
+        assert response.headers["allow"] == allow
 
 
 # Requests

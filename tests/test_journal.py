@@ -32,8 +32,9 @@ def message(raw: bytes = b"Subject: x\r\n\r\ntext\r\n", recipient: str = "a@b.te
     )
 
 
-def exchange() -> Exchange:
-    return Exchange("1", datetime.now(UTC), 1.0, "POST", "/", 200, (), Trace())
+def exchange(body_bytes: int = 0) -> Exchange:
+    trace = Trace(body_bytes=body_bytes)
+    return Exchange("1", datetime.now(UTC), 1.0, "POST", "/", 200, (), trace)
 
 
 def test_the_oldest_messages_are_dropped_and_counted() -> None:
@@ -46,19 +47,19 @@ def test_the_oldest_messages_are_dropped_and_counted() -> None:
 
 def test_bytes_are_bounded_over_messages_and_exchanges() -> None:
     journal = Journal(Pool(), max_bytes=10 * ENTRY_BYTES)
-    journal.add_exchange(exchange(), 0)
+    journal.add_exchange(exchange())
     for _ in range(5):
         journal.add_message(message(b"x" * ENTRY_BYTES))
     assert (len(journal.exchanges), journal.exchanges.dropped) == (0, 1)
     assert (len(journal.messages), journal.messages.dropped) == (5, 0)
-    journal.add_exchange(exchange(), ENTRY_BYTES)
+    journal.add_exchange(exchange(ENTRY_BYTES))
     assert (len(journal.messages), journal.messages.dropped) == (2, 3)
     assert journal.size <= 10 * ENTRY_BYTES
 
 
 def test_a_body_counts_a_few_times_its_bytes() -> None:
     journal = Journal(Pool())
-    journal.add_exchange(exchange(), 100)
+    journal.add_exchange(exchange(100))
     assert journal.size == ENTRY_BYTES + 400
 
 

@@ -44,6 +44,29 @@ def test_values_of_secret_headers_are_masked() -> None:
     }
 
 
+def test_nothing_in_the_place_of_a_secret_shows_but_a_reference() -> None:
+    reference = {"Provider": "1", "Parameters": {"SecretName": "n"}}
+    assert masking.body({"RelayUsername": reference}) == {"RelayUsername": reference}
+    assert masking.body(
+        {
+            "RelayPassword": {"value": "x", "Parameters": "x", "SecretValue": None},
+            "ClientId": {"Parameters": {"Password": "x", "Folder": "f"}},
+            "smtpPwd": ["x"],
+            "APIKey": "x",
+            "RelayUsername": "user",
+            "List": ["x", 1],
+        }
+    ) == {
+        "RelayPassword": {"value": "***", "Parameters": "***", "SecretValue": None},
+        "ClientId": {"Parameters": {"Password": "***", "Folder": "f"}},
+        "smtpPwd": "***",
+        "APIKey": "***",
+        "RelayUsername": "user",
+        "List": ["***", 1],
+    }
+    assert masking.body("x") == "***"
+
+
 def test_values_in_the_place_of_a_secret_are_masked_in_valid_and_invalid_bodies() -> None:
     body = {
         "RelayPassword": "p",

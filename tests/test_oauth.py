@@ -435,10 +435,12 @@ def sasl(text: str) -> str:
         ("XOAUTH2", "user=a@b.test\x01auth=Bearer x\x01", "501 5.5.2 Not an XOAUTH2 response"),
         ("XOAUTH2", "auth=Bearer x\x01\x01", "501 5.5.2 Not an XOAUTH2 response"),
         ("XOAUTH2", "user=a\x01auth=Basic x\x01\x01", "501 5.5.2 Not an XOAUTH2 response"),
-        ("OAUTHBEARER", "n,,\x01auth=Bearer x\x01\x01", "501 5.5.2 Not an OAUTHBEARER response"),
         ("OAUTHBEARER", "n,a=u,\x01host=h\x01\x01", "501 5.5.2 Not an OAUTHBEARER response"),
         ("OAUTHBEARER", "user=u\x01auth=Bearer x\x01\x01", "501 5.5.2 Not an OAUTHBEARER response"),
         ("OAUTHBEARER", "y,a=u,\x01auth=Bearer x\x01\x01", "334 "),
+        # RFC 7628, 4.3: no token, to be told where to get one; and one without a user.
+        ("OAUTHBEARER", "n,a=u,\x01host=h\x01port=1\x01auth=\x01\x01", "334 "),
+        ("OAUTHBEARER", "n,,\x01auth=Bearer x\x01\x01", "334 "),
         ("XOAUTH2", "user=a\x01auth=Bearer x\x01\x01", "334 "),
     ],
 )

@@ -14,8 +14,9 @@ from email.utils import parsedate_to_datetime
 import httpx2
 import pytest
 
-from mockserver import MockServer, server
-from mockserver.server import BindError, is_loopback
+from mockserver import MockServer
+from mockserver.certificates import CertificateError
+from mockserver.server import BindError, SettingError, is_loopback
 from mockserver.world import WorldError
 from support import ADMIN, PATH, V2, Json, calling
 
@@ -64,6 +65,24 @@ def test_a_taken_port_raises_in_the_caller_and_leaves_nothing(listener: str) -> 
     assert threading.active_count() == before
     with MockServer(**{listener: port}):  # and the port is free again
         pass
+
+
+@pytest.mark.parametrize("path", ["", "/", "/_mock", "/_MOCK/x", "/a//b", "/a?b"])
+def test_a_base_path_that_cannot_be_used_is_refused(path: str) -> None:
+    with pytest.raises(SettingError, match="base path"):
+        MockServer(base_path=path)
+
+
+def test_a_tls_name_that_cannot_be_used_raises_in_the_caller() -> None:
+    with pytest.raises(CertificateError, match="a b"), MockServer(https_port=0, tls_names=("a b",)):
+        pass
+
+
+def test_another_loopback_address_has_its_own_https_url() -> None:
+    with MockServer(host="127.0.0.2", https_port=0) as mock:
+        trust = ssl.create_default_context(cadata=mock.ca_pem.decode())
+        assert (mock.https_url or "").startswith("https://127.0.0.2:")
+        assert httpx2.get(f"{mock.https_url}/livez", verify=trust).status_code == 200
 
 
 def test_a_bad_world_raises_in_the_caller() -> None:
@@ -193,8 +212,7 @@ def test_stopping_does_not_wait_for_idle_connections(listener: str) -> None:
     sock.close()
 
 
-def test_stopping_cuts_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "GRACE_S", 0.2)
+def test_stopping_cuts_a_body_that_does_not_end() -> None:
     body = json.dumps(V2).encode()
     with MockServer() as mock:
         sock = socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10)
@@ -206,6 +224,8 @@ def test_stopping_cuts_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> Non
             + body
         )
         time.sleep(0.2)
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
     with sock:
         assert sock.recv(100) == b""
 
