@@ -197,6 +197,16 @@ def test_stopping_ends_a_wait_at_once() -> None:
         assert time.monotonic() - started < 2
 
 
+def test_many_short_tls_connections_are_answered() -> None:
+    with MockServer(https_port=0) as mock, ThreadPoolExecutor(8) as pool:
+        trust = ssl.create_default_context(cadata=mock.ca_pem.decode())
+
+        def call(_: int) -> int:  # as Go clients do: a connection for each call
+            return httpx2.get(f"{mock.https_url}/livez", verify=trust).status_code
+
+        assert list(pool.map(call, range(200))) == [200] * 200
+
+
 @pytest.mark.parametrize("listener", ["http", "https"])
 def test_stopping_does_not_wait_for_idle_connections(listener: str) -> None:
     with MockServer(https_port=0) as mock:
