@@ -553,9 +553,16 @@ class _Session(SMTP):
         if self._part.relay.fault == "dropped":
             self._writer.close()
             return
+        refusal = refusal or self._refuse_headers(content)
         reply = await self._own_reply("data") or refusal or self._keep(content)
         self._set_post_data_state()  # type: ignore[no-untyped-call]  # aiosmtpd's
         await self.push(reply)
+
+    def _refuse_headers(self, content: bytes) -> str | None:
+        # RFC 6531, 3.2: headers are ASCII unless the client asked for more.
+        if self.envelope.smtp_utf8 or content.partition(b"\r\n\r\n")[0].isascii():
+            return None
+        return "554 5.6.7 Headers need SMTPUTF8"
 
     async def _content(self) -> tuple[bytes, str | None]:
         """Read to the final dot; return the content, and the reply that refuses it or None."""

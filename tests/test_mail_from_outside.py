@@ -48,6 +48,17 @@ def test_the_other_port_is_tls_from_the_first_octet(caller: Caller) -> None:
     assert (message["tls_mode"], message["identity"]) == ("implicit", None)
 
 
+def test_headers_beyond_ascii_need_smtputf8(caller: Caller) -> None:
+    raw = "From: a@b.test\r\nSubject: Größe\r\n\r\nGrüße\r\n".encode()
+    with smtplib.SMTP("localhost", caller.mock.port("smtp") or 0) as client:
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            client.sendmail("a@b.test", ["c@d.test"], raw)
+        assert refused.value.smtp_error == b"5.6.7 Headers need SMTPUTF8"
+        client.sendmail("a@b.test", ["c@d.test"], raw, mail_options=["SMTPUTF8"])
+        client.sendmail("a@b.test", ["c@d.test"], raw.replace("Größe".encode(), b"Size"))
+    assert [message["subject"] for message in caller.messages()] == ["Größe", "Size"]
+
+
 def test_it_is_filtered_and_removed_like_any_other(caller: Caller) -> None:
     caller.send("2", V2)
     with smtplib.SMTP("localhost", caller.mock.port("smtp") or 0) as client:
