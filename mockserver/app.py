@@ -115,7 +115,9 @@ class Api:
             trace.lenient += notes
         trace.violations = operation.check(headers, body, given)
         if trace.violations:
-            raise Problem(400, Code.BODY, describe(trace.violations))
+            headers_only = all(each.path.startswith("header ") for each in trace.violations)
+            code = Code.HEADER if headers_only else Code.BODY
+            raise Problem(400, code, describe(trace.violations))
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
         call = Call(state, world, identity, given, filled, trace, self._contract)

@@ -57,7 +57,8 @@ class MockServer:
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
     a path, or a merge patch (RFC 7396) over the default world. Port 0 picks a free port, None
     switches that listener off. `tls_files` are certificate and key for HTTPS, in place of one of
-    the mock's own CA. Raises WorldError for a bad world, BindError for a port that is
+    the mock's own CA. Raises WorldError for a bad world, SettingError for a bad base path,
+    CertificateError for TLS names or files that cannot be used, BindError for a port that is
     taken; then nothing is left running.
     """
 
