@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mockserver.journal import Trace
 from mockserver.problems import Code, Problem
+from mockserver.trace import Permission, Trace
 from mockserver.world import User, World
 
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
@@ -68,11 +68,7 @@ def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> Non
     A held permission covers each one that starts with it (facts (e.2)).
     """
     missing = [wanted for wanted in permissions if not covers(identity, wanted)]
-    trace.permission = {
-        "required": list(permissions),
-        "held": list(identity.permissions),
-        "granted": not missing,
-    }
+    trace.permission = Permission(tuple(permissions), identity.permissions, not missing)
     if missing:
         raise _forbidden(identity, missing)
 
@@ -80,7 +76,7 @@ def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> Non
 def require_a_role(identity: Identity, trace: Trace) -> None:
     """Let a caller pass that holds any permission; record a refusal, Problem 403."""
     if not identity.permissions:
-        trace.permission = {"required": [], "held": [], "granted": False}
+        trace.permission = Permission((), (), granted=False)
         raise _forbidden(identity, ())
 
 

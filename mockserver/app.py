@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 from mockserver import access, masking
 from mockserver.command import Answer, Call, KeyfactorCommand
 from mockserver.contract import Contract, Operation, describe
-from mockserver.journal import Exchange, Trace, milliseconds
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
+from mockserver.trace import Exchange, Leniency, Trace
 from mockserver.wire import product_json, read_body, refuse
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
@@ -55,7 +55,7 @@ class Api:
     async def answer(self, request: Request) -> Response:
         """Answer one request; its exchange is in the journal before the answer leaves."""
         state = self._states.get()
-        trace = Trace()
+        trace = Trace(request.method, request.scope["path"], _headers(request))
         problem = None
         try:
             response = await self._perform(request, state, trace)
@@ -66,7 +66,7 @@ class Api:
             response.headers["Deprecation"] = DEPRECATED_SINCE
         response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
         response.headers["X-Mock-Request-Id"] = trace.request_id
-        exchange = _exchange(request, trace, response.status_code, problem)
+        exchange = trace.exchange(response.status_code, problem)
         state.journal.add_exchange(exchange)
         _log(exchange)
         return response
@@ -112,8 +112,9 @@ class Api:
         body = await _read_body(request, operation, trace)
         if world.lenient:
             body, notes = operation.relaxed(body)
-            trace.lenient += notes
-        trace.violations = operation.check(headers, body, given)
+            trace.lenient += [Leniency(**note) for note in notes]
+        with trace.step("check"):
+            trace.violations = operation.check(headers, body, given)
         if trace.violations:
             headers_only = all(each.path.startswith("header ") for each in trace.violations)
             code = Code.HEADER if headers_only else Code.BODY
@@ -153,8 +154,12 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Meth
 async def _read_body(request: Request, operation: Operation, trace: Trace) -> object:
     raw = await read_body(request)
     body = operation.read(request.headers.get("content-type"), raw)
-    trace.body, trace.body_bytes = masking.body(body), len(raw)
+    trace.body(masking.body(body))
     return body
+
+
+def _headers(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple(masking.headers(request.headers.items()))
 
 
 def _answered(value: object, status: int) -> Response:
@@ -169,32 +174,16 @@ def _answered(value: object, status: int) -> Response:
 def _log(exchange: Exchange) -> None:
     if not log.isEnabledFor(logging.INFO):
         return
-    trace, problem = exchange.trace, exchange.problem
     fields = {
         "id": exchange.id,
         "method": exchange.method,
         "path": exchange.path,
-        "version": trace.version,
-        "operation": trace.operation,
-        "identity": trace.identity,
+        "version": exchange.version,
+        "operation": exchange.operation,
+        "identity": exchange.identity,
         "status": exchange.status,
-        "code": problem and problem.code.value,
+        "code": exchange.problem and exchange.problem.code,
         "ms": exchange.duration_ms,
     }
     text = " ".join(str(value) for value in fields.values() if value is not None)
     log.info(text, extra={"fields": fields})
-
-
-def _exchange(request: Request, trace: Trace, status: int, problem: Problem | None) -> Exchange:
-    return Exchange(
-        id=trace.request_id,
-        received_at=trace.received_at,
-        duration_ms=milliseconds(trace.started),
-        method=request.method,
-        path=request.scope["path"],
-        status=status,
-        request_headers=tuple(masking.headers(request.headers.items())),
-        trace=trace,
-        # Not the one that was raised: it holds the frames that it passed through.
-        problem=problem and Problem(problem.status, problem.code, problem.message),
-    )

@@ -10,12 +10,12 @@ from mockserver.access import Identity
 from mockserver.certificates import Authority
 from mockserver.contract import Contract
 from mockserver.idp import IdentityProvider
-from mockserver.journal import Delivery, Dialogue, Endpoint, Trace
 from mockserver.oauth import Grant
 from mockserver.problems import Code, Problem
 from mockserver.relay import Login, Submission, TokenLogin
 from mockserver.sink import Sink
 from mockserver.state import State
+from mockserver.trace import Attempt, Dialogue, Endpoint, Leniency, Trace
 from mockserver.world import World, host_name
 
 Json = dict[str, Any]
@@ -169,7 +169,8 @@ class KeyfactorCommand:
         body = call.body
         host, port = host_name(body["Host"]), body["Port"]
         mode = relay.tls_mode(use_ssl=body["UseSSL"], port=port)
-        call.trace.delivery = Delivery(Endpoint(host, port), mode, Dialogue())
+        dialogue = Dialogue(call.trace.started)
+        call.trace.delivery = Attempt(Endpoint(host, port), mode, dialogue)
         found = call.world.relay(host, port)
         submission = Submission(
             host=host.strip("[]"),
@@ -183,7 +184,8 @@ class KeyfactorCommand:
         )
         dial = partial(self._sink.connect, call.state, call.world, call.trace)
         trust = self._authority.client_context
-        await relay.deliver(submission, dial, trust, call.trace.delivery)
+        with call.trace.step("delivery"):
+            await relay.deliver(submission, dial, trust, call.trace.delivery)
 
 
 _V1_ANSWER: Final = (
@@ -210,11 +212,9 @@ def _note_unused(call: Call) -> None:
     """Note in the trace what the request gives for another authentication type."""
     chosen = call.body["RelayAuthenticationType"]
     call.trace.lenient += [
-        {
-            "path": f"/{field}",
-            "rule": "unused",
-            "message": f"{field}: not used when RelayAuthenticationType is {chosen}.",
-        }
+        Leniency(
+            f"/{field}", "unused", f"{field}: not used when RelayAuthenticationType is {chosen}."
+        )
         for kind, fields in _CREDENTIALS.items()
         for field in fields
         if kind != chosen and call.body.get(field)

@@ -17,17 +17,11 @@ from starlette.types import Receive, Scope, Send
 from mockserver import idp
 from mockserver.certificates import Authority
 from mockserver.contract import Contract
-from mockserver.journal import (
-    Entry,
-    Exchange,
-    Message,
-    Shelf,
-    exchange_filter,
-    message_filter,
-)
+from mockserver.journal import Entry, Shelf, exchange_filter, message_filter
 from mockserver.jsontext import parse_json
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
+from mockserver.trace import Exchange, Message
 from mockserver.wire import read_body, refuse
 from mockserver.world import WorldError
 

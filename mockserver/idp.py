@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockserver.journal import new_id
 from mockserver.problems import Problem
+from mockserver.trace import new_id
 from mockserver.wire import read_body
 from mockserver.world import OAuthClient, TokenEndpoint, World
 

@@ -1,242 +1,18 @@
-"""What happened: exchanges and messages, bounded, with all that one call caused in one trace."""
+"""What is kept: exchanges and messages, bounded, filtered, and waited for."""
 
 import asyncio
-import re
-import time
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
-from email.message import EmailMessage
-from functools import cached_property
-from typing import Any, Final, Generic, Literal, TypeVar
-from uuid import uuid4
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
 
-from mockserver.problems import Problem, Violation
-
-Json = dict[str, Any]
-Speaker = Literal["C", "S"]
+from mockserver.trace import Exchange, Message
 
 MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
-ENTRY_BYTES: Final = 4_096  # what an entry takes beside its body
-
-
-_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")  # RFC 5322, 2.2.3
-
-
-def new_id() -> str:
-    """Return an id that is unique in every mock."""
-    return uuid4().hex
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A relay as a request names it, or a listening address."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    def as_json(self) -> Json:
-        """Give it as the journal shows it."""
-        return {"host": self.host, "port": self.port}
-
-
-@dataclass
-class Dialogue:
-    """Record the lines of one SMTP session, with milliseconds since it was begun.
-
-    Whoever adds a line masks it first.
-    """
-
-    started: float = field(default_factory=time.perf_counter)
-    lines: list[tuple[float, Speaker, str]] = field(default_factory=list)
-
-    def add(self, who: Speaker, line: str) -> None:
-        """Append one line without its line end."""
-        self.lines.append((milliseconds(self.started), who, line))
-
-
-@dataclass
-class Delivery:
-    """Record one attempt to deliver: `stage` is where it failed, or `data` when it was sent."""
-
-    relay: Endpoint
-    tls_mode: str
-    dialogue: Dialogue
-    mechanism: str | None = None
-    stage: str = "resolve"
-    reply: str | None = None
-
-    def as_json(self) -> Json:
-        """Give it as the journal shows it."""
-        return {
-            "relay": self.relay.as_json(),
-            "tls_mode": self.tls_mode,
-            "mechanism": self.mechanism,
-            "stage": self.stage,
-            "reply": self.reply,
-            "dialogue": [list(line) for line in self.dialogue.lines],
-        }
-
-
-@dataclass
-class Trace:
-    """Record what one call causes, while it happens; passed down the call, never looked up."""
-
-    request_id: str = field(default_factory=new_id)
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    started: float = field(default_factory=time.perf_counter)
-    version: str | None = None
-    operation: str | None = None
-    deprecated: bool = False
-    identity: str | None = None
-    permission: Json | None = None
-    body: object = None
-    body_bytes: int = 0
-    violations: list[Violation] = field(default_factory=list)
-    secrets: list[Json] = field(default_factory=list)
-    token_requests: list[Json] = field(default_factory=list)
-    delivery: Delivery | None = None
-    message_id: str | None = None
-    lenient: list[Json] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One API call and all that it caused; nothing secret is in it."""
-
-    id: str
-    received_at: datetime
-    duration_ms: float
-    method: str
-    path: str
-    status: int
-    request_headers: tuple[tuple[str, str], ...]
-    trace: Trace
-    problem: Problem | None = None
-
-    def as_json(self) -> Json:
-        """Give the exchange as `GET /_mock/requests` shows it."""
-        trace = self.trace
-        return {
-            "id": self.id,
-            "received_at": timestamp(self.received_at),
-            "duration_ms": self.duration_ms,
-            "method": self.method,
-            "path": self.path,
-            "version": trace.version,
-            "operation": trace.operation,
-            "identity": trace.identity,
-            "status": self.status,
-            "deprecated": trace.deprecated,
-            "permission": trace.permission,
-            "request": {
-                "headers": [list(pair) for pair in self.request_headers],
-                "body": trace.body,
-            },
-            "violations": [violation.as_json() for violation in trace.violations],
-            "problem": self.problem
-            and {"code": self.problem.code.value, "message": self.problem.message},
-            "secrets": trace.secrets,
-            "token_requests": trace.token_requests,
-            "delivery": trace.delivery and trace.delivery.as_json(),
-            "message_id": trace.message_id,
-            "lenient": trace.lenient,
-        }
-
-
-@dataclass(frozen=True)
-class Message:
-    """One mail that the sink kept; `raw` are its bytes as they came over the wire."""
-
-    raw: bytes
-    sender: str
-    recipients: tuple[str, ...]
-    relay: Endpoint
-    tls_mode: str
-    tls_version: str | None
-    mechanism: str | None
-    username: str | None
-    dialogue: tuple[tuple[Speaker, str], ...]
-    request_id: str | None = None
-    identity: str | None = None
-    id: str = field(default_factory=new_id)
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    @cached_property
-    def parsed(self) -> EmailMessage:
-        """Parse the mail once, when somebody looks."""
-        return message_from_bytes(self.raw, policy=policy.default)
-
-    @cached_property
-    def text(self) -> str:
-        """Give the plain text part, or an empty text where there is none."""
-        part = self.parsed.get_body(preferencelist=("plain",))
-        return "" if part is None else str(part.get_content())
-
-    @property
-    def subject(self) -> str:
-        """Give the decoded `Subject`, empty where there is none."""
-        return self._header("Subject")
-
-    @cached_property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Give all headers, unfolded and decoded, in the order of the mail."""
-        return tuple((name, _decoded(value)) for name, value in self.parsed.raw_items())
-
-    def _header(self, wanted: str) -> str:
-        return next((value for name, value in self.headers if name.lower() == wanted.lower()), "")
-
-    def as_json(self) -> Json:
-        """Give the message as `GET /_mock/messages` shows it."""
-        return {
-            "id": self.id,
-            "request_id": self.request_id,
-            "identity": self.identity,
-            "received_at": timestamp(self.received_at),
-            "relay": self.relay.as_json(),
-            "tls_mode": self.tls_mode,
-            "tls_version": self.tls_version,
-            "mechanism": self.mechanism,
-            "username": self.username,
-            "envelope": {"sender": self.sender, "recipients": list(self.recipients)},
-            "subject": self.subject,
-            "from": self._header("From"),
-            "to": self._header("To"),
-            "headers": [list(pair) for pair in self.headers],
-            "text": self.text,
-            "size": len(self.raw),
-            "dialogue": [list(line) for line in self.dialogue],
-        }
-
-
-def _decoded(value: str) -> str:
-    """Decode a header as it was parsed: folded, with encoded words, or UTF-8 (RFC 6532)."""
-    # The parser's own decoding leaves blanks between adjacent encoded words (Python 3.11).
-    text = _FOLD.sub("", value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    try:
-        return str(make_header(decode_header(text)))
-    except (LookupError, ValueError, HeaderParseError):
-        return text
-
-
-def milliseconds(since: float) -> float:
-    """Return the milliseconds since a `time.perf_counter()`, to the microsecond."""
-    return round((time.perf_counter() - since) * 1_000, 3)
-
-
-def timestamp(moment: datetime) -> str:
-    """Return a moment in UTC as RFC 3339, 5.6 writes it."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
+ENTRY_BYTES: Final = 4_096  # what an entry takes beside what a client may make long
 
 Entry = TypeVar("Entry", Exchange, Message)
 
@@ -339,8 +115,7 @@ class Journal:
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Keep an exchange."""
-        # A parsed body takes a few times the room of its text.
-        self._add(self.exchanges, exchange, 4 * exchange.trace.body_bytes + ENTRY_BYTES)
+        self._add(self.exchanges, exchange, _size(exchange))
 
     def remove_messages(self, matches: Callable[[Message], bool]) -> None:
         """Remove the messages that match."""
@@ -375,11 +150,21 @@ class Journal:
         self._pool.used += size
 
 
+def _size(exchange: Exchange) -> int:
+    """Return the bytes that an exchange takes, near enough."""
+    request, delivery = exchange.request, exchange.delivery
+    texts = [text for pair in request.headers for text in pair]
+    texts += [line for *_, line in delivery.dialogue] if delivery else []
+    body = sys.getsizeof(request.body_text) if request.body_text else 0
+    return body + sum(map(len, texts)) + ENTRY_BYTES
+
+
 def message_filter(wanted: Mapping[str, str]) -> Callable[[Message], bool]:
     """Return a test for messages: every criterion holds, ignoring case.
 
-    `recipient`, `sender`, `relay` (host, or host:port), `request_id` and `identity` compare the
-    whole value, `subject` a part of it. Raises ValueError for another name.
+    `subject` compares a part of the value, the others the whole: `recipient`, `sender`, `relay`
+    (host, or host:port), `request_id`, `identity`, `tls_mode`, `mechanism`, `username`. Raises
+    ValueError for another name.
     """
     return _filter(_MESSAGE_CRITERIA, wanted)
 
@@ -412,16 +197,19 @@ def _holds(name: str, value: str, found: Iterable[str | None]) -> bool:
 
 
 _MESSAGE_CRITERIA: Final[Mapping[str, Criterion]] = {
-    "recipient": lambda message: message.recipients,
-    "sender": lambda message: [message.sender],
+    "recipient": lambda message: message.envelope.recipients,
+    "sender": lambda message: [message.envelope.sender],
     "subject": lambda message: [message.subject],
     "relay": lambda message: [message.relay.host, str(message.relay)],
     "request_id": lambda message: [message.request_id],
     "identity": lambda message: [message.identity],
+    "tls_mode": lambda message: [message.tls_mode],
+    "mechanism": lambda message: [message.mechanism],
+    "username": lambda message: [message.username],
 }
 _EXCHANGE_CRITERIA: Final[Mapping[str, Criterion]] = {
     "path": lambda exchange: [exchange.path],
     "status": lambda exchange: [str(exchange.status)],
-    "identity": lambda exchange: [exchange.trace.identity],
-    "version": lambda exchange: [exchange.trace.version],
+    "identity": lambda exchange: [exchange.identity],
+    "version": lambda exchange: [exchange.version],
 }

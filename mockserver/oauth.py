@@ -3,16 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
 from mockserver import masking
-from mockserver.journal import Trace
 from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
+from mockserver.trace import TokenRequest, Trace
 
 if TYPE_CHECKING:
     import httpx2
@@ -89,20 +89,20 @@ class _TokenClient:
     async def _ask(self, kind: str, url: str, form: dict[str, str] | None = None) -> Json:
         """Send a GET, or a POST where there is a form, and return the object of the answer."""
         request = self._request(url, form)
-        record: Json = {
-            "url": url,
-            "kind": kind,
-            "headers": [list(pair) for pair in masking.headers(_text_pairs(request.headers.raw))],
-            "scope": self._grant.scope if form else None,
-            "audience": self._grant.audience if form else None,
-            "status": None,
-        }
+        record = TokenRequest(
+            url,
+            kind,
+            tuple(masking.headers(_text_pairs(request.headers.raw))),
+            scope=self._grant.scope if form else None,
+            audience=self._grant.audience if form else None,
+        )
         self._trace.token_requests.append(record)
         try:
-            response = await self._http.send(request)
+            with self._trace.step(f"token request {kind}"):
+                response = await self._http.send(request)
         except OSError as error:
             raise self._problem(Code.GRANT_CONNECT, f"{kind} request: {error}") from None
-        record["status"] = response.status_code
+        self._trace.token_requests[-1] = replace(record, status=response.status_code)
         if response.status_code != 200:  # noqa: PLR2004  # an HTTP status
             reason = f"{kind} request: HTTP {response.status_code}{_oauth_error(response.content)}"
             raise self._problem(Code.GRANT_REFUSED, reason)

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mockserver import masking
-from mockserver.journal import Trace
 from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
+from mockserver.trace import Trace
 from mockserver.world import PamProvider, World, nearest
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,27 @@ async def resolve(value: Mapping[str, Any], field: str, world: World, trace: Tra
     """
     literal = value.get("SecretValue")
     if literal is not None:
-        trace.secrets.append(_entry(field, "literal"))
+        trace.secret(field)
         return Secret(literal)
     number, parameters = str(value["Provider"]), value["Parameters"]
-    trace.secrets.append(_entry(field, "pam", number, masking.body(parameters)))
+    trace.secret(field, number, cast("Json", masking.body(parameters)))
+    with trace.step(f"secret {field}"):
+        try:
+            provider = _provider(world, number, field)
+            subject = f"{field}: PAM provider {number} ({provider.name})"
+            return await _look_up(provider, parameters, subject)
+        except Problem as problem:
+            problem.field = field
+            raise
+
+
+def _provider(world: World, number: str, field: str) -> PamProvider:
     provider = world.provider(number)
     if provider is None:
         known = ", ".join(key for key in world.pam_providers if key != "*") or "none"
         text = f"{field}: there is no PAM provider with the id {number}; known: {known}."
         raise Problem(400, Code.PAM_PROVIDER, text)
-    return await _look_up(provider, parameters, f"{field}: PAM provider {number} ({provider.name})")
-
-
-def _entry(
-    field: str, source: str, provider: str | None = None, parameters: object = None
-) -> dict[str, Any]:
-    return {"field": field, "source": source, "provider": provider, "parameters": parameters}
+    return provider
 
 
 async def _look_up(provider: PamProvider, parameters: Mapping[str, str], subject: str) -> Secret:

@@ -64,27 +64,20 @@ class Violation:
     message: str
     pointer: str
 
-    def as_json(self) -> dict[str, str]:
-        """Give the violation as the journal shows it."""
-        return {
-            "path": self.path,
-            "rule": self.rule,
-            "message": self.message,
-            "pointer": self.pointer,
-        }
-
 
 @dataclass(eq=False)
 class Problem(Exception):  # noqa: N818  # the word that the field uses (RFC 9457)
     """Refuse a request with a status and the product's two-member error body.
 
-    A 401 is answered with an empty body, as observed; its message is for the journal only.
+    A 401 is answered with an empty body, as observed; its message is for the journal only. `field`
+    is the one whose value could not be used, where the body as such is well-formed.
     """
 
     status: int
     code: Code
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    field: str | None = None
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.message}"

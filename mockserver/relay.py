@@ -20,9 +20,9 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
-from mockserver.journal import Delivery, new_id
 from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
+from mockserver.trace import Attempt, new_id
 from mockserver.world import host_name
 
 IMPLICIT_PORT: Final = 465  # RFC 8314, 3.3
@@ -199,7 +199,7 @@ async def deliver(
     submission: Submission,
     dial: Callable[[], Awaitable[socket.socket]],
     trust: Callable[[], ssl.SSLContext],
-    delivery: Delivery,
+    delivery: Attempt,
 ) -> None:
     """Deliver the test mail over the connection that `dial` opens.
 
@@ -222,7 +222,7 @@ async def deliver(
 class _Client:
     """One SMTP connection, as the client sees it."""
 
-    def __init__(self, submission: Submission, delivery: Delivery) -> None:
+    def __init__(self, submission: Submission, delivery: Attempt) -> None:
         self._submission = submission
         self._delivery = delivery
         self._protocol = SMTPProtocol()
@@ -378,7 +378,7 @@ def _reply(code: int, message: str) -> str:
     return f"{code} {' '.join(text.split())}"[:MAX_REPLY]
 
 
-def _problem(error: Exception, submission: Submission, delivery: Delivery) -> Problem:
+def _problem(error: Exception, submission: Submission, delivery: Attempt) -> Problem:
     """Say what failed at which stage; the only place where errors of mail become a problem."""
     code = Code[f"MAIL_{delivery.stage.upper()}"]
     delivery.reply = None

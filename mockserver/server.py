@@ -26,10 +26,11 @@ from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
 from mockserver.idp import API_AUDIENCE, MOUNT, IdentityProvider, discovery_url
-from mockserver.journal import Exchange, Message, message_filter
+from mockserver.journal import message_filter
 from mockserver.reference import Reference
 from mockserver.sink import Sink
 from mockserver.state import States
+from mockserver.trace import Exchange, Message
 from mockserver.world import World
 
 Json = dict[str, Any]

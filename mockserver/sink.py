@@ -16,9 +16,9 @@ from typing import Any, Final, cast
 from aiosmtpd.smtp import MISSING, SMTP
 
 from mockserver.certificates import Authority, Kind
-from mockserver.journal import Delivery, Dialogue, Endpoint, Message, Trace, new_id
 from mockserver.masking import MASK
 from mockserver.state import State
+from mockserver.trace import Attempt, Dialogue, Endpoint, Envelope, Message, Trace, new_id
 from mockserver.world import Account, Relay, World, host_name
 
 MECHANISMS: Final = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
@@ -110,7 +110,7 @@ class Sink:
         Nothing is dialled: the end is one of a socket pair, for the caller to close. Raises what a
         network would: socket.gaierror, ConnectionRefusedError.
         """
-        delivery = cast("Delivery", trace.delivery)
+        delivery = cast("Attempt", trace.delivery)
         found = world.relay(delivery.relay.host, delivery.relay.port)
         if found is None or found[1].fault == "unresolvable":
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -587,8 +587,9 @@ class _Session(SMTP):
         reply = f"250 2.0.0 Kept as {message_id}"
         message = Message(
             raw=content,
-            sender=self.envelope.mail_from.replace(NULL_PATH, ""),
-            recipients=tuple(self.envelope.rcpt_tos),
+            envelope=Envelope(
+                self.envelope.mail_from.replace(NULL_PATH, ""), tuple(self.envelope.rcpt_tos)
+            ),
             relay=part.endpoint,
             tls_mode=self._tls_mode,
             tls_version=self._tls_version,

@@ -121,7 +121,7 @@ def test_version_2_is_tried_out_with_basic(reference: Reference, mock: MockServe
     (message,) = mock.messages
     assert (message.tls_mode, message.username) == ("starttls", "command@keyexample.com")
     (exchange,) = mock.requests
-    assert (exchange.trace.version, exchange.trace.identity) == ("2", "KEYEXAMPLE\\admin")
+    assert (exchange.version, exchange.identity) == ("2", "KEYEXAMPLE\\admin")
     assert reference.errors == []
     assert reference.hosts == {urlsplit(mock.url).netloc}
 
@@ -131,7 +131,7 @@ def test_version_2_is_tried_out_with_a_token(reference: Reference, mock: MockSer
     reference.authorize("Bearer", value=token(mock))
     assert reference.try_out().status == 200
     (exchange,) = mock.requests
-    assert (exchange.trace.version, exchange.trace.identity) == ("2", "api-client")
+    assert (exchange.version, exchange.identity) == ("2", "api-client")
     assert len(mock.messages) == 1
     assert reference.errors == []
 
@@ -144,7 +144,7 @@ def test_version_1_is_tried_out(reference: Reference, mock: MockServer) -> None:
     assert answer.status == 200
     assert answer.json()["SenderName"] == "Keyfactor Command"
     (exchange,) = mock.requests
-    assert exchange.trace.version == "1"
+    assert exchange.version == "1"
     assert len(mock.messages) == 1
     assert reference.errors == []
 
@@ -179,7 +179,7 @@ def test_only_what_was_authorized_is_sent_and_the_refusal_is_shown(
     reference.open(mock.api_url)
     assert reference.try_out().status == 401
     (exchange,) = mock.requests
-    assert not {"authorization", "cookie"} & {name for name, _ in exchange.request_headers}
+    assert not {"authorization", "cookie"} & {name for name, _ in exchange.request.headers}
     (complaint,) = reference.errors
     assert "401" in complaint
 

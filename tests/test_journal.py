@@ -1,28 +1,17 @@
 """The journal's bounds and waits."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
-from mockserver.journal import (
-    ENTRY_BYTES,
-    MAX_ENTRIES,
-    Endpoint,
-    Exchange,
-    Journal,
-    Message,
-    Pool,
-    Trace,
-    message_filter,
-)
+from mockserver.journal import ENTRY_BYTES, MAX_ENTRIES, Journal, Pool, message_filter
+from mockserver.trace import Endpoint, Envelope, Exchange, Message, Trace
 
 
 def message(raw: bytes = b"Subject: x\r\n\r\ntext\r\n", recipient: str = "a@b.test") -> Message:
     return Message(
         raw=raw,
-        sender="s@b.test",
-        recipients=(recipient,),
+        envelope=Envelope("s@b.test", (recipient,)),
         relay=Endpoint("relay.test", 25),
         tls_mode="none",
         tls_version=None,
@@ -33,8 +22,7 @@ def message(raw: bytes = b"Subject: x\r\n\r\ntext\r\n", recipient: str = "a@b.te
 
 
 def exchange(body_bytes: int = 0) -> Exchange:
-    trace = Trace(body_bytes=body_bytes)
-    return Exchange("1", datetime.now(UTC), 1.0, "POST", "/", 200, (), trace)
+    return Trace("POST", "/", body_text="x" * body_bytes).exchange(200, None)
 
 
 def test_the_oldest_messages_are_dropped_and_counted() -> None:
@@ -42,7 +30,7 @@ def test_the_oldest_messages_are_dropped_and_counted() -> None:
     for number in range(MAX_ENTRIES + 3):
         journal.add_message(message(recipient=f"{number}@b.test"))
     assert (len(journal.messages), journal.messages.dropped) == (MAX_ENTRIES, 3)
-    assert next(iter(journal.messages)).recipients == ("3@b.test",)
+    assert next(iter(journal.messages)).envelope.recipients == ("3@b.test",)
 
 
 def test_bytes_are_bounded_over_messages_and_exchanges() -> None:
@@ -52,15 +40,17 @@ def test_bytes_are_bounded_over_messages_and_exchanges() -> None:
         journal.add_message(message(b"x" * ENTRY_BYTES))
     assert (len(journal.exchanges), journal.exchanges.dropped) == (0, 1)
     assert (len(journal.messages), journal.messages.dropped) == (5, 0)
-    journal.add_exchange(exchange(ENTRY_BYTES))
+    journal.add_exchange(exchange(3 * ENTRY_BYTES))
     assert (len(journal.messages), journal.messages.dropped) == (2, 3)
     assert journal.size <= 10 * ENTRY_BYTES
 
 
-def test_a_body_counts_a_few_times_its_bytes() -> None:
+def test_what_a_client_may_make_long_counts() -> None:
     journal = Journal(Pool())
-    journal.add_exchange(exchange(100))
-    assert journal.size == ENTRY_BYTES + 400
+    journal.add_exchange(exchange(1_000))
+    assert 1_000 < journal.size - ENTRY_BYTES < 1_100
+    journal.add_exchange(Trace("POST", "/", (("x-long", "y" * 2_000),)).exchange(200, None))
+    assert 3_000 < journal.size - 2 * ENTRY_BYTES < 3_200
 
 
 def test_all_journals_share_one_bound_and_the_largest_gives_way() -> None:
@@ -90,7 +80,7 @@ def test_removing_frees_the_bytes() -> None:
     journal.add_message(message(recipient="a@b.test"))
     journal.add_message(message(recipient="c@b.test"))
     journal.remove_messages(message_filter({"recipient": "A@B.test"}))
-    assert [kept.recipients for kept in journal.messages] == [("c@b.test",)]
+    assert [kept.envelope.recipients for kept in journal.messages] == [("c@b.test",)]
     journal.remove_messages(message_filter({}))
     assert (journal.size, pool.used) == (0, 0)
 

@@ -10,8 +10,9 @@ import mockserver
 PACKAGE = Path(mockserver.__file__).parent
 LAYERS = (
     {"problems", "masking", "logs"},
-    {"world", "journal", "certificates", "jsontext", "wire"},
-    {"state", "coercion"},
+    {"world", "trace", "certificates", "jsontext", "wire"},
+    {"journal", "coercion"},
+    {"state"},
     {"contract", "access", "pam", "idp", "listing", "oauth", "relay", "sink"},
     {"command"},
     {"app", "control", "reference"},

@@ -21,10 +21,10 @@ from aiosmtplib.auth import auth_xoauth2_encode
 
 from mockserver import MockServer, oauth
 from mockserver.idp import IdentityProvider
-from mockserver.journal import Delivery, Dialogue, Endpoint
 from mockserver.masking import Secret
 from mockserver.problems import Problem
 from mockserver.relay import Submission, TlsMode, TokenLogin, deliver, oauthbearer_encode
+from mockserver.trace import Attempt, Dialogue, Endpoint
 from support import V2, Caller, Json, refusal
 
 MAILBOX = "command@keyexample.com"
@@ -525,7 +525,7 @@ def test_a_stock_server_hears_the_token_and_an_empty_answer(
         recipient="to@example.com",
         login=TokenLogin("user", Secret("mF_9.B5f-4.1JqM")),
     )
-    delivery = Delivery(Endpoint("stock.test", 25), "none", Dialogue())
+    delivery = Attempt(Endpoint("stock.test", 25), "none", Dialogue())
 
     async def attempt() -> None:
         loop = asyncio.get_running_loop()

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver import pam
-from mockserver.journal import Trace
 from mockserver.problems import Code, Problem
+from mockserver.trace import Trace
 from mockserver.world import World, load
 from support import V2, VALID, Caller, refusal
 
@@ -80,7 +80,7 @@ def test_each_example_of_the_vendor_resolves(field: str, value: Json, secret: st
     found = asyncio.run(pam.resolve(value, field, DEFAULT, trace))
     assert found.reveal() == secret
     provider = value.get("Provider")
-    assert trace.secrets == [
+    assert [read.as_json() for read in trace.secrets] == [
         {
             "field": field,
             "source": "pam" if provider else "literal",
@@ -94,7 +94,7 @@ def test_each_example_of_the_vendor_resolves(field: str, value: Json, secret: st
 def test_a_provider_is_a_text_or_a_number(provider: object) -> None:
     trace = Trace()
     assert resolve({**LOCAL, "Provider": provider}, trace=trace) == VALUE
-    assert trace.secrets[0]["provider"] == "1"
+    assert trace.secrets[0].provider == "1"
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_look_up_that_fails_says_where_and_why(
     assert problem.message.isprintable()
     assert len(problem.message) < 300
     (looked_up,) = trace.secrets
-    assert looked_up["provider"] == number
+    assert looked_up.provider == number
 
 
 def test_each_kind_of_failure_has_a_code_of_its_own() -> None:
@@ -285,7 +285,7 @@ def test_a_secret_in_the_wrong_place_is_masked_in_the_trace() -> None:
     with pytest.raises(Problem) as caught:
         resolve(reference("1", SecretValue="hunter2", Password="hunter2"), trace=trace)
     assert "hunter2" not in caught.value.message
-    assert trace.secrets[0]["parameters"] == {"SecretValue": "***", "Password": "***"}
+    assert trace.secrets[0].parameters == {"SecretValue": "***", "Password": "***"}
 
 
 # End to end

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, message_from_string
 from email.header import decode_header, make_header
@@ -23,12 +24,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockserver.certificates import Authority
-from mockserver.journal import Delivery, Dialogue, Endpoint, Message, Trace
 from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
 from mockserver.relay import SUBJECT, Login, Submission, TlsMode, compose, deliver, tls_mode
 from mockserver.sink import Sink
 from mockserver.state import State, States
+from mockserver.trace import Attempt, Dialogue, Endpoint, Message, Trace
 from mockserver.world import load
 
 AUTHORITY = Authority()
@@ -99,19 +100,19 @@ class Post:
 
     async def send(self, what: Submission) -> None:
         """Deliver, as the product does."""
-        delivery = Delivery(Endpoint(what.host, what.port), what.tls_mode, Dialogue())
+        delivery = Attempt(Endpoint(what.host, what.port), what.tls_mode, Dialogue())
         self.trace.delivery = delivery
         try:
             await deliver(what, self._dial, AUTHORITY.client_context, delivery)
         finally:
-            json.dumps(delivery.as_json()).encode()
+            json.dumps(asdict(delivery.kept())).encode()
             await self.sink.close()
 
     async def _dial(self) -> socket.socket:
         return await self.sink.connect(self.state, self.state.world, self.trace)
 
     @property
-    def delivery(self) -> Delivery:
+    def delivery(self) -> Attempt:
         """The attempt."""
         assert self.trace.delivery is not None
         return self.trace.delivery
@@ -241,7 +242,7 @@ def test_international_addresses_stand_in_the_headers_as_they_are() -> None:
 
 def test_a_sender_of_one_word_is_sent_as_it_is() -> None:
     post = delivered({}, sender="command")
-    assert post.message.sender == "command"
+    assert post.message.envelope.sender == "command"
     assert post.message.parsed["From"] == "Keyfactor Command <command>"
 
 
@@ -262,7 +263,7 @@ def test_a_mail_arrives(
     login = LOGIN if mechanism else None
     run(post.send(submission(host=host, tls_mode=mode, login=login)), new_loop)
     message, delivery = post.message, post.delivery
-    assert (message.sender, message.recipients) == (
+    assert (message.envelope.sender, message.envelope.recipients) == (
         "jsmith@keyexample.com",
         ("mjones@keyexample.com",),
     )
@@ -286,7 +287,7 @@ def test_the_strongest_mechanism_is_taken() -> None:
 
 def test_utf8_is_asked_for_where_an_address_needs_it() -> None:
     post = delivered({}, sender="jörg@bücher.example")
-    assert post.message.sender == "jörg@bücher.example"
+    assert post.message.envelope.sender == "jörg@bücher.example"
     assert "SMTPUTF8" in str(post.message.dialogue[-8:])
     assert "SMTPUTF8" not in str(delivered({}).message.dialogue[-8:])
 
@@ -456,7 +457,7 @@ EHLO = b"250-relay.test\r\n250-AUTH LOGIN\r\n250 STARTTLS\r\n"
 def test_a_server_that_is_no_smtp_server_is_told_apart(
     words: list[bytes], changes: dict[str, Any], stage: str, reason: str
 ) -> None:
-    delivery = Delivery(Endpoint("relay.test", 25), "none", Dialogue())
+    delivery = Attempt(Endpoint("relay.test", 25), "none", Dialogue())
 
     async def dial() -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -471,7 +472,7 @@ def test_a_server_that_is_no_smtp_server_is_told_apart(
         assert delivery.stage == stage
         assert f"failed at stage {stage}: {reason}" in caught.value.message
         assert len(caught.value.message) < 600
-        json.dumps(delivery.as_json(), ensure_ascii=False).encode()
+        json.dumps(asdict(delivery.kept()), ensure_ascii=False).encode()
 
     run(attempt())
 
@@ -485,7 +486,7 @@ def test_after_the_250_nothing_can_fail() -> None:
         b"354 go\r\n",
         b"250 ok\r\n",
     ]
-    delivery = Delivery(Endpoint("relay.test", 25), "none", Dialogue())
+    delivery = Attempt(Endpoint("relay.test", 25), "none", Dialogue())
 
     async def dial() -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -498,7 +499,7 @@ def test_after_the_250_nothing_can_fail() -> None:
 
 
 def test_any_other_error_of_the_network_is_told_too() -> None:
-    delivery = Delivery(Endpoint("relay.test", 25), "none", Dialogue())
+    delivery = Attempt(Endpoint("relay.test", 25), "none", Dialogue())
 
     async def dial() -> socket.socket:
         raise OSError(errno.ENETUNREACH, "Network is unreachable")
@@ -575,7 +576,7 @@ def test_a_stock_server_gets_the_mail(mode: TlsMode, excluded: list[str]) -> Non
         TlsMode.STARTTLS: {"tls_context": context, "require_starttls": True},
         TlsMode.IMPLICIT: {"tls": context, "auth_require_tls": False},
     }
-    delivery = Delivery(Endpoint("relay.test", 25), mode, Dialogue())
+    delivery = Attempt(Endpoint("relay.test", 25), mode, Dialogue())
     keeper = Keeper()
     good = submission(tls_mode=mode, login=LOGIN, sender="jörg@keyexample.com")
     bad = submission(tls_mode=mode, login=Login("KEYEXAMPLE\\mail", Secret("wrong")))
@@ -603,7 +604,7 @@ def test_a_stock_server_gets_the_mail(mode: TlsMode, excluded: list[str]) -> Non
 
 def test_a_stranger_with_a_certificate_is_not_trusted() -> None:
     stranger = Authority().server_context("relay.test")
-    delivery = Delivery(Endpoint("relay.test", 465), "implicit", Dialogue())
+    delivery = Attempt(Endpoint("relay.test", 465), "implicit", Dialogue())
     what = submission(tls_mode=TlsMode.IMPLICIT)
 
     async def attempt() -> None:

@@ -123,7 +123,7 @@ def test_a_message_from_another_thread_ends_the_wait() -> None:
         waiting = pool.submit(mock.wait_for_message, subject="test", timeout=10)
         time.sleep(0.05)
         caller.send("2", V2)
-        assert waiting.result().sender == "jsmith@keyexample.com"
+        assert waiting.result().envelope.sender == "jsmith@keyexample.com"
 
 
 def test_it_runs_on_the_callers_loop() -> None:

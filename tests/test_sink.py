@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from mockserver import sink as sinks
 from mockserver.certificates import Authority
-from mockserver.journal import Delivery, Dialogue, Endpoint, Message, Trace
 from mockserver.sink import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE, Sink
 from mockserver.state import State, States
+from mockserver.trace import Attempt, Dialogue, Endpoint, Message, Trace
 from mockserver.world import load
 
 AUTHORITY = Authority()
@@ -153,7 +153,10 @@ def test_a_plain_mail_is_kept_as_it_came() -> None:
     with running() as server, server.smtp() as client:
         client.sendmail("a@b.test", ["c@d.test", "e@f.test"], MAIL)
         (message,) = server.messages
-    assert (message.sender, message.recipients) == ("a@b.test", ("c@d.test", "e@f.test"))
+    assert (message.envelope.sender, message.envelope.recipients) == (
+        "a@b.test",
+        ("c@d.test", "e@f.test"),
+    )
     assert message.raw == MAIL
     assert (message.tls_mode, message.tls_version, message.mechanism) == ("none", None, None)
     assert (message.relay, message.request_id) == (Endpoint("127.0.0.1", server.port), None)
@@ -179,7 +182,7 @@ def test_starttls_forgets_what_was_said_before() -> None:
         (message,) = server.messages
     assert (message.tls_mode, message.tls_version) == ("starttls", "TLSv1.3")
     assert (message.mechanism, message.username) == ("PLAIN", "someone")
-    assert message.sender == "a@b.test"
+    assert message.envelope.sender == "a@b.test"
 
 
 def test_implicit_tls_on_its_own_port() -> None:
@@ -395,8 +398,8 @@ def test_the_envelope_is_kept_to_the_letter() -> None:
         assert client.docmd("DATA now")[0] == 501
         client.data(MAIL)
         first, second = server.messages
-    assert (first.sender, first.recipients) == (sender, (recipient,))
-    assert (second.sender, second.recipients) == ("", ("c@d.test",))
+    assert (first.envelope.sender, first.envelope.recipients) == (sender, (recipient,))
+    assert (second.envelope.sender, second.envelope.recipients) == ("", ("c@d.test",))
 
 
 def test_without_smtputf8_the_extension_is_refused() -> None:
@@ -410,7 +413,7 @@ def test_recipients_are_bounded() -> None:
     with running() as server, server.smtp() as client:
         refused = client.sendmail("a@b.test", [f"r{n}@d.test" for n in range(102)], MAIL)
         assert set(refused.values()) == {(452, b"4.5.3 Too many recipients")}
-        assert len(server.messages[0].recipients) == 100
+        assert len(server.messages[0].envelope.recipients) == 100
 
 
 def test_commands_are_bounded() -> None:
@@ -658,7 +661,7 @@ def test_a_closed_sink_begins_no_session() -> None:
     async def connect() -> bytes:
         state, sink = state_of(), Sink(AUTHORITY)
         await sink.close()
-        trace = Trace(delivery=Delivery(Endpoint("relay.test", 25), "none", Dialogue()))
+        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
         reader, writer = await asyncio.open_connection(
             sock=await sink.connect(state, state.world, trace)
         )
@@ -675,7 +678,7 @@ def test_a_closed_sink_begins_no_session() -> None:
 def test_a_connect_that_is_cancelled_leaves_nothing(new_loop: Callable[[], Any]) -> None:
     async def connect() -> None:
         state, sink = state_of(), Sink(AUTHORITY)
-        trace = Trace(delivery=Delivery(Endpoint("relay.test", 25), "none", Dialogue()))
+        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
         task = asyncio.create_task(sink.connect(state, state.world, trace))
         await asyncio.sleep(0)
         task.cancel()
@@ -695,7 +698,7 @@ def test_no_bytes_break_a_session(lines: list[bytes], login: bool) -> None:
         state, sink = state_of(), Sink(AUTHORITY)
         errors: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
-        trace = Trace(delivery=Delivery(Endpoint("relay.test", 25), "none", Dialogue()))
+        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
         sock = await sink.connect(state, state.world, trace)
         reader, writer = await asyncio.open_connection(sock=sock)
         start = b"EHLO x\r\nAUTH LOGIN\r\n" if login else b"EHLO x\r\n"
@@ -767,5 +770,5 @@ def test_a_mail_with_utf8_headers_is_kept() -> None:
     with running() as server, server.smtp() as client:
         client.send_message(mail)
         (message,) = server.messages
-    assert (message.sender, message.recipients) == ("jörg@b.test", ("ü@d.test",))
+    assert (message.envelope.sender, message.envelope.recipients) == ("jörg@b.test", ("ü@d.test",))
     assert (message.subject, message.text) == ("Größe", "Grüße\r\n")

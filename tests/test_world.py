@@ -561,7 +561,9 @@ BAD_FILES = {
     "extends: default\nlenient: !hunter2 x": "line 2, column 10: could not determine",
     "extends: default\na: !!binary aGk=": "line 2, column 4: could not determine a constructor",
     "extends: default\n\n\0": "line 3: control characters are not allowed",
-    "extends: default\na: " + "[" * 200_000: "nested deeper than 32 levels",
+    "extends: default\na: " + "[" * 100: "nested deeper than 32 levels",
+    # The parser has a limit of its own, in some versions.
+    "extends: default\na: " + "[" * 200_000: "nest",
     "a: &a\n  b: *a": "line 1, column 4: found unconstructable recursive node",
     "--- {}\n--- {}": "line 2, column 1: but found another document",
     "": "must be a map",
