@@ -1,18 +1,39 @@
 """A mock Keyfactor Command server for contract tests."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mockserver.server import MockServer
+    from mockserver.server import BindError, MockServer, SettingError
+    from mockserver.trace import Exchange, Message, TokenRequest
+    from mockserver.view import View
+    from mockserver.world import World, WorldError
 
-__all__ = ["MockServer", "__version__"]
+__all__ = [
+    "BindError",
+    "Exchange",
+    "Message",
+    "MockServer",
+    "SettingError",
+    "TokenRequest",
+    "View",
+    "World",
+    "WorldError",
+    "__version__",
+]
 __version__ = "0.1.0"
+
+_HOMES: Final = {
+    "server": ("BindError", "MockServer", "SettingError"),
+    "trace": ("Exchange", "Message", "TokenRequest"),
+    "view": ("View",),
+    "world": ("World", "WorldError"),
+}
 
 
 def __getattr__(name: str) -> object:
     # A test session that imports the package, but starts no mock, pays for none of it.
-    if name == "MockServer":
-        from mockserver.server import MockServer  # noqa: PLC0415  # see above
-
-        return MockServer
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"mockserver.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -60,6 +60,20 @@ class Authority:
             self._contexts.popitem(last=False)
         return self._contexts[key]
 
+    def lazy_server_context(self, *names: str) -> ssl.SSLContext:
+        """Return a context like `server_context`, whose certificate the first handshake makes.
+
+        So a listener that nobody uses costs nothing.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+        def choose(connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
+            connection.context = self.server_context(*names)
+
+        context.sni_callback = choose  # called without a name too
+        return context
+
     def client_context(self) -> ssl.SSLContext:
         """Return a context that trusts this authority only, and verifies host names."""
         return self._client_context

@@ -155,6 +155,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         raise click.UsageError(
             f"--host {options['host']}: other machines could connect; --allow-remote permits it"
         )
+    load_contract().compile()  # who serves for long does not want a slow first answer
     tls_files = options["tls_cert"], options["tls_key"]
     if tls_files.count(None) == 1:
         raise click.UsageError("--tls-cert and --tls-key belong together")

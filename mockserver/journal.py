@@ -159,48 +159,65 @@ def _size(exchange: Exchange) -> int:
     return body + sum(map(len, texts)) + ENTRY_BYTES
 
 
-def message_filter(wanted: Mapping[str, str]) -> Callable[[Message], bool]:
-    """Return a test for messages: every criterion holds, ignoring case.
+Criterion = Callable[[Any], Iterable[object]]
+
+
+class Filter(Generic[Entry]):
+    """Test entries: each criterion holds, texts without letter case, None for what is not there."""
+
+    def __init__(self, criteria: Mapping[str, Criterion], wanted: Mapping[str, object]) -> None:
+        if unknown := sorted(wanted.keys() - criteria.keys()):
+            raise ValueError(f"no filter {', '.join(unknown)}; there are {', '.join(criteria)}")
+        self._criteria = criteria
+        self._wanted = [(name, _folded(value)) for name, value in wanted.items()]
+
+    def __call__(self, entry: Entry) -> bool:
+        """Say whether an entry fulfils every criterion."""
+        return not self.misses(entry)
+
+    def misses(self, entry: Entry) -> dict[str, list[object]]:
+        """Give, for each criterion that does not hold, what the entry has instead."""
+        found = {name: list(self._criteria[name](entry)) for name, _ in self._wanted}
+        return {
+            name: found[name]
+            for name, value in self._wanted
+            if not any(_holds(name, value, _folded(each)) for each in found[name])
+        }
+
+
+def _folded(value: object) -> str | None:
+    return None if value is None else str(value).casefold()
+
+
+def _holds(name: str, wanted: str | None, found: str | None) -> bool:
+    part = name == "subject" and wanted is not None and found is not None
+    return wanted in found if part else wanted == found  # type: ignore[operator]  # both are texts
+
+
+def message_filter(wanted: Mapping[str, object]) -> Filter[Message]:
+    """Return a test for messages.
 
     `subject` compares a part of the value, the others the whole: `recipient`, `sender`, `relay`
     (host, or host:port), `request_id`, `identity`, `tls_mode`, `mechanism`, `username`. Raises
     ValueError for another name.
     """
-    return _filter(_MESSAGE_CRITERIA, wanted)
+    return Filter(_MESSAGE_CRITERIA, wanted)
 
 
-def exchange_filter(wanted: Mapping[str, str]) -> Callable[[Exchange], bool]:
-    """Return a test for exchanges: `path`, `status`, `identity` and `version`, ignoring case.
+def exchange_filter(wanted: Mapping[str, object]) -> Filter[Exchange]:
+    """Return a test for exchanges by the whole value.
 
-    Raises ValueError for another name.
+    `path`, `status`, `identity`, `version`, `operation`, `code` (of the problem) and `stage` (of
+    the delivery). Raises ValueError for another name.
     """
-    return _filter(_EXCHANGE_CRITERIA, wanted)
-
-
-Criterion = Callable[[Any], Iterable[str | None]]
-
-
-def _filter(criteria: Mapping[str, Criterion], wanted: Mapping[str, str]) -> Callable[[Any], bool]:
-    if unknown := sorted(wanted.keys() - criteria.keys()):
-        raise ValueError(f"no filter {', '.join(unknown)}; there are {', '.join(criteria)}")
-    folded = {name: value.casefold() for name, value in wanted.items()}
-
-    def matches(entry: object) -> bool:
-        return all(_holds(name, value, criteria[name](entry)) for name, value in folded.items())
-
-    return matches
-
-
-def _holds(name: str, value: str, found: Iterable[str | None]) -> bool:
-    texts = [text.casefold() for text in found if text is not None]
-    return any(value in text if name == "subject" else value == text for text in texts)
+    return Filter(_EXCHANGE_CRITERIA, wanted)
 
 
 _MESSAGE_CRITERIA: Final[Mapping[str, Criterion]] = {
     "recipient": lambda message: message.envelope.recipients,
     "sender": lambda message: [message.envelope.sender],
     "subject": lambda message: [message.subject],
-    "relay": lambda message: [message.relay.host, str(message.relay)],
+    "relay": lambda message: [message.relay.host, message.relay],
     "request_id": lambda message: [message.request_id],
     "identity": lambda message: [message.identity],
     "tls_mode": lambda message: [message.tls_mode],
@@ -209,7 +226,10 @@ _MESSAGE_CRITERIA: Final[Mapping[str, Criterion]] = {
 }
 _EXCHANGE_CRITERIA: Final[Mapping[str, Criterion]] = {
     "path": lambda exchange: [exchange.path],
-    "status": lambda exchange: [str(exchange.status)],
+    "status": lambda exchange: [exchange.status],
     "identity": lambda exchange: [exchange.identity],
     "version": lambda exchange: [exchange.version],
+    "operation": lambda exchange: [exchange.operation],
+    "code": lambda exchange: [exchange.problem and exchange.problem.code],
+    "stage": lambda exchange: [exchange.delivery and exchange.delivery.stage],
 }

@@ -7,12 +7,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Future
 from email.utils import formatdate
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,16 +25,13 @@ from mockserver.certificates import Authority, CertificateError, given_context
 from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
-from mockserver.idp import API_AUDIENCE, MOUNT, IdentityProvider, discovery_url
-from mockserver.journal import message_filter
+from mockserver.idp import API_AUDIENCE, IdentityProvider, discovery_url
 from mockserver.reference import Reference
 from mockserver.sink import Sink
-from mockserver.state import States
-from mockserver.trace import Exchange, Message
-from mockserver.world import World
+from mockserver.state import DEFAULT, States
+from mockserver.view import Result, View
 
 Json = dict[str, Any]
-Result = TypeVar("Result")
 
 GRACE_S: Final = 35  # longer than a delivery may take
 BACKLOG: Final = 2_048
@@ -52,7 +49,7 @@ class SettingError(Exception):
     """An option cannot be used."""
 
 
-class MockServer:
+class MockServer(View):
     """Run a mock Keyfactor Command.
 
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
@@ -82,7 +79,7 @@ class MockServer:
         self.authority = Authority()
         self._idp = IdentityProvider()
         self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
-        self._states = States(worlds.load(world))
+        super().__init__(States(worlds.load(world)), DEFAULT)
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -125,60 +122,13 @@ class MockServer:
         return self.url + PREFIX
 
     @property
-    def token_url(self) -> str:
-        """Give the token endpoint of the mock's own identity provider."""
-        return f"{self.url}{MOUNT}/token"
-
-    @property
     def ca_pem(self) -> bytes:
         """Give the certificate of the CA that signed all others of this mock, as PEM."""
-        return self.authority.pem
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """Give the messages that are kept, oldest first."""
-        return self._on_loop(lambda: tuple(self._states.get().journal.messages))
-
-    @property
-    def requests(self) -> tuple[Exchange, ...]:
-        """Give the exchanges that are kept, oldest first."""
-        return self._on_loop(lambda: tuple(self._states.get().journal.exchanges))
-
-    @property
-    def world(self) -> World:
-        """Give the world as it is now."""
-        return self._on_loop(lambda: self._states.get().world)
+        return self._on_loop(lambda: self.authority.pem)
 
     def port(self, listener: str) -> int | None:
         """Give the port that `http`, `https`, `smtp` or `smtps` got, or None where it is off."""
         return self._bound.get(listener)
-
-    def wait_for_message(self, *, timeout: float = 5, **criteria: str) -> Message:
-        """Return the newest message that fulfils every criterion, waiting up to `timeout` seconds.
-
-        Criteria are those of `GET /_mock/messages`. Raises TimeoutError. Only for a mock in a
-        thread: on a loop, use `await next_message(...)`.
-        """
-        if self._thread is None:
-            raise RuntimeError("on a loop, await next_message(...) instead")
-        return self._thread.run(self.next_message(timeout=timeout, **criteria))
-
-    async def next_message(self, *, timeout: float = 5, **criteria: str) -> Message:  # noqa: ASYNC109  # part of the question, not of its handling
-        """Do the same as `wait_for_message` on the loop of the mock."""
-        shelf = self._states.get().journal.messages
-        found = await shelf.wait(message_filter(criteria), timeout)
-        if not found:
-            wanted = ", ".join(f"{name}={value!r}" for name, value in criteria.items()) or "any"
-            raise TimeoutError(f"no message ({wanted}) within {timeout} s; {len(shelf)} others")
-        return found[-1]
-
-    def patch_world(self, patch: Mapping[str, Any]) -> None:
-        """Apply a merge patch (RFC 7396) to the world; WorldError for a bad one changes nothing."""
-        self._on_loop(lambda: self._states.get().patch_world(patch))
-
-    def reset(self) -> None:
-        """Empty the journal, and restore the world that was loaded."""
-        self._on_loop(self._states.reset)
 
     # How it runs.
 
@@ -280,20 +230,30 @@ class MockServer:
         if self._tls_context is not None:
             return self._tls_context
         names = dict.fromkeys(("localhost", "127.0.0.1", "::1", self.host, *self._tls_names))
+        if not self._tls_names:
+            return self.authority.lazy_server_context(*names)
         try:
             return self.authority.server_context(*names)
         except ValueError as error:
             raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
 
     def _on_loop(self, read: Callable[[], Result]) -> Result:
-        """Do something where the states may be touched: on the loop of the mock."""
         if self._thread is None:
             return read()
 
         async def call() -> Result:
             return read()
 
-        return self._thread.run(call())
+        return self._thread.submit(call()).result()
+
+    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        if self._thread is None:
+            coroutine.close()
+            raise RuntimeError("on a loop, await next_message(...) instead")
+        return self._thread.submit(coroutine).result()
+
+    def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+        return asyncio.wrap_future(self._thread.submit(coroutine)) if self._thread else coroutine
 
 
 class _LoopThread:
@@ -309,9 +269,9 @@ class _LoopThread:
             self._thread.join()
             raise
 
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine on the loop, and return its result to this thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """Run a coroutine on the loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def stop(self) -> None:
         """Stop the mock, and return when its thread has ended."""

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 from mockserver import MockServer
 from support import Caller, calling
 
+collect_ignore = ["downstream"]  # a user's repository, which tests run as one
+
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",

@@ -761,7 +761,7 @@ def test_a_broken_document_is_named_with_its_place(
     tmp_path: Path, change: Callable[[Json], object], names: str
 ) -> None:
     with pytest.raises(ContractError) as caught:
-        load(tmp_path, change)
+        load(tmp_path, change).compile()
     assert str(tmp_path / "v2.yaml") in str(caught.value)
     assert names in str(caught.value)
 

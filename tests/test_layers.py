@@ -11,11 +11,11 @@ PACKAGE = Path(mockserver.__file__).parent
 LAYERS = (
     {"problems", "masking", "logs"},
     {"world", "trace", "certificates", "jsontext", "wire"},
-    {"journal", "coercion"},
+    {"journal", "report", "coercion"},
     {"state"},
     {"contract", "access", "pam", "idp", "listing", "oauth", "relay", "sink"},
     {"command"},
-    {"app", "control", "reference"},
+    {"app", "control", "reference", "view"},
     {"server"},
     {"cli", "pytest_plugin"},
     {"__main__"},

@@ -13,12 +13,13 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import reference
 
+from mockserver import MockServer
 from mockserver.certificates import Authority
 from mockserver.server import new_event_loop
 
@@ -130,6 +131,44 @@ def row(name: str, what: str, ours: float, theirs: float) -> None:
     print(f"{name:34} {ours:9.3f} {theirs:9.3f} {ours / theirs:7.2f}  {what}", flush=True)
 
 
+def first_start(module: str, name: str) -> float:
+    """Return the median milliseconds of the first start in a process that has imported it all."""
+    code = f"import time, {module} as m; t = time.perf_counter(); s = m.{name}(); s.__enter__()"
+    code += "; print((time.perf_counter() - t) * 1e3); s.__exit__(None, None, None)"
+    command = [sys.executable, "-c", code]
+    folder = Path(reference.__file__).parent
+    return statistics.median(
+        float(subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True).stdout)
+        for _ in range(STARTS)
+    )
+
+
+def start_and_stop(make: Callable[[], AbstractContextManager[object]]) -> tuple[float, float]:
+    """Return the median milliseconds of a start and of a stop, in a process that is warm."""
+    starts, stops = [], []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        with make():
+            running = time.perf_counter()
+        starts.append((running - began) * 1_000)
+        stops.append((time.perf_counter() - running) * 1_000)
+    return statistics.median(starts), statistics.median(stops)
+
+
+def in_threads() -> None:
+    """Print how long a mock in a thread takes to start, to reset and to stop."""
+    firsts = (
+        first_start("mockserver.server", "MockServer"),
+        first_start("reference", "UvicornThread"),
+    )
+    row("first start in a thread, ms", "uvicorn in a thread", *firsts)
+    ours, theirs = start_and_stop(MockServer), start_and_stop(reference.UvicornThread)
+    for name, pair in zip(("start", "stop"), zip(ours, theirs, strict=True), strict=True):
+        row(f"{name} in a thread, ms", "the same", *pair)
+    with MockServer() as server:
+        row("reset, ms", "uvicorn's stop and start", in_turns(server.reset)[0], sum(theirs))
+
+
 def main() -> None:
     """Print the table."""
     path = "/KeyfactorAPI/SMTP/Test"
@@ -163,6 +202,7 @@ def main() -> None:
         for _ in range(20_000):
             ours.call(refused)
         row("memory after 20,000 more, MiB", "before them", resident(process), before)
+    in_threads()
     loop.close()
 
 

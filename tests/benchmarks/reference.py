@@ -5,9 +5,12 @@ import logging
 import socket
 import ssl
 import sys
-from typing import Any
+import threading
+import time
+from typing import Any, Self
 
 import aiosmtplib
+import uvicorn
 from aiosmtpd.smtp import SMTP
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -59,6 +62,23 @@ async def exchange(server: ssl.SSLContext | None, client: ssl.SSLContext | None)
     )
     async with smtp:
         await smtp.sendmail("jsmith@keyexample.com", ["mjones@keyexample.com"], MAIL)
+
+
+class UvicornThread:
+    """Run uvicorn's own server in a thread, as fixtures usually do."""
+
+    def __enter__(self) -> Self:
+        config = uvicorn.Config(Starlette(), port=0, log_config=None, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.0001)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
 
 
 if __name__ == "__main__":

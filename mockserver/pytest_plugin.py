@@ -1,0 +1,162 @@
+"""Fixtures for the tests of an integration; what they need is imported when a test asks for it."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from mockserver.server import MockServer
+    from mockserver.view import View
+
+MAX_CALLS: Final = 10
+MAX_STORY: Final = 20_000  # characters
+
+_MOCKS: Final = pytest.StashKey[list["View"]]()
+_PASSED: Final = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options and the setting."""
+    group = parser.getgroup("keyfactor-mock")
+    group.addoption(
+        "--keyfactor-world",
+        metavar="FILE",
+        help="the world file of the mock Keyfactor Command server; goes before the ini setting",
+    )
+    group.addoption(
+        "--keyfactor-strict",
+        action="store_true",
+        help="make a call that the mock refused with 4xx, and that no keyfactor.assert_rejected "
+        "asked for, an error of a test that passed",
+    )
+    parser.addini("keyfactor_world", "the world file, relative to the folder of this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers",
+        "keyfactor(world): a merge patch (RFC 7396) over the world of the fixture `keyfactor`, "
+        "for this test; those of module and class go before it",
+    )
+
+
+@pytest.fixture(scope="session")
+def keyfactor_world(pytestconfig: pytest.Config) -> Any:  # noqa: ANN401  # whatever an override gives
+    """Give the world of the session: a path, a merge patch over the default one, or None for that.
+
+    To be overridden in a conftest.py; the option `--keyfactor-world` goes before it all the same.
+    """
+    if path := _of_option(pytestconfig):
+        return path
+    path = pytestconfig.getini("keyfactor_world")
+    return pytestconfig.rootpath / path if path else None
+
+
+@pytest.fixture(scope="session")
+def keyfactor_server(pytestconfig: pytest.Config, keyfactor_world: Any) -> Iterator["MockServer"]:  # noqa: ANN401  # as above
+    """Run one mock for the session (with xdist: for the worker), with all listeners."""
+    from mockserver.server import MockServer  # noqa: PLC0415  # a session without it pays nothing
+
+    world = _of_option(pytestconfig) or keyfactor_world
+    with MockServer(world, https_port=0, smtp_port=0, smtps_port=0) as mock:
+        yield mock
+
+
+@pytest.fixture
+def keyfactor(request: pytest.FixtureRequest, keyfactor_server: "MockServer") -> "MockServer":
+    """Give the session's mock as new: an empty journal, and its world with the marker's patches."""
+    keyfactor_server.reset()
+    for patch in _patches(request.node):
+        keyfactor_server.patch_world(patch)
+    _watch(request.node, keyfactor_server)
+    return keyfactor_server
+
+
+@pytest.fixture
+def keyfactor_factory(
+    request: pytest.FixtureRequest,
+    keyfactor_world: Any,  # noqa: ANN401  # as above
+) -> Iterator[Callable[..., "MockServer"]]:
+    """Give a function that starts more mocks, with the arguments of MockServer.
+
+    They stop when the test ends. Without a world they have that of the session.
+    """
+    from mockserver.server import MockServer  # noqa: PLC0415  # as above
+
+    usual = _of_option(request.config) or keyfactor_world
+    with ExitStack() as running:
+
+        def make(world: Any = None, **options: Any) -> MockServer:  # noqa: ANN401  # MockServer's own
+            mock = MockServer(usual if world is None else world, **options)
+            _watch(request.node, mock)
+            return running.enter_context(mock)
+
+        yield make
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what happened in the mocks of a test to the report of its failure."""
+    report = yield
+    if call.when == "call":
+        item.stash[_PASSED] = report.passed
+    if report.failed and (mocks := item.stash.get(_MOCKS, None)):
+        report.sections.append(("keyfactor-mock", _story(mocks)))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Under `--keyfactor-strict`, make refusals that nobody asked for an error of a passed test."""
+    refused = list(_unexpected(item))
+    # What goes wrong in the test's own fixtures is raised from here, and goes first.
+    result = yield
+    if refused:
+        lines = "".join(f"\n  {line}" for line in refused)
+        pytest.fail(f"calls were refused that no assert_rejected asked for:{lines}", pytrace=False)
+    return result
+
+
+def _of_option(config: pytest.Config) -> Path | None:
+    path = config.getoption("--keyfactor-world")
+    return config.invocation_params.dir / path if path else None
+
+
+def _patches(node: pytest.Item) -> Iterator[Mapping[str, Any]]:
+    """Give the patches of the markers, those of the test itself last."""
+    for marker in reversed(list(node.iter_markers("keyfactor"))):
+        if marker.args or marker.kwargs.keys() - {"world"}:
+            raise pytest.UsageError(f"{node.nodeid}: the marker is keyfactor(world={{...}})")
+        yield marker.kwargs.get("world", {})
+
+
+def _watch(item: pytest.Item, mock: "View") -> None:
+    item.stash.setdefault(_MOCKS, []).append(mock)
+
+
+def _unexpected(item: pytest.Item) -> Iterator[str]:
+    if item.config.getoption("--keyfactor-strict") and item.stash.get(_PASSED, False):
+        from mockserver.report import headline  # noqa: PLC0415  # as above
+
+        for mock in item.stash.get(_MOCKS, []):
+            for exchange in mock.unexpected:
+                problem = exchange.problem and exchange.problem.message
+                yield f"{headline(exchange)}: {problem}"
+
+
+def _story(mocks: Iterable["View"]) -> str:
+    """Tell what happened, the newest calls last, and never fail: a test has failed already."""
+    try:
+        from mockserver.report import journal_text  # noqa: PLC0415  # as above
+
+        texts = [journal_text(mock.requests, mock.messages, MAX_CALLS) for mock in mocks]
+    except Exception as error:  # noqa: BLE001  # see above
+        return f"the traces cannot be shown: {type(error).__name__}"
+    text = "\n".join(texts) or "there was no call"
+    return text if len(text) <= MAX_STORY else f"…{text[-MAX_STORY:]}"

@@ -1,0 +1,461 @@
+"""The fixtures, as the tests of a downstream repository use them."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+DOWNSTREAM = Path(__file__).parent / "downstream"
+
+CALL = """
+    import json, urllib.error, urllib.request
+
+    def call(mock, secret="RelayPassword", **changes):
+        body = {
+            "Host": "relay.test", "Port": 25, "SenderAccount": "a@b.test", "SenderName": "n",
+            "TestRecipient": "c@d.test", **changes,
+        }
+        request = urllib.request.Request(
+            mock.api_url + "/SMTP/Test",
+            data=json.dumps({key: body[key] for key in body if body[key] is not None}).encode(),
+            headers={
+                "Authorization": "Basic YWRtaW46YWRtaW4tcGFzc3dvcmQ=",
+                "Content-Type": "application/json",
+                "x-keyfactor-requested-with": "APIClient",
+                "x-keyfactor-api-version": "2",
+            },
+        )
+        try:
+            return urllib.request.urlopen(request).status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+"""
+
+
+@pytest.fixture(autouse=True)
+def client(pytester: pytest.Pytester) -> None:
+    """Give every inner test a client."""
+    pytester.makepyfile(client=CALL)
+    pytester.syspathinsert()
+
+
+def inner(pytester: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
+    """Run a test module; warnings are errors there too."""
+    pytester.makepyfile(test_inner="from client import call\n" + source)
+    return pytester.runpytest_inprocess("-Werror", "-pno:cacheprovider", *options)
+
+
+def test_each_test_gets_the_mock_as_new(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        """
+import pytest
+
+servers = set()
+
+@pytest.mark.parametrize("number", range(3))
+def test_it(keyfactor, keyfactor_server, number):
+    assert (keyfactor.messages, keyfactor.requests) == ((), ())
+    assert call(keyfactor) == 200
+    keyfactor.assert_delivered(recipient="C@d.test", tls_mode="none", mechanism=None)
+    keyfactor.patch_world({"relays": {"*": {"fault": "refused"}}})
+    assert call(keyfactor) == 400
+    servers.add(keyfactor_server.port("http"))
+    assert len(servers) == 1
+    assert keyfactor.https_url.startswith("https://localhost:")
+    assert {keyfactor.port("smtp"), keyfactor.port("smtps")} & {None, 0} == set()
+""",
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_markers_patch_the_world_from_the_outside_in(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        """
+import pytest
+
+pytestmark = pytest.mark.keyfactor(world={"product_version": "1.0", "lenient": True})
+
+@pytest.mark.keyfactor(world={"product_version": "2.0"})
+class TestClass:
+    @pytest.mark.keyfactor(world={"product_version": "3.0"})
+    def test_inner(self, keyfactor):
+        assert (keyfactor.world.product_version, keyfactor.world.lenient) == ("3.0", True)
+
+    def test_class(self, keyfactor):
+        assert keyfactor.world.product_version == "2.0"
+
+def test_module(keyfactor):
+    assert keyfactor.world.product_version == "1.0"
+
+@pytest.mark.keyfactor
+def test_bare(keyfactor):
+    assert keyfactor.world.product_version == "1.0"
+""",
+        "--strict-markers",
+    )
+    result.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("marker", "text"),
+    [
+        ('{"lenient": True}', "*test_it: the marker is keyfactor(world={...})"),
+        ("wrld={}", "*test_it: the marker is keyfactor(world={...})"),
+        ('world={"relais": {}}', "*WorldError: patch: /relais: unknown key; *'relays'*"),
+    ],
+)
+def test_a_marker_that_is_wrong_says_so(pytester: pytest.Pytester, marker: str, text: str) -> None:
+    result = inner(
+        pytester,
+        f"""
+import pytest
+
+@pytest.mark.keyfactor({marker})
+def test_it(keyfactor):
+    pass
+""",
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([text])
+
+
+WORLDS = {
+    "marker": """
+import pytest
+
+@pytest.mark.keyfactor(world={"product_version": "1.0"})
+def test_it(keyfactor):
+    assert keyfactor.world.product_version == "1.0"
+""",
+    "other": """
+def test_it(keyfactor, keyfactor_factory):
+    assert keyfactor.world.product_version == EXPECTED
+    assert keyfactor_factory().world.product_version == EXPECTED
+    assert keyfactor_factory({"lenient": True}).world.product_version == "25.1.1.0"
+""",
+}
+OVERRIDE = """
+import pytest
+
+@pytest.fixture(scope="session")
+def keyfactor_world():
+    return {"product_version": "3.0"}
+"""
+
+
+def world_file(pytester: pytest.Pytester, name: str, version: str) -> Path:
+    text = f"extends: default\nproduct_version: '{version}'\n"
+    return pytester.makefile(".yaml", **{name: text})
+
+
+@pytest.mark.parametrize("marker", [True, False], ids=["marker", "none"])
+@pytest.mark.parametrize("option", [True, False], ids=["option", "none"])
+@pytest.mark.parametrize("fixture", [True, False], ids=["fixture", "none"])
+@pytest.mark.parametrize("ini", [True, False], ids=["ini", "none"])
+def test_the_nearest_world_wins(
+    pytester: pytest.Pytester, marker: bool, option: bool, fixture: bool, ini: bool
+) -> None:
+    """Marker, then option, then fixture, then ini, then default."""
+    options = []
+    if ini:
+        world_file(pytester, "ini", "4.0")
+        pytester.makeini("[pytest]\nkeyfactor_world = ini.yaml\n")
+    if option:
+        world_file(pytester, "option", "2.0")
+        options.append("--keyfactor-world=option.yaml")
+    if fixture:
+        pytester.makeconftest(OVERRIDE)
+    given = ("2.0",) * option + ("3.0",) * fixture + ("4.0",) * ini + ("25.1.1.0",)
+    source = WORLDS["marker" if marker else "other"]
+    result = inner(pytester, source.replace("EXPECTED", repr(given[0])), *options)
+    result.assert_outcomes(passed=1)
+
+
+def test_a_world_that_is_wrong_is_named(pytester: pytest.Pytester) -> None:
+    result = inner(pytester, "def test_it(keyfactor): pass", "--keyfactor-world=no.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*WorldError: *no.yaml: cannot be read: No such file*"])
+
+
+def test_the_world_of_the_session_may_be_asked_for(pytester: pytest.Pytester) -> None:
+    path = world_file(pytester, "option", "2.0")
+    source = f"def test_it(keyfactor_world): assert str(keyfactor_world) == {str(path)!r}"
+    inner(pytester, source, "--keyfactor-world=option.yaml").assert_outcomes(passed=1)
+
+
+def test_servers_of_the_factory_end_with_their_test(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        """
+import socket, threading
+
+ports = []
+
+def test_it(keyfactor_factory):
+    first, second = keyfactor_factory(), keyfactor_factory({"lenient": True}, https_port=0)
+    ports.extend((first.port("http"), second.port("http"), second.port("https")))
+    assert (call(first), call(second)) == (200, 200)
+    assert second.world.lenient
+
+def test_they_are_gone():
+    assert len(set(ports)) == 3
+    for port in ports:
+        with socket.socket() as sock:
+            assert sock.connect_ex(("127.0.0.1", port)) != 0
+    assert threading.active_count() == 1
+""",
+    )
+    result.assert_outcomes(passed=2)
+
+
+FAILING = """
+import pytest
+
+@pytest.fixture
+def broken(keyfactor):
+    call(keyfactor, SenderName=None)
+    raise ValueError("own error of the fixture")
+
+def test_call(keyfactor):
+    call(keyfactor, RelayAuthenticationType=2, RelayUsername={"SecretValue": "hunter2-user"},
+         RelayPassword={"SecretValue": "hunter2"})
+    call(keyfactor, Port=0)
+    assert 1 == 2, "own error of the test"
+
+def test_setup(broken):
+    pass
+
+def test_factory(keyfactor_factory):
+    call(keyfactor_factory())
+    raise SystemError("own error of the test")
+
+def test_nothing(keyfactor):
+    raise SystemError("own error of the test")
+
+def test_without():
+    raise SystemError("own error of the test")
+"""
+
+
+def test_a_failure_shows_what_happened_in_the_mock(pytester: pytest.Pytester) -> None:
+    result = inner(pytester, FAILING)
+    result.assert_outcomes(failed=4, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ValueError: own error of the fixture",
+            "*- keyfactor-mock -*",
+            "POST /KeyfactorAPI/SMTP/Test -> 400 in * ms",
+            "*violation *required SenderName: required. */required",
+            "*AssertionError: own error of the test",
+            "*- keyfactor-mock -*",
+            "POST /KeyfactorAPI/SMTP/Test -> 200 in * ms",
+            "*permission *granted: needs /system_setting/modify/; has /",
+            "*secret *RelayPassword from the body*",
+            "*delivery *relay.test:25, none, PLAIN: stage data, 250 2.0.0 Kept as *",
+            "*C AUTH PLAIN ***",
+            "*message *<a@b.test> to <c@d.test> by relay.test:25, none, PLAIN as hunter2-user: *",
+            "POST /KeyfactorAPI/SMTP/Test -> 400 in * ms",
+            "*- keyfactor-mock -*",
+            "POST /KeyfactorAPI/SMTP/Test -> 200 in * ms",
+            "*- keyfactor-mock -*",
+            "there was no call",
+        ]
+    )
+    output = result.stdout.str()
+    assert output.count("- keyfactor-mock -") == 4
+    # What shows it is the test's own source.
+    assert "hunter2" not in output.replace("hunter2-user", "").replace('Value": "hunter2"}', "")
+
+
+def test_the_story_of_a_failure_is_bounded(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        """
+import smtplib
+
+def test_it(keyfactor):
+    for _ in range(15):
+        call(keyfactor, SenderName="x" * 200)
+    with smtplib.SMTP("127.0.0.1", keyfactor.port("smtp")) as client:
+        client.sendmail("o@b.test", ["c@d.test"], b"Subject: outside\\r\\n\\r\\n")
+    assert not keyfactor.messages
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["… 5 earlier calls", "mail from outside: * <o@b.test> *outside"])
+    story = result.stdout.str().partition("- keyfactor-mock -")[2]
+    assert story.count("POST /KeyfactorAPI") == 10
+    assert len(story) < 25_000
+
+
+def test_a_long_story_keeps_its_end(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        """
+def test_it(keyfactor_factory):
+    for _ in range(4):
+        mock = keyfactor_factory()
+        for number in range(10):
+            call(mock, **{f"unknown{each}": each + 1 for each in range(30)})
+    call(mock, Host="last.test")
+    assert not mock.messages
+""",
+    )
+    result.assert_outcomes(failed=1)
+    story = result.stdout.str().partition("- keyfactor-mock -")[2]
+    assert "last.test:25, none: stage data" in story
+    assert 19_000 < len(story) < 21_000
+
+
+def test_a_story_that_cannot_be_told_hides_no_error(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        """
+def test_it(keyfactor, monkeypatch):
+    monkeypatch.setattr(type(keyfactor), "requests", None)
+    raise SystemError("own error of the test")
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*SystemError: own error of the test", "the traces cannot be shown: TypeError"]
+    )
+
+
+STRICT = """
+import pytest
+
+def test_unexpected(keyfactor):
+    assert call(keyfactor, Port=0) == 400
+
+def test_expected(keyfactor):
+    assert call(keyfactor, Port=0) == 400
+    assert call(keyfactor, Host="denied.test") == 400
+    keyfactor.assert_rejected(field="Port")
+    keyfactor.assert_rejected(stage="rcpt")
+
+def test_failed(keyfactor):
+    call(keyfactor, Port=0)
+    raise SystemError("own error of the test")
+
+def test_of_a_factory(keyfactor_factory):
+    call(keyfactor_factory(), Host=None)
+
+@pytest.mark.xfail(raises=SystemError)
+def test_expected_to_fail(keyfactor):
+    call(keyfactor, Port=0)
+    raise SystemError
+
+@pytest.fixture
+def breaks(keyfactor):
+    yield
+    raise ValueError("own error of the fixture")
+
+def test_fixture_breaks(keyfactor, breaks):
+    call(keyfactor, Port=0)
+"""
+
+
+def test_strict_makes_an_unexpected_refusal_an_error(pytester: pytest.Pytester) -> None:
+    result = inner(pytester, STRICT, "--keyfactor-strict")
+    result.assert_outcomes(passed=4, failed=1, errors=3, xfailed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_unexpected*",
+            "calls were refused that no assert_rejected asked for:",
+            "  POST /KeyfactorAPI/SMTP/Test -> 400 in * ms: Port: must be at least 1.",
+            "*ERROR at teardown of test_of_a_factory*",
+            "  POST /KeyfactorAPI/SMTP/Test -> 400 in * ms: Host: required.",
+            "*ERROR at teardown of test_fixture_breaks*",
+            "E *ValueError: own error of the fixture",
+        ]
+    )
+    inner(pytester, STRICT).assert_outcomes(passed=4, failed=1, errors=1, xfailed=1)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Load no other plugin of this environment; give the option that loads this one."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return "-pmockserver.pytest_plugin"
+
+
+def test_a_session_without_it_loads_nothing(pytester: pytest.Pytester, alone: str) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_it():
+            loaded = {name.partition(".")[0] for name in sys.modules}
+            assert "mockserver.pytest_plugin" in sys.modules
+            assert not loaded & {
+                "starlette", "uvicorn", "aiosmtpd", "aiosmtplib", "jsonschema_rs", "yaml", "httpx2",
+                "trustme", "cryptography", "joserfc", "jinja2", "click", "asyncio",
+            }
+        """
+    )
+    pytester.runpytest_subprocess(alone).assert_outcomes(passed=1)
+
+
+def test_what_only_tls_or_oauth_needs_is_not_loaded_for_the_rest(
+    pytester: pytest.Pytester, alone: str
+) -> None:
+    pytester.makepyfile(
+        test_inner="""
+        import sys
+        from client import call
+
+        def test_it(keyfactor):
+            assert call(keyfactor) == 200
+            assert not {"trustme", "cryptography", "joserfc", "httpx2", "jinja2"} & set(sys.modules)
+        """
+    )
+    pytester.runpytest_subprocess(alone).assert_outcomes(passed=1)
+
+
+def test_it_can_be_switched_off(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(keyfactor): pass")
+    result = pytester.runpytest_inprocess("-p", "no:keyfactor_mock")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'keyfactor' not found*"])
+
+
+def test_each_worker_of_xdist_has_a_mock_of_its_own(pytester: pytest.Pytester, alone: str) -> None:
+    pytester.makepyfile(
+        test_inner="""
+        import pathlib, time
+        from client import call
+
+        FOLDER = pathlib.Path(__file__).parent
+
+        def test_it(keyfactor, worker_id):
+            (FOLDER / worker_id).write_text(str(keyfactor.port("http")))
+            deadline = time.monotonic() + 20
+            while len(list(FOLDER.glob("gw*"))) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert call(keyfactor) == 200
+            keyfactor.assert_delivered()
+            assert len({path.read_text() for path in FOLDER.glob("gw*")}) == 2
+        """
+    )
+    result = pytester.runpytest_subprocess(alone, "-pxdist.plugin", "--dist=each", "--tx=2*popen")
+    result.assert_outcomes(passed=2)
+
+
+def test_a_downstream_repository_finds_its_bug(pytester: pytest.Pytester, alone: str) -> None:
+    folder = pytester.path / "downstream"
+    shutil.copytree(DOWNSTREAM, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    result = pytester.run(sys.executable, "-m", "pytest", "-Werror", alone, folder)
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_the_mail_goes_over_tls*",
+            "E *expected 1 message with recipient='*', tls_mode='starttls', found none of 1",
+            "E *the nearest: * by mail.example.com:587, none, no login: Keyfactor Command test *",
+            "E *tls_mode: expected 'starttls', found 'none'",
+        ]
+    )
