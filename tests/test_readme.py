@@ -57,34 +57,55 @@ def test_two_commands_set_everything_up() -> None:
     assert [block.strip() for block in blocks("sh") if block not in PASTED] == list(TARGETS)
 
 
-@pytest.mark.parametrize("block", PASTED, ids=lambda block: block.split("\n")[0][:40])
-def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path) -> None:
+def pasted(block: str, facts: Json, folder: Path) -> str:
+    """Run a block, against the mock of this module; return what it prints."""
     https_port = facts["https_url"].rpartition(":")[2]
-    pasted = block.replace("http://127.0.0.1:8080", facts["url"])
-    pasted = pasted.replace(":8443", f":{https_port}").replace(":1025", f":{facts['smtp_port']}")
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", pasted],
-        cwd=tmp_path,
+    text = block.replace("http://127.0.0.1:8080", facts["url"])
+    text = text.replace(":8443", f":{https_port}").replace(":1025", f":{facts['smtp_port']}")
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    )
-    assert "ErrorCode" not in done.stdout
-    if "-i" in block:
-        assert done.stdout.startswith("HTTP/1.1 200 OK")
+    ).stdout
+
+
+@pytest.mark.parametrize("block", PASTED, ids=lambda block: block.split("\n")[0][:40])
+def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path) -> None:
     if "messages" in block:
-        assert "mjones@keyexample.com" in done.stdout
+        pasted(PASTED[0], facts, tmp_path)  # as the reader has done by then
+    output = pasted(block, facts, tmp_path)
+    assert "ErrorCode" not in output
+    if "-i" in block:
+        assert output.startswith("HTTP/1.1 200 OK")
+    if "messages" in block:
+        assert "mjones@keyexample.com" in output
 
 
 def test_the_table_of_faults_is_that_of_the_default_world() -> None:
     assert with_table(README) == README, "`make format` writes it"
 
 
-@pytest.mark.parametrize("block", blocks("python"))
+@pytest.mark.parametrize("block", [block for block in blocks("python") if "pytest" not in block])
 def test_a_python_block_runs(block: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=ROOT, timeout=60, check=True)
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python") if "pytest" in block])
+def test_a_pytest_block_finds_the_bug_of_its_client(block: str, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=block, mailer=(ROOT / "tests/downstream/mailer.py").read_text(encoding="utf-8")
+    )
+    pytester.syspathinsert()
+    result = pytester.runpytest_inprocess("--keyfactor-strict", "--strict-markers")
+    result.assert_outcomes(passed=1, failed=1)
+    # The text of the README, but for the id of the message and the width of a terminal.
+    (text,) = blocks("text")
+    for line in text.splitlines():
+        result.stdout.fnmatch_lines([f"E*{line.replace('0b1e…', '*')}"])
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))

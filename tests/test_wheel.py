@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import textwrap
 import time
 import zipfile
 from pathlib import Path
@@ -12,6 +14,7 @@ import httpx2
 import pytest
 
 from support import ADMIN, V2
+from test_pytest_plugin import CALL
 
 pytestmark = pytest.mark.wheel
 
@@ -24,7 +27,7 @@ SHIPPED = {
 WHERE = "from mockserver.world import data_folder, load; load(); print(data_folder('openapi'))"
 
 
-def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+def run(*command: str | Path, cwd: Path, status: int = 0, **variables: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(word) for word in command],
@@ -35,7 +38,7 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout.strip()
 
 
@@ -100,6 +103,61 @@ def test_it_serves_from_an_empty_environment(scripts: Path, tmp_path: Path) -> N
     finally:
         process.terminate()
         assert process.wait(timeout=20) == 0
+
+
+# Plugins that do similar things, or that run tests in other ways.
+NEIGHBOURS = ("anyio", "pytest-asyncio", "pytest-httpserver", "pytest-xdist", "respx", "smtpdfix")
+BESIDE = """
+import asyncio
+
+import pytest
+from client import call
+
+
+def test_httpserver(keyfactor, httpserver):
+    httpserver.expect_request("/").respond_with_data("theirs")
+    assert call(keyfactor) == 200
+    keyfactor.assert_delivered()
+
+
+def test_smtpdfix(keyfactor, smtpd):
+    assert call(keyfactor) == 200
+    assert (len(smtpd.messages), len(keyfactor.messages)) == (0, 1)
+
+
+@pytest.mark.respx(assert_all_mocked=True)
+def test_respx(keyfactor, respx_mock):
+    assert call(keyfactor) == 200
+
+
+@pytest.mark.asyncio
+async def test_asyncio(keyfactor):
+    waiting = asyncio.create_task(keyfactor.next_message(recipient="c@d.test"))
+    assert await asyncio.to_thread(call, keyfactor) == 200
+    assert await waiting == keyfactor.messages[0]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_anyio(keyfactor, anyio_backend):
+    assert await asyncio.to_thread(call, keyfactor) == 200
+    assert (await keyfactor.next_message()).subject
+"""
+
+
+def test_a_downstream_repository_uses_it_beside_other_plugins(
+    scripts: Path, tmp_path: Path
+) -> None:
+    run(scripts / "python", "-m", "pip", "install", "--quiet", "pytest", *NEIGHBOURS, cwd=tmp_path)
+    folder = tmp_path / "downstream"
+    shutil.copytree(ROOT / "tests/downstream", folder)
+    output = run(scripts / "python", "-m", "pytest", "-n2", cwd=folder, status=1)
+    assert "1 failed, 4 passed" in output
+    assert "tls_mode: expected 'starttls', found 'none'" in output
+    (tmp_path / "client.py").write_text(textwrap.dedent(CALL), encoding="utf-8")
+    (tmp_path / "test_beside.py").write_text(BESIDE, encoding="utf-8")
+    output = run(scripts / "python", "-m", "pytest", "-q", "test_beside.py", cwd=tmp_path)
+    assert "5 passed" in output
 
 
 def test_the_data_are_found_in_wheel_editable_install_and_checkout(
