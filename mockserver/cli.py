@@ -20,6 +20,7 @@ import mockserver
 from mockserver import access, logs
 from mockserver import world as worlds
 from mockserver.certificates import CertificateError
+from mockserver.listener import raise_file_limit
 from mockserver.server import (
     BindError,
     MockServer,
@@ -98,6 +99,7 @@ def cli() -> None:
 def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
     """Serve until SIGINT or SIGTERM."""
     logs.configure(options["log_format"], options["log_level"])
+    raise_file_limit()
     mock = _mock(options)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(mock, options["ready_file"]))
@@ -113,6 +115,7 @@ def run(command: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401  # cli
     clients read.
     """
     logs.configure(options["log_format"], options["log_level"])
+    raise_file_limit()
     mock = _mock(options)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run(mock, options["ready_file"], command))

@@ -6,17 +6,13 @@ import re
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from email.utils import formatdate
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.server import ServerState
 
 import mockserver
 from mockserver import world as worlds
@@ -27,6 +23,7 @@ from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
 from mockserver.idp import API_AUDIENCE, MOUNT, IdentityProvider, discovery_url
 from mockserver.journal import message_filter
+from mockserver.listener import BACKLOG, LIMITS, HttpListener, Limits
 from mockserver.reference import Reference
 from mockserver.sink import Sink
 from mockserver.state import States
@@ -37,9 +34,6 @@ Json = dict[str, Any]
 Result = TypeVar("Result")
 
 GRACE_S: Final = 35  # longer than a delivery may take
-BACKLOG: Final = 2_048
-KEEP_ALIVE_S: Final = 75
-LINGER_S: Final = 0.5
 
 _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
 
@@ -58,9 +52,9 @@ class MockServer:
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
     a path, or a merge patch (RFC 7396) over the default world. Port 0 picks a free port, None
     switches that listener off. `tls_files` are certificate and key for HTTPS, in place of one of
-    the mock's own CA. Raises WorldError for a bad world, SettingError for a bad base path,
-    CertificateError for TLS names or files that cannot be used, BindError for a port that is
-    taken; then nothing is left running.
+    the mock's own CA; `limits` bound HTTP clients. Raises WorldError for a bad world, SettingError
+    for a bad base path, CertificateError for TLS names or files that cannot be used, BindError for
+    a port that is taken; then nothing is left running.
     """
 
     def __init__(  # noqa: PLR0913  # each is one option of the command line
@@ -76,6 +70,7 @@ class MockServer:
         tls_names: tuple[str, ...] = (),
         tls_files: tuple[str | Path, str | Path] | None = None,
         control_token: str | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         self.host = host
         self.base_path = _base_path(base_path)
@@ -93,9 +88,10 @@ class MockServer:
         self._tls_context = tls_files and given_context(*tls_files)
         self.certificate_file = Path(tls_files[0]) if tls_files else None
         self._token = control_token
+        self._limits = limits
         self._bound: dict[str, int] = {}
         self._ready = False
-        self._listeners: list[_HttpListener] = []
+        self._http: HttpListener | None = None
         self._thread: _LoopThread | None = None
 
     # What a test asks.
@@ -184,11 +180,11 @@ class MockServer:
 
     async def start(self) -> None:
         """Bind the ports and begin to accept on the running loop."""
-        app = self._application()
+        self._http = HttpListener(self._application(), self._limits)
         try:
             for name, wanted in self._ports.items():
                 if wanted is not None:
-                    await self._listen(name, wanted, app)
+                    await self._listen(name, wanted, self._http)
             for key, relay in self._states.get().world.relays.items():
                 if relay.listen is not None:
                     sock = _bind(self.host, relay.listen)
@@ -202,12 +198,10 @@ class MockServer:
     async def stop(self) -> None:
         """Stop accepting, answer what is under way, and close every socket."""
         self._ready = False
-        for listener in self._listeners:
-            listener.close()
+        http = cast("HttpListener", self._http)
+        http.close()
         self._states.close()
-        for listener in self._listeners:
-            await listener.drain(GRACE_S)
-        self._listeners.clear()
+        await http.drain(GRACE_S)
         await self._sink.close()
 
     def status(self) -> Json:
@@ -265,16 +259,14 @@ class MockServer:
 
         return dispatch
 
-    async def _listen(self, name: str, port: int, app: ASGIApp) -> None:
+    async def _listen(self, name: str, port: int, http: HttpListener) -> None:
         context = self._certificate() if name == "https" else None
         sock = _bind(self.host, port)
         self._bound[name] = sock.getsockname()[1]
         if name.startswith("smtp"):
             await self._sink.listen(sock, self._states.get, implicit=name == "smtps")
             return
-        listener = _HttpListener(app)
-        await listener.listen(sock, context)
-        self._listeners.append(listener)
+        await http.listen(sock, context)
 
     def _certificate(self) -> ssl.SSLContext:
         if self._tls_context is not None:
@@ -333,75 +325,6 @@ class _LoopThread:
         self._started.set_result(None)
         await self._stop.wait()
         await mock.stop()
-
-
-class _DatedState(ServerState):
-    """Give each answer its `Date` (RFC 9110, 6.6.1), which uvicorn's own server does by a tick."""
-
-    @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"date", formatdate(usegmt=True).encode())]
-
-    @default_headers.setter
-    def default_headers(self, _: object) -> None: ...
-
-
-class _HttpListener:
-    """Serve an application on one bound socket with uvicorn's protocol, on the running loop.
-
-    uvicorn's own server ticks ten times a second and takes as long to stop; this one does neither.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._config = uvicorn.Config(
-            app,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-        )
-        self._config.load()
-        self._state = _DatedState()
-        self._server: asyncio.Server
-
-    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Accept connections on a bound socket."""
-        self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, sock=sock, ssl=tls, backlog=BACKLOG
-        )
-
-    def close(self) -> None:
-        """Accept nothing more; connections end when they have answered."""
-        self._server.close()
-        for connection in list(self._state.connections):
-            connection.shutdown()
-
-    async def drain(self, seconds: float) -> None:
-        """Wait until every answer is given, at most some seconds; then cut what is left."""
-        await self._idle(self._state.tasks, LINGER_S)
-        for connection in list(self._state.connections):
-            # Nobody knows whether the rest of such a body will ever come.
-            if getattr(getattr(connection, "cycle", None), "more_body", False):
-                connection.transport.abort()
-        await self._idle(self._state.tasks, seconds)
-        # What is left has its answers. A TLS client that does not close its side takes 30 s.
-        await self._idle(self._state.connections, LINGER_S)
-        for connection in self._state.connections:
-            connection.transport.abort()
-        await self._idle(self._state.tasks, seconds)
-
-    async def _idle(self, left: Collection[object], seconds: float) -> None:
-        # uvicorn has sets of what it is busy with, and no event for them.
-        deadline = time.monotonic() + seconds
-        while left and time.monotonic() < deadline:  # noqa: ASYNC110  # see above
-            await asyncio.sleep(0.001)
-
-    def _protocol(self) -> asyncio.Protocol:
-        protocol = cast("Callable[..., asyncio.Protocol]", self._config.http_protocol_class)
-        return protocol(config=self._config, server_state=self._state, app_state={})
 
 
 @cache

@@ -15,7 +15,7 @@ LAYERS = (
     {"state"},
     {"contract", "access", "pam", "idp", "listing", "oauth", "relay", "sink"},
     {"command"},
-    {"app", "control", "reference"},
+    {"app", "control", "reference", "listener"},
     {"server"},
     {"cli", "pytest_plugin"},
     {"__main__"},
