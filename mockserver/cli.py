@@ -27,6 +27,7 @@ from mockserver.server import (
     SettingError,
     is_loopback,
     load_contract,
+    load_world,
     new_event_loop,
 )
 from mockserver.world import User, World
@@ -132,7 +133,7 @@ def openapi(version: str) -> None:
 @click.argument("world")
 def check(world: str) -> None:
     """Validate a world file."""
-    worlds.load(world)
+    load_world(world)
     click.echo(f"{world}: a valid world")
 
 

@@ -1,6 +1,7 @@
 """What is kept: exchanges and messages, bounded, filtered, and waited for."""
 
 import asyncio
+import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -172,7 +173,7 @@ def message_filter(wanted: Mapping[str, str]) -> Callable[[Message], bool]:
 def exchange_filter(wanted: Mapping[str, str]) -> Callable[[Exchange], bool]:
     """Return a test for exchanges: `path`, `status`, `identity` and `version`, ignoring case.
 
-    Raises ValueError for another name.
+    The status `null` is that of a call without an answer. Raises ValueError for another name.
     """
     return _filter(_EXCHANGE_CRITERIA, wanted)
 
@@ -209,7 +210,7 @@ _MESSAGE_CRITERIA: Final[Mapping[str, Criterion]] = {
 }
 _EXCHANGE_CRITERIA: Final[Mapping[str, Criterion]] = {
     "path": lambda exchange: [exchange.path],
-    "status": lambda exchange: [str(exchange.status)],
+    "status": lambda exchange: [json.dumps(exchange.status)],
     "identity": lambda exchange: [exchange.identity],
     "version": lambda exchange: [exchange.version],
 }

@@ -21,6 +21,7 @@ from mockserver.certificates import Authority, CertificateError, given_context
 from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
+from mockserver.faults import check_operations
 from mockserver.idp import API_AUDIENCE, MOUNT, IdentityProvider, discovery_url
 from mockserver.journal import message_filter
 from mockserver.listener import BACKLOG, LIMITS, HttpListener, Limits
@@ -77,7 +78,7 @@ class MockServer:
         self.authority = Authority()
         self._idp = IdentityProvider()
         self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
-        self._states = States(worlds.load(world))
+        self._states = States(load_world(world), _check)
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -325,6 +326,18 @@ class _LoopThread:
         self._started.set_result(None)
         await self._stop.wait()
         await mock.stop()
+
+
+def load_world(source: str | Path | Mapping[str, Any] | None) -> World:
+    """Load a world as `world.load` does, and refuse faults of operations that do not exist."""
+    loaded = worlds.load(source)
+    _check(loaded, "world" if source is None or isinstance(source, Mapping) else str(source))
+    return loaded
+
+
+def _check(world: World, source: str) -> None:
+    operations = {operation.id for operation in load_contract().operations}
+    check_operations(world, operations, source)
 
 
 @cache

@@ -13,7 +13,7 @@ LAYERS = (
     {"world", "trace", "certificates", "jsontext", "wire"},
     {"journal", "coercion"},
     {"state"},
-    {"contract", "access", "pam", "idp", "listing", "oauth", "relay", "sink"},
+    {"contract", "access", "faults", "pam", "idp", "listing", "oauth", "relay", "sink"},
     {"command"},
     {"app", "control", "reference", "listener"},
     {"server"},
