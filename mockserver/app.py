@@ -2,20 +2,21 @@
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockserver import access, masking
+from mockserver import access, faults, masking
 from mockserver.command import Answer, Call, KeyfactorCommand
 from mockserver.contract import Contract, Operation, describe
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Leniency, Trace
-from mockserver.wire import product_json, read_body, refuse
+from mockserver.wire import Broken, product_json, read_body, refuse
+from mockserver.world import ApiFault
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
 DEPRECATED_SINCE: Final = "@1735689600"
@@ -49,10 +50,10 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
-        response = await self.answer(Request(scope, receive))
-        await response(scope, receive, send)
+        answer = await self.answer(Request(scope, receive))
+        await answer(scope, receive, send)
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> ASGIApp:
         """Answer one request; its exchange is in the journal before the answer leaves."""
         state = self._states.get()
         trace = Trace(request.method, request.scope["path"], _headers(request))
@@ -66,10 +67,11 @@ class Api:
             response.headers["Deprecation"] = DEPRECATED_SINCE
         response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
         response.headers["X-Mock-Request-Id"] = trace.request_id
-        exchange = trace.exchange(response.status_code, problem)
+        answer, status, problem = _ended(response, problem, trace)
+        exchange = trace.exchange(status, problem)
         state.journal.add_exchange(exchange)
         _log(exchange)
-        return response
+        return answer
 
     async def _perform(self, request: Request, state: State, trace: Trace) -> Response:
         try:
@@ -89,7 +91,7 @@ class Api:
             ) from None
 
     async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
-        """Take the steps in their order: 404, 401, 405, 403, 413, 415, 400."""
+        """Take the steps in their order: 404, 401, 405, a fault, 403, 413, 415, 400."""
         world = state.world
         # Not request.url.path: that ends where a %3F was, and drops line ends.
         path = self._below_base(request.scope["path"])
@@ -99,14 +101,16 @@ class Api:
         trace.identity = identity.name
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
-        # White space around a value is no part of it (RFC 9110, 5.5).
-        headers = {name: value.strip() for name, value in request.headers.items()}
+        headers = _combined(request.headers.items())
         operation = self._contract.operation(
             path, request.method, headers.get("x-keyfactor-api-version")
         )
         trace.operation = operation.id
         trace.version = operation.version
         trace.deprecated = operation.deprecated
+        fault, source = faults.due(state, world, operation.id, headers.get(faults.HEADER.lower()))
+        if fault is not faults.NONE:
+            await _misbehave(fault, source, state, trace)
         given = operation.given(path, request.query_params.multi_items())
         access.require(identity, operation.required(given), trace)
         body = await _read_body(request, operation, trace)
@@ -149,6 +153,49 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Meth
             + (", ".join(sorted(written - documented)) or "nothing")
         )
     return {name: getattr(command, name) for name in written}
+
+
+def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """Return the headers by name, what stands twice as one list, which no single value is."""
+    # RFC 9110, 5.3 and 5.5: lines of one name are a list; white space around a value is no part.
+    combined: dict[str, str] = {}
+    for name, value in headers:
+        before = f"{combined[name]}, " if name in combined else ""
+        combined[name] = before + value.strip()
+    return combined
+
+
+async def _misbehave(fault: ApiFault, source: str, state: State, trace: Trace) -> None:
+    """Do what a fault asks for before its operation; Problem where that is not performed."""
+    with trace.step("delay"):
+        await state.pause(fault.delay)
+    if fault.breaks_off is not None:
+        trace.breaks_off = fault.breaks_off, f"{fault.breaks_off}, as {source} says"
+    if fault.status is not None:
+        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        if fault.status == 401:  # noqa: PLR2004  # an HTTP status
+            headers["WWW-Authenticate"] = access.CHALLENGE
+        text = f"status {fault.status}, as {source} says"
+        raise Problem(fault.status, Code.FAULT, text, headers)
+    if trace.breaks_off is not None and fault.breaks_off != "truncate":
+        # Nobody sees this status: what is made of it is not sent.
+        raise Problem(500, Code.FAULT, trace.breaks_off[1])
+
+
+def _ended(
+    response: Response, problem: Problem | None, trace: Trace
+) -> tuple[ASGIApp, int | None, Problem | None]:
+    """Return how the call ends: the answer, its status, and what the journal says of it."""
+    status = response.status_code
+    if trace.breaks_off is None:
+        return response, status, problem
+    how, text = trace.breaks_off
+    answer = Broken(how, response)
+    if how != "truncate":
+        return answer, None, problem
+    if problem is None:
+        return answer, status, Problem(status, Code.FAULT, text)
+    return answer, status, Problem(status, problem.code, f"{problem.message} ({text})")
 
 
 async def _read_body(request: Request, operation: Operation, trace: Trace) -> object:

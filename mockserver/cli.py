@@ -20,12 +20,14 @@ import mockserver
 from mockserver import access, logs
 from mockserver import world as worlds
 from mockserver.certificates import CertificateError
+from mockserver.listener import raise_file_limit
 from mockserver.server import (
     BindError,
     MockServer,
     SettingError,
     is_loopback,
     load_contract,
+    load_world,
     new_event_loop,
 )
 from mockserver.world import User, World
@@ -98,6 +100,7 @@ def cli() -> None:
 def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
     """Serve until SIGINT or SIGTERM."""
     logs.configure(options["log_format"], options["log_level"])
+    raise_file_limit()
     mock = _mock(options)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(mock, options["ready_file"]))
@@ -113,6 +116,7 @@ def run(command: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401  # cli
     clients read.
     """
     logs.configure(options["log_format"], options["log_level"])
+    raise_file_limit()
     mock = _mock(options)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run(mock, options["ready_file"], command))
@@ -129,7 +133,7 @@ def openapi(version: str) -> None:
 @click.argument("world")
 def check(world: str) -> None:
     """Validate a world file."""
-    worlds.load(world)
+    load_world(world)
     click.echo(f"{world}: a valid world")
 
 

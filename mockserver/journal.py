@@ -163,7 +163,7 @@ Criterion = Callable[[Any], Iterable[object]]
 
 
 class Filter(Generic[Entry]):
-    """Test entries: each criterion holds, texts without letter case, None for what is not there."""
+    """Test entries: each criterion holds, without letter case; None and `null` are nothing."""
 
     def __init__(self, criteria: Mapping[str, Criterion], wanted: Mapping[str, object]) -> None:
         if unknown := sorted(wanted.keys() - criteria.keys()):
@@ -185,13 +185,12 @@ class Filter(Generic[Entry]):
         }
 
 
-def _folded(value: object) -> str | None:
-    return None if value is None else str(value).casefold()
+def _folded(value: object) -> str:
+    return "null" if value is None else str(value).casefold()
 
 
-def _holds(name: str, wanted: str | None, found: str | None) -> bool:
-    part = name == "subject" and wanted is not None and found is not None
-    return wanted in found if part else wanted == found  # type: ignore[operator]  # both are texts
+def _holds(name: str, wanted: str, found: str) -> bool:
+    return wanted in found if name == "subject" else wanted == found
 
 
 def message_filter(wanted: Mapping[str, object]) -> Filter[Message]:
@@ -208,7 +207,8 @@ def exchange_filter(wanted: Mapping[str, object]) -> Filter[Exchange]:
     """Return a test for exchanges by the whole value.
 
     `path`, `status`, `identity`, `version`, `operation`, `code` (of the problem) and `stage` (of
-    the delivery). Raises ValueError for another name.
+    the delivery); `null` is what is not there, such as the status of a call without an answer.
+    Raises ValueError for another name.
     """
     return Filter(_EXCHANGE_CRITERIA, wanted)
 

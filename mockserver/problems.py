@@ -9,7 +9,7 @@ class Code(StrEnum):
     """Name each kind of refusal by its `ErrorCode`.
 
     The form, and the first three values, are observed (facts (f)); the product documents no others,
-    so the rest are assumed and lie in ranges of their own: request, mail, secret, token.
+    so the rest are assumed and lie in ranges of their own: request, mail, secret, token, fault.
     """
 
     NOT_FOUND = "0xA0110002"
@@ -24,6 +24,10 @@ class Code(StrEnum):
     MEDIA_TYPE = "0xA011F005"
     TOO_LARGE = "0xA011F006"
     CONTROL = "0xA011F008"
+    NOT_HTTP = "0xA011F009"
+    HEAD_TOO_LARGE = "0xA011F00A"
+    TIMEOUT = "0xA011F00B"
+    TOO_MANY_CONNECTIONS = "0xA011F00C"
     INTERNAL = "0xA011F0FF"
 
     MAIL_RESOLVE = "0xA015F001"
@@ -48,6 +52,8 @@ class Code(StrEnum):
     GRANT_CONNECT = "0xA017F001"
     GRANT_REFUSED = "0xA017F002"
     GRANT_ANSWER = "0xA017F003"
+
+    FAULT = "0xA018F001"
 
 
 @dataclass(frozen=True)

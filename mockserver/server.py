@@ -6,17 +6,13 @@ import re
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from email.utils import formatdate
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.server import ServerState
 
 import mockserver
 from mockserver import world as worlds
@@ -25,18 +21,18 @@ from mockserver.certificates import Authority, CertificateError, given_context
 from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
+from mockserver.faults import check_operations
 from mockserver.idp import API_AUDIENCE, IdentityProvider, discovery_url
+from mockserver.listener import BACKLOG, LIMITS, HttpListener, Limits
 from mockserver.reference import Reference
 from mockserver.sink import Sink
 from mockserver.state import DEFAULT, States
 from mockserver.view import Result, View
+from mockserver.world import World
 
 Json = dict[str, Any]
 
 GRACE_S: Final = 35  # longer than a delivery may take
-BACKLOG: Final = 2_048
-KEEP_ALIVE_S: Final = 75
-LINGER_S: Final = 0.5
 
 _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
 
@@ -55,9 +51,9 @@ class MockServer(View):
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
     a path, or a merge patch (RFC 7396) over the default world. Port 0 picks a free port, None
     switches that listener off. `tls_files` are certificate and key for HTTPS, in place of one of
-    the mock's own CA. Raises WorldError for a bad world, SettingError for a bad base path,
-    CertificateError for TLS names or files that cannot be used, BindError for a port that is
-    taken; then nothing is left running.
+    the mock's own CA; `limits` bound HTTP clients. Raises WorldError for a bad world, SettingError
+    for a bad base path, CertificateError for TLS names or files that cannot be used, BindError for
+    a port that is taken; then nothing is left running.
     """
 
     def __init__(  # noqa: PLR0913  # each is one option of the command line
@@ -73,13 +69,14 @@ class MockServer(View):
         tls_names: tuple[str, ...] = (),
         tls_files: tuple[str | Path, str | Path] | None = None,
         control_token: str | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         self.host = host
         self.base_path = _base_path(base_path)
         self.authority = Authority()
         self._idp = IdentityProvider()
         self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
-        super().__init__(States(worlds.load(world)), DEFAULT)
+        super().__init__(States(load_world(world), _check), DEFAULT)
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -90,9 +87,10 @@ class MockServer(View):
         self._tls_context = tls_files and given_context(*tls_files)
         self.certificate_file = Path(tls_files[0]) if tls_files else None
         self._token = control_token
+        self._limits = limits
         self._bound: dict[str, int] = {}
         self._ready = False
-        self._listeners: list[_HttpListener] = []
+        self._http: HttpListener | None = None
         self._thread: _LoopThread | None = None
 
     # What a test asks.
@@ -134,11 +132,11 @@ class MockServer(View):
 
     async def start(self) -> None:
         """Bind the ports and begin to accept on the running loop."""
-        app = self._application()
+        self._http = HttpListener(self._application(), self._limits)
         try:
             for name, wanted in self._ports.items():
                 if wanted is not None:
-                    await self._listen(name, wanted, app)
+                    await self._listen(name, wanted, self._http)
             for key, relay in self._states.get().world.relays.items():
                 if relay.listen is not None:
                     sock = _bind(self.host, relay.listen)
@@ -152,12 +150,10 @@ class MockServer(View):
     async def stop(self) -> None:
         """Stop accepting, answer what is under way, and close every socket."""
         self._ready = False
-        for listener in self._listeners:
-            listener.close()
+        http = cast("HttpListener", self._http)
+        http.close()
         self._states.close()
-        for listener in self._listeners:
-            await listener.drain(GRACE_S)
-        self._listeners.clear()
+        await http.drain(GRACE_S)
         await self._sink.close()
 
     def status(self) -> Json:
@@ -215,16 +211,14 @@ class MockServer(View):
 
         return dispatch
 
-    async def _listen(self, name: str, port: int, app: ASGIApp) -> None:
+    async def _listen(self, name: str, port: int, http: HttpListener) -> None:
         context = self._certificate() if name == "https" else None
         sock = _bind(self.host, port)
         self._bound[name] = sock.getsockname()[1]
         if name.startswith("smtp"):
             await self._sink.listen(sock, self._states.get, implicit=name == "smtps")
             return
-        listener = _HttpListener(app)
-        await listener.listen(sock, context)
-        self._listeners.append(listener)
+        await http.listen(sock, context)
 
     def _certificate(self) -> ssl.SSLContext:
         if self._tls_context is not None:
@@ -295,73 +289,16 @@ class _LoopThread:
         await mock.stop()
 
 
-class _DatedState(ServerState):
-    """Give each answer its `Date` (RFC 9110, 6.6.1), which uvicorn's own server does by a tick."""
-
-    @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"date", formatdate(usegmt=True).encode())]
-
-    @default_headers.setter
-    def default_headers(self, _: object) -> None: ...
+def load_world(source: str | Path | Mapping[str, Any] | None) -> World:
+    """Load a world as `world.load` does, and refuse faults of operations that do not exist."""
+    loaded = worlds.load(source)
+    _check(loaded, "world" if source is None or isinstance(source, Mapping) else str(source))
+    return loaded
 
 
-class _HttpListener:
-    """Serve an application on one bound socket with uvicorn's protocol, on the running loop.
-
-    uvicorn's own server ticks ten times a second and takes as long to stop; this one does neither.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._config = uvicorn.Config(
-            app,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-        )
-        self._config.load()
-        self._state = _DatedState()
-        self._server: asyncio.Server
-
-    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Accept connections on a bound socket."""
-        self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, sock=sock, ssl=tls, backlog=BACKLOG
-        )
-
-    def close(self) -> None:
-        """Accept nothing more; connections end when they have answered."""
-        self._server.close()
-        for connection in list(self._state.connections):
-            connection.shutdown()
-
-    async def drain(self, seconds: float) -> None:
-        """Wait until every answer is given, at most some seconds; then cut what is left."""
-        await self._idle(self._state.tasks, LINGER_S)
-        for connection in list(self._state.connections):
-            # Nobody knows whether the rest of such a body will ever come.
-            if getattr(getattr(connection, "cycle", None), "more_body", False):
-                connection.transport.abort()
-        await self._idle(self._state.tasks, seconds)
-        # What is left has its answers. A TLS client that does not close its side takes 30 s.
-        await self._idle(self._state.connections, LINGER_S)
-        for connection in self._state.connections:
-            connection.transport.abort()
-        await self._idle(self._state.tasks, seconds)
-
-    async def _idle(self, left: Collection[object], seconds: float) -> None:
-        # uvicorn has sets of what it is busy with, and no event for them.
-        deadline = time.monotonic() + seconds
-        while left and time.monotonic() < deadline:  # noqa: ASYNC110  # see above
-            await asyncio.sleep(0.001)
-
-    def _protocol(self) -> asyncio.Protocol:
-        protocol = cast("Callable[..., asyncio.Protocol]", self._config.http_protocol_class)
-        return protocol(config=self._config, server_state=self._state, app_state={})
+def _check(world: World, source: str) -> None:
+    operations = {operation.id for operation in load_contract().operations}
+    check_operations(world, operations, source)
 
 
 @cache

@@ -1,26 +1,49 @@
 """One mock's memory: a world, a journal and counters; and the registry of such states by name."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from mockserver.journal import Journal, Pool
 from mockserver.world import World
 
 DEFAULT = ""
+MAX_COUNTERS: Final = 10_000
+
+# Called with a world and where it comes from; raises WorldError.
+Check = Callable[[World, str], None]
 
 
 class State:
     """Hold all that changes in the program; every request and every mail works on one state."""
 
-    def __init__(self, world: World, journal: Journal) -> None:
+    def __init__(self, world: World, journal: Journal, check: Check) -> None:
         self.world = world
         self.journal = journal
-        self._uses: Counter[str] = Counter()
+        self._check = check
+        self._uses: dict[str, int] = {}
+        self._over = asyncio.Event()
 
     def uses(self, key: str) -> int:
-        """Count one use of a key, and return how many there were, this one included."""
-        self._uses[key] += 1
+        """Count one use of a key, and return how many there were, this one included.
+
+        Of more than 10,000 keys the one that was used first is forgotten.
+        """
+        self._uses[key] = self._uses.get(key, 0) + 1
+        if len(self._uses) > MAX_COUNTERS:
+            del self._uses[next(iter(self._uses))]
         return self._uses[key]
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the state is reset or the mock stops."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+
+    def close(self) -> None:
+        """End every wait now, and those that are still to come."""
+        self._over.set()
+        self.journal.close()
 
     def patch_world(self, patch: object) -> None:
         """Apply a merge patch (RFC 7396) to the world.
@@ -28,7 +51,9 @@ class State:
         Requests under way keep the world that they began with. Raises WorldError, and then changes
         nothing.
         """
-        self.world = self.world.patched(patch)
+        patched = self.world.patched(patch)
+        self._check(patched, "patch")
+        self.world = patched
 
     def put_profile(self, profile: Mapping[str, object]) -> None:
         """Put a whole SMTP profile in the place of the world's.
@@ -39,10 +64,14 @@ class State:
 
 
 class States:
-    """Keep the states by name; the one that needs no name is `DEFAULT`."""
+    """Keep the states by name; the one that needs no name is `DEFAULT`.
 
-    def __init__(self, loaded: World) -> None:
+    `check` looks at each world that a patch makes; WorldError refuses it.
+    """
+
+    def __init__(self, loaded: World, check: Check = lambda *_: None) -> None:
         self._loaded = loaded
+        self._check = check
         self._pool = Pool()
         self._states: dict[str, State] = {}
 
@@ -60,13 +89,13 @@ class States:
 
         What is still under way ends in the old one, where nobody sees it; a wait ends now.
         """
-        self.get(name).journal.close()
+        self.get(name).close()
         self._states[name] = self._new()
 
     def close(self) -> None:
         """End every wait now."""
         for state in self._states.values():
-            state.journal.close()
+            state.close()
 
     def _new(self) -> State:
-        return State(self._loaded, Journal(self._pool))
+        return State(self._loaded, Journal(self._pool), self._check)

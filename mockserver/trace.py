@@ -160,7 +160,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One API call and all that it caused; nothing secret is in it."""
+    """One API call and all that it caused; nothing secret is in it.
+
+    `status` is None where a fault broke the connection off without an answer.
+    """
 
     id: str
     received_at: datetime
@@ -170,7 +173,7 @@ class Exchange:
     version: str | None
     operation: str | None
     identity: str | None
-    status: int
+    status: int | None
     deprecated: bool
     permission: Permission | None
     request: Received
@@ -349,6 +352,7 @@ class Trace:
     operation: str | None = None
     deprecated: bool = False
     identity: str | None = None
+    breaks_off: tuple[str, str] | None = None  # how the connection ends, and who says so
     permission: Permission | None = None
     body_text: str | None = None
     violations: list[Violation] = field(default_factory=list)
@@ -381,7 +385,7 @@ class Trace:
             taken = round(milliseconds(self.started) - began, 3)
             self.steps.append(Step(name, began, taken))
 
-    def exchange(self, status: int, problem: Problem | None) -> Exchange:
+    def exchange(self, status: int | None, problem: Problem | None) -> Exchange:
         """Give what there is as a value, with the answer."""
         return Exchange(
             id=self.request_id,

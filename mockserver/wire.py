@@ -1,15 +1,21 @@
-"""The HTTP form of bodies and problems, which the API and the control calls share."""
+"""The HTTP form of bodies and problems, and what the application and its listener agree on."""
 
 import json
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from mockserver.problems import Code, Problem
 
 MAX_BODY: Final = 1024 * 1024
 MAX_DISCARDED: Final = 16 * 1024 * 1024
+
+# Names in `scope["state"]`: a function that ends the connection, and the mark of a late body.
+BREAK_OFF: Final = "keyfactor_mock.break_off"
+LATE: Final = "keyfactor_mock.late"
 
 
 def product_json(value: object, status: int = 200) -> Response:
@@ -33,6 +39,21 @@ def refuse(problem: Problem) -> Response:
     return response
 
 
+@dataclass(frozen=True)
+class Broken:
+    """Break the connection off in the place of an answer, as an ASGI application.
+
+    `how` is `reset`, `empty`, `malformed`, or `truncate` for the first half of the answer.
+    """
+
+    how: str
+    response: Response
+
+    async def __call__(self, scope: Scope, _: Receive, __: Send) -> None:
+        """Leave it to the listener, which has the connection."""
+        scope["state"][BREAK_OFF](self.how, self.response)
+
+
 async def read_body(request: Request) -> bytes:
     """Read the body, or refuse it; a client that sends all of it first gets the refusal too."""
     chunks = []
@@ -43,6 +64,9 @@ async def read_body(request: Request) -> bytes:
             chunks.append(chunk)
         elif size > MAX_DISCARDED:
             break
+    # The identity provider is also called without a listener.
+    if request.scope.get("state", {}).get(LATE):
+        raise Problem(408, Code.TIMEOUT, "the body came too slowly, or its rest did not come")
     if size > MAX_BODY:
         raise Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
     return b"".join(chunks)

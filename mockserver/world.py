@@ -157,6 +157,12 @@ class ApiFault:
     truncate: bool = False
     malformed: bool = False
 
+    @property
+    def breaks_off(self) -> str | None:
+        """Give the way in which the connection ends, or None where it goes on."""
+        ways = ("reset", "empty", "malformed", "truncate")
+        return next((way for way in ways if getattr(self, way)), None)
+
 
 @dataclass(frozen=True)
 class World:
@@ -205,6 +211,10 @@ class World:
         """Find the OAuth client with this id, else the one for any id."""
         return self.oauth_clients.get(name, self.oauth_clients.get("*"))
 
+    def api_fault(self, operation: str) -> ApiFault | None:
+        """Find the fault of this operation, else the one of any operation."""
+        return self.api_faults.get(operation, self.api_faults.get("*"))
+
     def masked(self) -> dict[str, Any]:
         """Return a copy of the data, with `***` for what the schema marks `writeOnly`."""
         copied: dict[str, Any] = _masked(self.data, _schema())
@@ -229,6 +239,12 @@ def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World
     if isinstance(source, Mapping):
         return _world(_patched(_default(), source, "world"))
     return _world(_read(Path(source)))
+
+
+def read_api_fault(entry: object, source: str) -> ApiFault:
+    """Return one entry of `api_faults` that stands by itself; WorldError for a bad one."""
+    valid = _valid(entry, source, "api_fault")
+    return _api_fault("", valid)
 
 
 def data_folder(name: str) -> Path:
@@ -547,13 +563,18 @@ def _schema() -> dict[str, Any]:
 
 
 @cache
-def _validator() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(_schema(), validate_formats=True)
+def _validator(part: str | None) -> jsonschema_rs.Draft202012Validator:
+    schema = _schema()
+    if part is not None:
+        schema = {"$schema": schema["$schema"], "$ref": f"#/$defs/{part}", "$defs": schema["$defs"]}
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
-def _valid(data: Any, source: str) -> Mapping[str, Any]:  # noqa: ANN401  # any JSON
-    broken = [line for error in _validator().iter_errors(data) for line in _explained(error)]
-    if errors := broken or list(_conflicts(data)):
+def _valid(data: Any, source: str, part: str | None = None) -> Mapping[str, Any]:  # noqa: ANN401  # any JSON
+    errors = [line for error in _validator(part).iter_errors(data) for line in _explained(error)]
+    if part is None:
+        errors = errors or list(_conflicts(data))
+    if errors:
         raise WorldError(source, errors)
     valid: Mapping[str, Any] = data
     return valid
@@ -568,13 +589,23 @@ def _explained(error: jsonschema_rs.ValidationError) -> Iterator[tuple[str, str]
             near = nearest(name, rule["properties"])
             yield place + _step(name), f"unknown key; did you mean '{near}'?"
     elif kind == "required":
-        yield place + _step(facts["property"]), "missing"
-        if not place:
+        yield place + _step(facts["property"]), _missing(facts["property"], error)
+        if not place and "required" in error.schema_path:
             yield "", "a file that is no complete world starts with 'extends: default'"
     elif kind == "propertyNames":
         yield place + _step(facts["error"].instance), rule["x-expected"]
     else:
         yield place, _expectation(kind, facts, rule, error.instance)
+
+
+def _missing(name: str, error: jsonschema_rs.ValidationError) -> str:
+    # The validator calls both keywords by the same name.
+    if error.schema_path[-1] == "required":
+        return "missing"
+    given: Any = error.instance
+    needs = _at_path(error.schema_path)
+    keys = [f"'{key}'" for key in given if name in needs.get(key, ())]
+    return f"missing; needed by {', '.join(keys)}"
 
 
 def _expectation(

@@ -1,11 +1,16 @@
-"""Write the README's table of faults from the default world: `make format` calls it."""
+"""Write the README's table of faults from the default world and its schema: `make format` does."""
 
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mockserver import world
 
+Json = dict[str, Any]
+
 README = Path(__file__).parent.parent / "README.md"
-BEGIN = "<!-- made from fixtures/default.yaml -->\n"
+BEGIN = "<!-- made from fixtures/default.yaml and fixtures/schema.yaml -->\n"
 END = "<!-- end -->\n"
 
 
@@ -23,7 +28,18 @@ def faults_table() -> str:
             for name, entry in entries.items()
             if "description" in entry
         ]
+    rows += [
+        f"| `X-Mock-Fault: {rule['x-header']}` | {rule['description']} |"
+        for rule in api_faults().values()
+    ]
     return "\n".join(rows) + "\n"
+
+
+def api_faults() -> dict[str, Json]:
+    """Return the schema's rules for each key of a fault of the API."""
+    schema = yaml.safe_load((world.data_folder("fixtures") / "schema.yaml").read_text("utf-8"))
+    keys: dict[str, Json] = schema["$defs"]["api_fault"]["properties"]
+    return keys
 
 
 def with_table(readme: str) -> str:

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from mockserver.server import _HttpListener, new_event_loop
+from mockserver.listener import HttpListener
+from mockserver.server import new_event_loop
 
 HOST = "relay.test"
 MAIL = (
@@ -33,7 +34,7 @@ async def serve() -> None:
         await request.json()
         return JSONResponse({"ErrorCode": "0xA011F001", "Message": "Port: required."}, 400)
 
-    listener = _HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]))
+    listener = HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]))
     sock = socket.create_server(("127.0.0.1", 0))
     await listener.listen(sock, None)
     print(sock.getsockname()[1], flush=True)

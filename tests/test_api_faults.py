@@ -1,0 +1,406 @@
+"""Faults of the API itself, asked for by the world or by a header: looked at as octets."""
+
+import json
+import socket
+import ssl
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from faults_table import api_faults
+from mockserver import MockServer, faults
+from mockserver.problems import Problem
+from mockserver.server import load_contract, load_world
+from mockserver.trace import Exchange
+from mockserver.world import ApiFault, WorldError
+from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, calling, refusal
+
+OPERATION = "test_smtp_v2"
+FAULT_CODE = "0xA018F001"
+
+
+@pytest.fixture(scope="module", params=["uvloop", "asyncio"])
+def on_each_loop(request: pytest.FixtureRequest) -> Iterator[MockServer]:
+    """Run a mock with HTTPS on each of the loops."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "asyncio":
+            patched.setitem(sys.modules, "uvloop", None)
+        with MockServer(https_port=0) as mock:
+            yield mock
+
+
+Send = Callable[..., socket.socket]
+
+
+@pytest.fixture(params=["http", "https"])
+def send(request: pytest.FixtureRequest, on_each_loop: MockServer) -> Send:
+    """Give what sends a test request as octets, in clear or by TLS; its socket is to be read."""
+    on_each_loop.reset()
+    trust = ssl.create_default_context(cadata=on_each_loop.ca_pem.decode())
+    credentials = b64encode(":".join(ADMIN).encode()).decode()
+
+    def sent(fault: str | None, version: str = "2", method: str = "POST") -> socket.socket:
+        port = on_each_loop.port(request.param) or 0
+        sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if request.param == "https":
+            sock = trust.wrap_socket(sock, server_hostname="localhost")
+        body = json.dumps(VALID[version]).encode()
+        path = PATH if method == "POST" else "/KeyfactorAPI/PamProviders"
+        asked = f"X-Mock-Fault: {fault}\r\n" if fault else ""
+        sock.sendall(
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n"
+            f"x-keyfactor-requested-with: APIClient\r\nx-keyfactor-api-version: {version}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{asked}\r\n".encode()
+            + body
+        )
+        return sock
+
+    return sent
+
+
+def until_closed(sock: socket.socket) -> bytes:
+    with sock:
+        return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+
+def only_exchange(mock: MockServer) -> Exchange:
+    (exchange,) = mock.requests
+    return exchange
+
+
+def problem(exchange: Exchange) -> tuple[str, str]:
+    assert exchange.problem is not None
+    return exchange.problem.code, exchange.problem.message
+
+
+# On the wire
+
+
+def test_reset_resets_the_connection(send: Send, on_each_loop: MockServer) -> None:
+    # Python's TLS calls a reset an end: only the socket below tells one from the other.
+    sock = socket.socket(fileno=send("reset").detach())
+    sock.settimeout(10)
+    with pytest.raises(ConnectionResetError):
+        until_closed(sock)
+    exchange = only_exchange(on_each_loop)
+    assert exchange.status is None
+    assert exchange.operation == OPERATION
+    assert problem(exchange) == (FAULT_CODE, "reset, as X-Mock-Fault says")
+    assert on_each_loop.messages == ()
+
+
+def test_empty_closes_without_an_octet(send: Send, on_each_loop: MockServer) -> None:
+    assert until_closed(send("empty")) == b""
+    exchange = only_exchange(on_each_loop)
+    assert exchange.status is None
+    assert problem(exchange) == (FAULT_CODE, "empty, as X-Mock-Fault says")
+    assert on_each_loop.messages == ()
+
+
+def test_malformed_answers_what_is_not_http(send: Send, on_each_loop: MockServer) -> None:
+    assert until_closed(send("malformed")) == b"this is not HTTP\r\n\r\n"
+    exchange = only_exchange(on_each_loop)
+    assert exchange.status is None
+    assert problem(exchange) == (FAULT_CODE, "malformed, as X-Mock-Fault says")
+    assert on_each_loop.messages == ()
+
+
+def test_truncate_breaks_off_in_the_body(send: Send, on_each_loop: MockServer) -> None:
+    raw = until_closed(send("truncate", "1"))
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert body.startswith(b'{"Host":"corpexch02.keyexample.com","Id":1,')
+    assert len(body) == int(headers["content-length"]) // 2
+    exchange = only_exchange(on_each_loop)
+    assert headers["x-mock-request-id"] == exchange.id
+    assert exchange.status == 200
+    assert problem(exchange) == (FAULT_CODE, "truncate, as X-Mock-Fault says")
+    assert len(on_each_loop.messages) == 1
+
+
+@pytest.mark.parametrize(("version", "method"), [("2", "POST"), ("1", "HEAD")])
+def test_truncate_breaks_off_in_the_headers_of_an_empty_answer(
+    send: Send, on_each_loop: MockServer, version: str, method: str
+) -> None:
+    raw = until_closed(send("truncate", version, method))
+    assert raw.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
+    assert b"\r\n\r\n" not in raw
+    assert only_exchange(on_each_loop).status == 200
+
+
+def test_status_and_truncate_break_a_refusal_off(send: Send, on_each_loop: MockServer) -> None:
+    head, _, body = until_closed(send("503 truncate")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert body.startswith(b'{"ErrorCode":"0xA018F001","Mess')
+    assert b"}" not in body
+    exchange = only_exchange(on_each_loop)
+    assert exchange.status == 503
+    assert problem(exchange) == (
+        FAULT_CODE, "status 503, as X-Mock-Fault says (truncate, as X-Mock-Fault says)",
+    )  # fmt: skip
+
+
+def test_the_next_connection_works(send: Send) -> None:
+    until_closed(send("malformed"))
+    sock = send(None)
+    assert sock.recv(17) == b"HTTP/1.1 200 OK\r\n"
+    sock.close()
+
+
+def test_who_is_gone_gets_nothing(send: Send, on_each_loop: MockServer) -> None:
+    send("reset; delay=0.1").close()
+    found = httpx2.get(f"{on_each_loop.control_url}/requests?wait=5").json()["requests"]
+    assert [exchange["status"] for exchange in found] == [None]
+
+
+def test_requests_behind_a_broken_one_are_not_performed(mock: MockServer) -> None:
+    credentials = b64encode(":".join(ADMIN).encode()).decode()
+    request = (
+        f"GET /KeyfactorAPI/PamProviders HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Basic {credentials}\r\nx-keyfactor-requested-with: APIClient\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
+        sock.sendall(f"{request}X-Mock-Fault: empty\r\n\r\n{request}\r\n".encode())
+        assert sock.recv(1) == b""
+    assert len(mock.requests) == 1
+
+
+# What a client sees
+
+
+def test_status_answers_the_products_error_body_with_retry_after(caller: Caller) -> None:
+    response = caller.send("2", V2, headers={"X-Mock-Fault": "status=503; retry_after=2"})
+    assert refusal(response) == (503, "status 503, as X-Mock-Fault says")
+    assert response.json()["ErrorCode"] == FAULT_CODE
+    assert response.headers["retry-after"] == "2"
+    exchange = caller.exchange(response)
+    assert (exchange["status"], exchange["problem"]["code"]) == (503, FAULT_CODE)
+    assert caller.messages() == []
+
+
+def test_status_401_is_answered_as_every_401(caller: Caller) -> None:
+    response = caller.send("2", V2, headers={"X-Mock-Fault": "401"})
+    assert (response.status_code, response.content) == (401, b"")
+    assert response.headers["www-authenticate"]
+
+
+def test_delay_waits_before_the_operation_is_performed(caller: Caller) -> None:
+    started = time.monotonic()
+    response = caller.send("2", V2, headers={"X-Mock-Fault": "delay=0.2"})
+    assert response.status_code == 200
+    assert 0.2 <= time.monotonic() - started < 2
+    (exchange,) = caller.mock.requests
+    assert exchange.problem is None
+    assert next(step for step in exchange.steps if step.name == "delay").duration_ms >= 190
+
+
+def test_a_fault_comes_before_the_permission_and_the_body(caller: Caller) -> None:
+    fault = {"X-Mock-Fault": "503"}
+    auditor = ("KEYEXAMPLE\\auditor", "auditor-password")
+    assert caller.send("2", {}, auth=auditor, headers=fault).status_code == 503
+    assert caller.send("2", V2, auth=("x", "y"), headers=fault).status_code == 401
+    assert caller.send("2", V2, path="/KeyfactorAPI/Nothing", headers=fault).status_code == 404
+    assert caller.send("9", V2, headers=fault).status_code == 400
+
+
+def test_truncate_breaks_the_products_own_refusal_off(caller: Caller) -> None:
+    with pytest.raises(httpx2.RemoteProtocolError):
+        caller.send("2", V2 | {"Port": 0}, headers={"X-Mock-Fault": "truncate"})
+    (exchange,) = caller.mock.requests
+    assert exchange.status == 400
+    assert problem(exchange)[1].startswith("Port: must be at least 1")
+    assert problem(exchange)[1].endswith("(truncate, as X-Mock-Fault says)")
+
+
+def test_calls_without_an_answer_are_found_by_their_status(caller: Caller) -> None:
+    with pytest.raises(httpx2.RemoteProtocolError):
+        caller.send("2", V2, headers={"X-Mock-Fault": "empty"})
+    caller.send("2", V2)
+    found = caller.http.get("/_mock/requests", params={"status": "null"}).json()["requests"]
+    assert [exchange["problem"]["message"] for exchange in found] == ["empty, as X-Mock-Fault says"]
+
+
+# By the world
+
+
+def test_the_world_has_faults_by_operation(caller: Caller) -> None:
+    caller.mock.patch_world({"api_faults": {OPERATION: {"status": 503}}})
+    assert refusal(caller.send("2", V2)) == (503, "status 503, as api_faults of the world says")
+    assert caller.send("1", V1).status_code == 200
+    caller.mock.patch_world({"api_faults": {OPERATION: None}})
+    assert caller.send("2", V2).status_code == 200
+
+
+def test_a_star_stands_for_any_other_operation(caller: Caller) -> None:
+    caller.mock.patch_world({"api_faults": {"*": {"status": 500}, OPERATION: {"status": 503}}})
+    assert caller.send("2", V2).status_code == 503
+    assert caller.send("1", V1).status_code == 500
+
+
+def test_the_header_goes_before_the_world(caller: Caller) -> None:
+    caller.mock.patch_world({"api_faults": {"*": {"status": 500}}})
+    assert caller.send("2", V2, headers={"X-Mock-Fault": "503"}).status_code == 503
+    over = {"X-Mock-Fault": "status=503; first=1"}
+    statuses = [caller.send("2", V2, headers=over).status_code for _ in range(2)]
+    assert statuses == [503, 200]
+
+
+def test_first_counts_the_calls_of_each_operation(caller: Caller) -> None:
+    caller.mock.patch_world({"api_faults": {"*": {"status": 503, "first": 2}}})
+    assert [caller.send("2", V2).status_code for _ in range(3)] == [503, 503, 200]
+    assert [caller.send("1", V1).status_code for _ in range(3)] == [503, 503, 200]
+    caller.mock.reset()
+    caller.mock.patch_world({"api_faults": {"*": {"status": 503, "first": 2}}})
+    assert caller.send("2", V2).status_code == 503
+
+
+def test_first_in_the_header_counts_for_each_text(caller: Caller) -> None:
+    for text in ("503 first=1", "503, first=1"):
+        fault = {"X-Mock-Fault": text}
+        assert [caller.send("2", V2, headers=fault).status_code for _ in range(2)] == [503, 200]
+        assert caller.send("1", V1, headers=fault).status_code == 503
+
+
+def test_counters_do_not_grow_for_ever(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mockserver.state.MAX_COUNTERS", 2)
+    state = mock._states.get()  # noqa: SLF001  # no client can look at it
+    assert [state.uses(key) for key in ("a", "b", "a", "c", "b", "a")] == [1, 1, 2, 1, 2, 1]
+
+
+def test_a_fault_of_an_unknown_operation_is_refused_everywhere(caller: Caller) -> None:
+    patch = {"api_faults": {"test_smtp_v3": {"status": 503}}}
+    text = r"/api_faults/test_smtp_v3: no such operation; did you mean 'test_smtp_v[12]'\?"
+    with pytest.raises(WorldError, match=f"^world: {text}"):
+        MockServer(patch)
+    with pytest.raises(WorldError, match=f"^patch: {text}"):
+        caller.mock.patch_world(patch)
+    assert caller.http.patch("/_mock/world", json=patch).status_code == 400
+    assert caller.http.get("/_mock/world").json()["api_faults"] == {}
+
+
+def test_every_operation_can_have_a_fault() -> None:
+    operations = {operation.id for operation in load_contract().operations}
+    world = load_world({"api_faults": {operation: {"reset": True} for operation in operations}})
+    assert set(world.api_faults) == operations
+
+
+# A long delay
+
+
+def test_a_stop_does_not_wait_for_a_delay() -> None:
+    def call(mock: MockServer) -> int:
+        with calling(mock) as caller:
+            return caller.send("2", V2).status_code
+
+    with ThreadPoolExecutor() as pool:
+        with MockServer({"api_faults": {"*": {"delay": 300}}}) as mock:
+            status = pool.submit(call, mock)
+            time.sleep(0.2)
+            started = time.monotonic()
+        assert status.result() == 200
+        assert time.monotonic() - started < 2
+
+
+def test_a_reset_ends_a_delay(caller: Caller) -> None:
+    with ThreadPoolExecutor() as pool:
+        fault = {"X-Mock-Fault": "503; delay=300"}
+        answer = pool.submit(caller.send, "2", V2, headers=fault)
+        time.sleep(0.2)
+        started = time.monotonic()
+        httpx2.post(f"{caller.mock.control_url}/reset")
+        assert answer.result().status_code == 503
+        assert time.monotonic() - started < 2
+    assert caller.mock.requests == ()
+
+
+# The header
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('{"status": 503, "retry_after": 2}', ApiFault(status=503, retry_after=2)),
+        (' {"reset": true}', ApiFault(reset=True)),
+        ("status=503; retry_after=2", ApiFault(status=503, retry_after=2)),
+        ("status: 503, Retry-After: 2", ApiFault(status=503, retry_after=2)),
+        ("503", ApiFault(status=503)),
+        ("503 truncate", ApiFault(status=503, truncate=True)),
+        (" delay = 1.5 ;; reset ", ApiFault(delay=1.5, reset=True)),
+        ("RESET=TRUE empty=false", ApiFault(reset=True)),
+        ("status=503.0", ApiFault(status=503)),
+    ],
+)
+def test_a_header_is_read_in_many_forms(text: str, fault: ApiFault) -> None:
+    assert faults.read(text) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must be a text of 1 to 1000 characters, such as status=503"),
+        (" " * 1_001 + "reset", "must be a text of 1 to 1000 characters, such as status=503"),
+        ("statsu=503", "/statsu: unknown key; did you mean 'status'?"),
+        ("rest", "/rest: unknown key; did you mean 'reset'?"),
+        ("200", "/status: must be at least 400"),
+        ("503.5", "/status: must be a whole number"),
+        ("status=unavailable", "/status: must be a whole number"),
+        ("delay=301", "/delay: must be at most 300"),
+        ("delay=-1", "/delay: must be at least 0"),
+        ("delay=inf", "/delay: must be a number"),
+        ("reset=1", "/reset: must be true or false"),
+        ("503 status=503", "status stands twice"),
+        ("retry_after=2", "/status: missing; needed by 'retry_after'"),
+        ("first=0", "/first: must be at least 1"),
+        ('{"status": 503', "the value is not JSON at line 1, column 15"),
+        ('{"delay": 1e999}', "a number is too large"),
+        ('{"status": 503, "status": 503}', "the name status stands twice in one object"),
+        *((text, 'must have only one of "reset", "empty", "truncate" and "malformed"')
+          for text in ("reset empty", "reset truncate", "reset malformed", "empty truncate",
+                       "empty malformed", "truncate malformed", "reset 503", "empty 503",
+                       "malformed 503")),
+    ],
+    ids=lambda text: text[:30],
+)  # fmt: skip
+def test_a_header_that_makes_no_sense_is_refused(text: str, message: str) -> None:
+    with pytest.raises(Problem) as caught:
+        faults.read(text)
+    assert caught.value.status == 400
+    assert caught.value.message.startswith(f"X-Mock-Fault: {message}")
+
+
+def test_a_bad_header_is_a_400_in_the_products_error_body(caller: Caller) -> None:
+    response = caller.send("2", V2, headers={"X-Mock-Fault": "stauts=503"})
+    expected = "X-Mock-Fault: /stauts: unknown key; did you mean 'status'?"
+    assert refusal(response) == (400, expected)
+    assert caller.messages() == []
+
+
+def test_two_lines_of_the_header_are_one_list(caller: Caller) -> None:
+    lines = [("X-Mock-Fault", "503"), ("X-Mock-Fault", "retry_after=7")]
+    response = caller.http.post(PATH, auth=ADMIN, headers=lines)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "7")
+
+
+@pytest.mark.parametrize(("key", "rule"), api_faults().items())
+def test_the_readmes_examples_are_valid(key: str, rule: Json) -> None:
+    assert getattr(faults.read(rule["x-header"]), key)
+
+
+@pytest.mark.parametrize("name", ["x-keyfactor-api-version", "x-keyfactor-requested-with"])
+def test_a_vendor_header_that_stands_twice_is_refused(caller: Caller, name: str) -> None:
+    headers = {
+        "x-keyfactor-api-version": "2",
+        "x-keyfactor-requested-with": "APIClient",
+        "content-type": "application/json",
+    }
+    twice = [*headers.items(), (name, headers[name])]
+    response = caller.http.post(PATH, content=json.dumps(V2), auth=ADMIN, headers=twice)
+    status, message = refusal(response)
+    assert status == 400
+    assert message.startswith(f"{name}: must be")

@@ -1,0 +1,381 @@
+"""What HTTP clients may take, and what they get who take more: looked at as octets on sockets."""
+
+import json
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx2
+import pytest
+
+from mockserver import MockServer
+from mockserver.listener import Limits
+from support import ADMIN, PATH, V2, Json
+
+SMALL: Final = Limits(head=4_096, head_s=0.2, pause_s=0.2, body_s=0.4, idle_s=75, connections=10)
+HEALTH: Final = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BODY: Final = json.dumps(V2).encode()
+CREDENTIALS: Final = b64encode(":".join(ADMIN).encode()).decode()
+
+
+def post(path: str = PATH, more: str = "", length: int = len(BODY)) -> bytes:
+    """Write the head of a test request."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {CREDENTIALS}\r\n"
+        "x-keyfactor-requested-with: APIClient\r\nx-keyfactor-api-version: 2\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n"
+    ).encode()
+
+
+def until_closed(sock: socket.socket) -> bytes:
+    """Read all that comes, to the end of the connection."""
+    return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+
+def ask(sock: socket.socket) -> None:
+    """Make a call that works, and read its answer whole."""
+    sock.sendall(HEALTH)
+    raw = b""
+    while not raw.endswith(b"\r\n\r\nalive\n"):
+        octets = sock.recv(1_000)
+        assert octets
+        raw += octets
+    assert raw.startswith(b"HTTP/1.1 200 ")
+
+
+def answer(raw: bytes) -> tuple[int, dict[str, str], Json]:
+    """Take one answer with a JSON body apart; nothing may follow it."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    assert int(headers["content-length"]) == len(body)
+    return int(status.split()[1]), headers, json.loads(body)
+
+
+def refused(raw: bytes) -> tuple[int, str]:
+    """Return status and message of a refusal that ends the connection, after a look at its form."""
+    status, headers, body = answer(raw)
+    assert list(body) == ["ErrorCode", "Message"]
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert headers["connection"] == "close"
+    assert abs(parsedate_to_datetime(headers["date"]).timestamp() - time.time()) < 5
+    return status, body["Message"]
+
+
+@pytest.fixture(scope="module", params=["uvloop", "asyncio"])
+def small(request: pytest.FixtureRequest) -> Iterator[MockServer]:
+    """Run a mock that allows little, on each of the loops."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "asyncio":
+            patched.setitem(sys.modules, "uvloop", None)
+        with MockServer(https_port=0, limits=SMALL) as mock:
+            yield mock
+
+
+Connect = Callable[[], socket.socket]
+
+
+@pytest.fixture(params=["http", "https"])
+def connect(request: pytest.FixtureRequest, small: MockServer) -> Connect:
+    """Give what connects to the small mock, in clear or by TLS."""
+    small.reset()
+    trust = ssl.create_default_context(cadata=small.ca_pem.decode())
+
+    def connected() -> socket.socket:
+        port = small.port(request.param) or 0
+        sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if request.param == "http":
+            return sock
+        return trust.wrap_socket(sock, server_hostname="localhost")
+
+    return connected
+
+
+# Octets
+
+
+def test_headers_of_the_size_that_is_allowed_are_read(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(HEALTH[:-2] + b"X: %s\r\n\r\n" % (b"x" * (SMALL.head - 40)))
+        assert sock.recv(1_000).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"X: %s\r\n\r\n" % (b"x" * SMALL.head),
+        b"".join(b"X-%d: x\r\n" % number for number in range(1_000)) + b"\r\n",
+        b"".join(b"X-%d: x\r\n" % number for number in range(1_000)),
+    ],
+    ids=["one large", "many small", "without an end"],
+)
+def test_headers_that_are_larger_get_a_431(connect: Connect, headers: bytes) -> None:
+    with connect() as sock:
+        sock.sendall(HEALTH[:-2] + headers)
+        assert refused(until_closed(sock)) == (431, "the headers are larger than 4096 octets")
+
+
+def test_a_header_that_never_ends_gets_a_431(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(HEALTH[:-2] + b"X: ")
+        for _ in range(10):
+            sock.sendall(b"x" * 1_000)
+            time.sleep(0.005)
+        assert refused(until_closed(sock))[0] == 431
+
+
+def test_a_url_that_is_longer_gets_a_414(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * SMALL.head))
+        assert refused(until_closed(sock)) == (414, "the URL is longer than 4096 octets")
+
+
+def test_the_limit_is_64_kib_unless_another_is_given(mock: MockServer) -> None:
+    for size, status in ((60_000, 200), (16 * 1024 * 1024, 431)):
+        with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
+            # Who does not read while it sends may find the connection closed.
+            try:
+                sock.sendall(HEALTH[:-2] + b"X: %s\r\n\r\n" % (b"x" * size))
+            except OSError:
+                continue
+            assert int(sock.recv(1_000).split()[1]) == status
+
+
+def test_many_requests_at_once_are_no_large_header(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(HEALTH * 200 + HEALTH[:20])
+        time.sleep(0.05)
+        sock.sendall(HEALTH[20:-2] + b"Connection: close\r\n\r\n")
+        assert until_closed(sock).count(b"HTTP/1.1 200 ") == 201
+
+
+# Time
+
+
+def test_headers_that_are_not_complete_in_time_get_a_408(connect: Connect) -> None:
+    with connect() as sock:
+        started = time.monotonic()
+        for octet in HEALTH[:20]:
+            sock.sendall(bytes([octet]))
+            time.sleep(0.005)
+        raw = until_closed(sock)
+        assert refused(raw) == (408, "the headers are not complete after 0.2 s")
+        assert 0.15 < time.monotonic() - started < 2
+
+
+def test_the_next_headers_on_a_connection_have_a_time_too(connect: Connect) -> None:
+    with connect() as sock:
+        ask(sock)
+        sock.sendall(HEALTH[:20])
+        assert refused(until_closed(sock))[0] == 408
+
+
+def test_a_body_that_pauses_too_long_gets_a_408_that_is_in_the_journal(
+    connect: Connect, small: MockServer
+) -> None:
+    with connect() as sock:
+        sock.sendall(post() + BODY[:-1])
+        raw = until_closed(sock)
+    status, message = refused(raw)
+    assert (status, message) == (408, "the body came too slowly, or its rest did not come")
+    (exchange,) = small.requests
+    assert exchange.problem is not None
+    assert (exchange.status, exchange.problem.message) == (408, message)
+    assert f"x-mock-request-id: {exchange.id}".encode() in raw
+    assert small.messages == ()
+
+
+def test_a_body_that_trickles_too_long_gets_a_408(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(post())
+        for octet in BODY[:6]:
+            time.sleep(0.06)
+            sock.sendall(bytes([octet]))
+        last = time.monotonic()
+        assert refused(until_closed(sock))[0] == 408
+        assert time.monotonic() - last < SMALL.pause_s
+
+
+def test_a_body_with_pauses_is_read(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(post(more="Connection: close\r\n"))
+        for start in range(0, len(BODY), 50):
+            time.sleep(0.03)
+            sock.sendall(BODY[start : start + 50])
+        assert until_closed(sock).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_nobody_wants_ends_the_connection_when_it_stops(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(post(path="/KeyfactorAPI/Nothing") + BODY[:-1])
+        assert answer(until_closed(sock))[0] == 404
+
+
+def test_a_client_that_waits_for_the_mock_is_not_late(small: MockServer, connect: Connect) -> None:
+    small.patch_world({"api_faults": {"test_smtp_v2": {"delay": 0.5}}})
+    large = b" " * 200_000 + BODY  # more than is read before somebody wants it
+    with connect() as wanting, connect() as sending:
+        wanting.sendall(post(more="Expect: 100-continue\r\nConnection: close\r\n"))
+        sending.sendall(post(more="Connection: close\r\n", length=len(large)))
+        sending.sendall(large)
+        time.sleep(0.3)
+        assert wanting.recv(1_000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wanting.sendall(BODY)
+        assert until_closed(wanting).startswith(b"HTTP/1.1 200 ")
+        assert until_closed(sending).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_that_asks_nothing_is_closed() -> None:
+    with (
+        MockServer(limits=Limits(idle_s=0)) as mock,
+        socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock,
+    ):
+        assert sock.recv(1) == b""
+
+
+def test_a_tls_handshake_has_a_time() -> None:
+    with (
+        MockServer(https_port=0, limits=Limits(head_s=0.1)) as mock,
+        socket.create_connection(("127.0.0.1", mock.port("https") or 0), timeout=10) as sock,
+    ):
+        assert sock.recv(1) == b""
+
+
+# Connections
+
+
+def test_one_connection_too_many_gets_a_503(connect: Connect) -> None:
+    held = [connect() for _ in range(SMALL.connections)]
+    for sock in held:
+        ask(sock)
+    with connect() as asking, connect() as silent:
+        asking.sendall(HEALTH)
+        for sock in (asking, silent):
+            raw = until_closed(sock)
+            assert refused(raw) == (503, "too many connections are open: close some, or wait")
+            assert answer(raw)[1]["retry-after"] == "1"
+    for sock in held:
+        ask(sock)
+        sock.close()
+    time.sleep(0.05)
+    with connect() as sock:
+        ask(sock)
+
+
+def test_serving_raises_the_limit_of_open_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    done = subprocess.run(
+        [
+            *("sh", "-c", 'ulimit -Sn 256; exec "$@"', "sh"),
+            *(sys.executable, "-m", "mockserver", "run", "--", "sh", "-c", "ulimit -Sn"),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert int(done.stdout) == (16_000 if hard < 0 else min(16_000, hard))
+
+
+# What is not HTTP
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"FOO / HTTP/1.1\r\n\r\n", "Invalid method"),
+        (b"\x16\x03\x01\x02\x00\x01", "Invalid method"),
+        (HEALTH[:-2] + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\n", "Content-Length"),
+        (HEALTH[:-2] + b"Bad Name: x\r\n\r\n", "header token"),
+        (b"GET http://[secret HTTP/1.1\r\n\r\n", "its target cannot be read"),
+    ],
+    ids=["method", "TLS", "lengths", "name", "target"],
+)
+def test_what_is_not_http_gets_a_400(connect: Connect, raw: bytes, reason: str) -> None:
+    with connect() as sock:
+        sock.sendall(raw)
+        status, message = refused(until_closed(sock))
+        assert status == 400
+        assert message.startswith("the request is not HTTP/1.1: ")
+        assert reason in message
+        assert "secret" not in message
+
+
+def test_after_a_refusal_nothing_more_is_read(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(b"FOO / HTTP/1.1\r\n\r\n")
+        time.sleep(0.02)
+        sock.sendall(HEALTH)
+        assert refused(until_closed(sock))[0] == 400
+
+
+def chunked(chunks: bytes, path: str = PATH) -> bytes:
+    head = post(path).replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
+    return head + chunks
+
+
+def test_a_body_that_is_not_http_gets_a_400(connect: Connect, small: MockServer) -> None:
+    with connect() as sock:
+        sock.sendall(chunked(b"1\r\n{\r\n"))
+        time.sleep(0.02)
+        sock.sendall(b"no size\r\n")
+        status, message = refused(until_closed(sock))
+    assert (status, message) == (
+        400, "the request is not HTTP/1.1: Invalid character in chunk size",
+    )  # fmt: skip
+    assert [exchange.status for exchange in small.requests] == [400]
+
+
+def test_a_bad_body_after_its_answer_ends_the_connection(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(chunked(b"1\r\n{\r\n", "/KeyfactorAPI/Nothing"))
+        raw = sock.recv(10_000)
+        sock.sendall(b"no size\r\n")
+        assert answer(raw + until_closed(sock))[0] == 404
+
+
+def test_the_answers_to_earlier_requests_come_first(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(post() + BODY + b"FOO / HTTP/1.1\r\n\r\n")
+        raw = until_closed(sock)
+        assert raw.startswith(b"HTTP/1.1 200 ")
+        assert raw.count(b"HTTP/1.1") == 1
+
+
+def test_a_bad_body_of_a_later_request_is_not_answered_out_of_turn(connect: Connect) -> None:
+    with connect() as sock:
+        sock.sendall(post() + BODY + chunked(b"no size\r\n"))
+        assert b"HTTP/1.1 400" not in until_closed(sock)
+
+
+def test_stopping_does_not_wait_for_who_was_refused() -> None:
+    with MockServer(limits=SMALL) as mock:
+        sock = socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10)
+        sock.sendall(post()[:-2] + b"X")
+        sock.sendall(b"\0\r\n\r\n")
+        assert refused(until_closed(sock))[0] == 400
+        started = time.monotonic()
+    assert time.monotonic() - started < 0.4
+    sock.close()
+
+
+def test_two_thousand_idle_connections_are_held() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with MockServer() as mock:
+        port = mock.port("http") or 0
+        held = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(2_000)]
+        for sock in held:
+            sock.sendall(HEALTH)
+        assert all(sock.recv(1_000).startswith(b"HTTP/1.1 200 ") for sock in held)
+        assert httpx2.get(f"{mock.url}/livez").status_code == 200
+        for sock in held:
+            sock.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
