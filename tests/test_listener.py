@@ -19,7 +19,7 @@ from mockserver import MockServer
 from mockserver.listener import Limits
 from support import ADMIN, PATH, V2, Json
 
-SMALL: Final = Limits(head=4_096, head_s=0.2, pause_s=0.2, body_s=0.4, idle_s=75, connections=10)
+SMALL: Final = Limits(head=4_096, head_s=0.2, pause_s=0.2, body_s=0.4, linger_s=0.1, connections=10)
 HEALTH: Final = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY: Final = json.dumps(V2).encode()
 CREDENTIALS: Final = b64encode(":".join(ADMIN).encode()).decode()
@@ -356,13 +356,13 @@ def test_a_bad_body_of_a_later_request_is_not_answered_out_of_turn(connect: Conn
 
 
 def test_stopping_does_not_wait_for_who_was_refused() -> None:
-    with MockServer(limits=SMALL) as mock:
+    with MockServer(limits=Limits(linger_s=30)) as mock:
         sock = socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10)
         sock.sendall(post()[:-2] + b"X")
         sock.sendall(b"\0\r\n\r\n")
         assert refused(until_closed(sock))[0] == 400
         started = time.monotonic()
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 2
     sock.close()
 
 
