@@ -27,7 +27,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from mockserver.problems import Code, Problem
-from mockserver.wire import BREAK_OFF, LATE, refuse
+from mockserver.wire import BREAK_OFF, LATE, MAX_DISCARDED, refuse
 
 BACKLOG: Final = 2_048
 MALFORMED: Final = b"this is not HTTP\r\n\r\n"
@@ -42,12 +42,14 @@ class Limits:
     """What HTTP clients may take: octets, seconds (`_s`), connections of all listeners together.
 
     `head` is the request line with the headers, timed from its first octet; `pause_s` the time
-    between two parts of a body, `body_s` that of a whole one. A connection that asks nothing is
-    closed after `idle_s`; one that was refused is read for `linger_s`.
+    between two parts of a body, `body_s` that of a whole one. `body` is more than the application
+    takes: what is read, trailers included, to bring a refused body to its end. A connection that
+    asks nothing is closed after `idle_s`; one that was refused is read for `linger_s`.
     """
 
     head: int = 64 * 1024
     head_s: float = 10
+    body: int = 4 * MAX_DISCARDED
     pause_s: float = 30
     body_s: float = 60
     idle_s: int = 75
@@ -131,6 +133,12 @@ class _DatedState(ServerState):
     def default_headers(self, _: object) -> None: ...
 
 
+class _Nothing(list[tuple[bytes, bytes]]):
+    """Keep nothing of what is added."""
+
+    def append(self, _: tuple[bytes, bytes]) -> None: ...
+
+
 class _Connection(HttpToolsProtocol):
     """Speak HTTP/1.1 with one client, within limits, and break off when the application asks.
 
@@ -142,7 +150,7 @@ class _Connection(HttpToolsProtocol):
         super().__init__(config, state, {})
         self._limits = limits
         self._part = _BETWEEN
-        self._octets = 0  # of the header block, so far
+        self._octets = 0  # of the header block or the body, so far
         self._new = False  # whether the header block began in the octets at hand
         self._until: float | None = None  # when the part of the request must be complete
         self._timer: asyncio.TimerHandle | None = None
@@ -189,7 +197,9 @@ class _Connection(HttpToolsProtocol):
         if self._head() > self._limits.head:
             raise self._too_large()
         super().on_headers_complete()
-        self._part, self._until = _BODY, None
+        self._part, self._octets, self._until = _BODY, 0, None
+        # What follows a body is no header (RFC 9110, 6.5.1); uvicorn would add it, without a bound.
+        self.headers = _Nothing()
         self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
 
     def on_message_complete(self) -> None:
@@ -209,6 +219,12 @@ class _Connection(HttpToolsProtocol):
             self._octets += self._head() if self._new else size
             if self._octets > self._limits.head:
                 self._refuse(self._too_large())
+                return
+        else:
+            self._octets += size
+            if self._octets > self._limits.body:
+                text = f"the body is larger than {self._limits.body} octets"
+                self._refuse(_closing(413, Code.TOO_LARGE, text))
                 return
         self._await_rest()
 
