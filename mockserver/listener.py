@@ -27,10 +27,9 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from mockserver.problems import Code, Problem
-from mockserver.wire import BREAK_OFF, LATE, refuse
+from mockserver.wire import BREAK_OFF, LATE, MAX_DISCARDED, refuse
 
 BACKLOG: Final = 2_048
-LINGER_S: Final = 0.5
 MALFORMED: Final = b"this is not HTTP\r\n\r\n"
 FILES_PER_CONNECTION: Final = 4  # it, both ends of a delivery, and room
 
@@ -43,15 +42,18 @@ class Limits:
     """What HTTP clients may take: octets, seconds (`_s`), connections of all listeners together.
 
     `head` is the request line with the headers, timed from its first octet; `pause_s` the time
-    between two parts of a body, `body_s` that of a whole one. A connection that asks nothing is
-    closed after `idle_s`.
+    between two parts of a body, `body_s` that of a whole one. `body` is more than the application
+    takes: what is read, trailers included, to bring a refused body to its end. A connection that
+    asks nothing is closed after `idle_s`; one that was refused is read for `linger_s`.
     """
 
     head: int = 64 * 1024
     head_s: float = 10
+    body: int = 4 * MAX_DISCARDED
     pause_s: float = 30
     body_s: float = 60
     idle_s: int = 75
+    linger_s: float = 0.5
     connections: int = 4_000
 
 
@@ -101,14 +103,14 @@ class HttpListener:
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
-        await self._idle(self._state.tasks, LINGER_S)
+        await self._idle(self._state.tasks, self._limits.linger_s)
         for connection in list(self._state.connections):
             # Nobody knows whether the rest of such a body will ever come.
             if getattr(getattr(connection, "cycle", None), "more_body", False):
                 connection.transport.abort()
         await self._idle(self._state.tasks, seconds)
         # What is left has its answers. A TLS client that does not close its side takes 30 s.
-        await self._idle(self._state.connections, LINGER_S)
+        await self._idle(self._state.connections, self._limits.linger_s)
         for connection in self._state.connections:
             connection.transport.abort()
         await self._idle(self._state.tasks, seconds)
@@ -131,6 +133,12 @@ class _DatedState(ServerState):
     def default_headers(self, _: object) -> None: ...
 
 
+class _Nothing(list[tuple[bytes, bytes]]):
+    """Keep nothing of what is added."""
+
+    def append(self, _: tuple[bytes, bytes]) -> None: ...
+
+
 class _Connection(HttpToolsProtocol):
     """Speak HTTP/1.1 with one client, within limits, and break off when the application asks.
 
@@ -142,7 +150,7 @@ class _Connection(HttpToolsProtocol):
         super().__init__(config, state, {})
         self._limits = limits
         self._part = _BETWEEN
-        self._octets = 0  # of the header block, so far
+        self._octets = 0  # of the header block or the body, so far
         self._new = False  # whether the header block began in the octets at hand
         self._until: float | None = None  # when the part of the request must be complete
         self._timer: asyncio.TimerHandle | None = None
@@ -156,7 +164,7 @@ class _Connection(HttpToolsProtocol):
         self._full = len(self.connections) > self._limits.connections
         if self._full:
             # Some clients take an answer that comes before their request for a fault of the server.
-            self._timer = self.loop.call_later(LINGER_S, self._refuse, _too_many())
+            self._timer = self.loop.call_later(self._limits.linger_s, self._refuse, _too_many())
         else:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -189,7 +197,9 @@ class _Connection(HttpToolsProtocol):
         if self._head() > self._limits.head:
             raise self._too_large()
         super().on_headers_complete()
-        self._part, self._until = _BODY, None
+        self._part, self._octets, self._until = _BODY, 0, None
+        # What follows a body is no header (RFC 9110, 6.5.1); uvicorn would add it, without a bound.
+        self.headers = _Nothing()
         self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
 
     def on_message_complete(self) -> None:
@@ -210,6 +220,12 @@ class _Connection(HttpToolsProtocol):
             if self._octets > self._limits.head:
                 self._refuse(self._too_large())
                 return
+        else:
+            self._octets += size
+            if self._octets > self._limits.body:
+                text = f"the body is larger than {self._limits.body} octets"
+                self._refuse(_closing(413, Code.TOO_LARGE, text))
+                return
         self._await_rest()
 
     def _await_rest(self) -> None:
@@ -229,7 +245,7 @@ class _Connection(HttpToolsProtocol):
             self._until = None
             self._await_rest()
         elif self.cycle.response_complete:
-            self._hang_up()
+            self._hang_up(at_once=True)
         else:
             # The application reads what there is, sees the mark, and answers.
             self.scope["state"][LATE] = True
@@ -271,7 +287,7 @@ class _Connection(HttpToolsProtocol):
             head, body = self._written(refuse(problem))
             self.transport.write(head + body)
         if in_turn or self._part == _BODY:
-            self._hang_up()
+            self._hang_up(at_once=False)
         else:
             # The answers to the requests before it still come.
             self._deaf = True
@@ -302,10 +318,13 @@ class _Connection(HttpToolsProtocol):
             body = b""
         half = head + body[: len(body) // 2] if body else head[: len(head) // 2]
         self.transport.write({"truncate": half, "malformed": MALFORMED, "empty": b""}[how])
-        self._hang_up()
+        self._hang_up(at_once=True)
 
-    def _hang_up(self) -> None:
-        """Close; read on for a moment, because octets unread would reset what was just sent."""
+    def _hang_up(self, *, at_once: bool) -> None:
+        """Close, and read on for a moment: octets unread would reset what was just sent.
+
+        TLS cannot do both, so who may still be sending is not told `at_once`.
+        """
         self._deaf = True
         if self.cycle is not None:
             _end(self.cycle)
@@ -313,9 +332,9 @@ class _Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        else:
+        elif at_once:
             self.transport.close()
-        self._set_timer(self.loop.call_later(LINGER_S, self.transport.abort))
+        self._set_timer(self.loop.call_later(self._limits.linger_s, self.transport.abort))
 
 
 def _end(cycle: RequestResponseCycle) -> None:
