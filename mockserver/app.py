@@ -15,7 +15,7 @@ from mockserver.contract import Contract, Operation, describe
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Leniency, Trace
-from mockserver.wire import Broken, product_json, read_body, refuse
+from mockserver.wire import Broken, namespace, product_json, read_body, refuse
 from mockserver.world import ApiFault
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
@@ -55,7 +55,11 @@ class Api:
 
     async def answer(self, request: Request) -> ASGIApp:
         """Answer one request; its exchange is in the journal before the answer leaves."""
-        state = self._states.get()
+        name = namespace(request)
+        try:
+            state = self._states.get(name)
+        except Problem as no_state:
+            return refuse(no_state)  # there is no journal to keep it in
         trace = Trace(request.method, request.scope["path"], _headers(request))
         problem = None
         try:
@@ -70,7 +74,7 @@ class Api:
         answer, status, problem = _ended(response, problem, trace)
         exchange = trace.exchange(status, problem)
         state.journal.add_exchange(exchange)
-        _log(exchange)
+        _log(exchange, name)
         return answer
 
     async def _perform(self, request: Request, state: State, trace: Trace) -> Response:
@@ -218,11 +222,12 @@ def _answered(value: object, status: int) -> Response:
     return response
 
 
-def _log(exchange: Exchange) -> None:
+def _log(exchange: Exchange, name: str) -> None:
     if not log.isEnabledFor(logging.INFO):
         return
     fields = {
         "id": exchange.id,
+        "namespace": name or None,
         "method": exchange.method,
         "path": exchange.path,
         "version": exchange.version,

@@ -1,8 +1,10 @@
 """The `/_mock` endpoints: what arrived, what happened, the world, and who may ask."""
 
+import asyncio
 import hmac
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -10,25 +12,27 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from mockserver import idp
+from mockserver import idp, wire
 from mockserver.certificates import Authority
 from mockserver.contract import Contract
-from mockserver.journal import Entry, Shelf, exchange_filter, message_filter
+from mockserver.journal import Entry, Event, Shelf, exchange_filter, message_filter
 from mockserver.jsontext import parse_json
 from mockserver.problems import Code, Problem
+from mockserver.report import exchange_text
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Message
-from mockserver.wire import read_body, refuse
+from mockserver.wire import namespace, read_body, refuse
 from mockserver.world import WorldError
 
 Json = dict[str, Any]
 Test = TypeVar("Test")
 
 MAX_WAIT_S: Final = 60
+KEEP_ALIVE_S: Final = 15
 PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
 _PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
@@ -110,6 +114,8 @@ class Control:
                 Route(f"{PREFIX}/requests", self._requests),
                 Route(f"{PREFIX}/requests/{{id}}", self._request),
                 Route(f"{PREFIX}/reset", self._reset, methods=["POST"]),
+                Route(f"{PREFIX}/events", self._events),
+                Route(f"{PREFIX}/ns/{{name}}", self._drop, methods=["DELETE"]),
                 Route(f"{PREFIX}/world", self._world),
                 Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
                 Route(f"{PREFIX}/openapi/v{{version}}.json", self._openapi),
@@ -169,11 +175,29 @@ class Control:
         return _listing("requests", found, shelf)
 
     async def _request(self, request: Request) -> Response:
-        return _json(_one(request, self._state(request).journal.exchanges).as_json())
+        journal = self._state(request).journal
+        exchange = _one(request, journal.exchanges)
+        if not _prefers_text(request.headers.get("accept", "")):
+            return _json(exchange.as_json())
+        mail = (each for each in journal.messages if each.id == exchange.message_id)
+        text = exchange_text(exchange, next(mail, None))
+        return Response(text, headers=_HEADERS, media_type="text/plain")
 
-    async def _reset(self, _: Request) -> Response:
-        self._states.reset()
+    async def _reset(self, request: Request) -> Response:
+        self._states.reset(namespace(request))
         return Response(status_code=204, headers=_HEADERS)
+
+    async def _drop(self, request: Request) -> Response:
+        self._states.drop(request.path_params["name"])
+        return Response(status_code=204, headers=_HEADERS)
+
+    async def _events(self, request: Request) -> Response:
+        # From before the answer begins, so that nothing after that is missed.
+        queue = self._state(request).journal.feed.follow()
+        headers = {**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8"}
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        return StreamingResponse(_event_stream(queue), headers=headers)
 
     async def _world(self, request: Request) -> Response:
         return _json(self._state(request).world.masked())
@@ -200,15 +224,18 @@ class Control:
 
     async def _identity_provider(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Play the mock's own token endpoint under the name that the client calls it by."""
-        url = str(Request(scope).url.replace(path=f"{scope['root_path']}/token", query=""))
+        request = Request(scope)
+        prefix = scope.get(wire.PREFIX, PREFIX)
+        url = str(request.url.replace(path=f"{prefix}/idp/token", query=""))
+        outside = {**scope, "path": prefix + scope["path"].removeprefix(PREFIX)}
         try:
-            await self._idp.play(self._states.get().world, url)(scope, receive, send)
+            await self._idp.play(self._state(request).world, url)(outside, receive, send)
         except ConnectionRefusedError:
             # Here is a connection already; this is as near as an answer comes to none.
             await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
 
-    def _state(self, _: Request) -> State:
-        return self._states.get()
+    def _state(self, request: Request) -> State:
+        return self._states.get(namespace(request))
 
 
 def _query(request: Request) -> tuple[dict[str, str], float]:
@@ -236,6 +263,27 @@ def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
         if entry.id == request.path_params["id"]:
             return entry
     raise Problem(404, Code.CONTROL, "no entry has this id; perhaps it was dropped, or reset")
+
+
+async def _event_stream(queue: "asyncio.Queue[Event | None]") -> AsyncIterator[str]:
+    """Write events as they come (HTML standard, server-sent events), and a comment now and then."""
+    yield ": what happens from now on\n\n"
+    while True:
+        try:
+            event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
+        except TimeoutError:
+            yield ": still here\n\n"
+            continue
+        if event is None:
+            return
+        kind, entry = event
+        data = json.dumps(entry.as_json() if entry else {})
+        yield f"event: {kind}\n{f'id: {entry.id}' if entry else 'id'}\ndata: {data}\n\n"
+
+
+def _prefers_text(accept: str) -> bool:
+    """Say whether an Accept header asks for plain text, and not for JSON."""
+    return "text/plain" in accept and "json" not in accept
 
 
 def _listing(name: str, found: Sequence[Message | Exchange], shelf: Shelf[Any]) -> Response:

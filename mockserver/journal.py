@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
+from weakref import WeakSet
 
 from mockserver.trace import Exchange, Message
 
 MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
+MAX_BEHIND: Final = 1_000  # events
 ENTRY_BYTES: Final = 4_096  # what an entry takes beside what a client may make long
 
 Entry = TypeVar("Entry", Exchange, Message)
@@ -75,6 +77,36 @@ class Shelf(Generic[Entry]):
         return freed
 
 
+Event = tuple[str, Exchange | Message | None]
+
+
+class Feed:
+    """Tell those who follow what happens in one state, across its resets.
+
+    An event is `message` or `request` with the entry, or `reset`; None ends a feed, also for who
+    falls 1,000 events behind.
+    """
+
+    def __init__(self) -> None:
+        # Who goes away without a word is forgotten.
+        self._followers: WeakSet[asyncio.Queue[Event | None]] = WeakSet()
+
+    def follow(self) -> "asyncio.Queue[Event | None]":
+        """Return a queue that gets every event from now on, as long as the caller keeps it."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._followers.add(queue)
+        return queue
+
+    def publish(self, event: Event | None) -> None:
+        """Tell all followers."""
+        for queue in list(self._followers):
+            if event is None or queue.qsize() >= MAX_BEHIND:
+                self._followers.discard(queue)
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(event)
+
+
 class Pool:
     """Hold the journals of one mock under one bound of bytes: the largest gives way first."""
 
@@ -101,7 +133,8 @@ class Pool:
 class Journal:
     """Keep what happened in one state: at most 1,000 exchanges, 1,000 messages and 64 MiB."""
 
-    def __init__(self, pool: Pool, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, pool: Pool, feed: Feed | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+        self.feed = feed or Feed()
         self.messages: Shelf[Message] = Shelf()
         self.exchanges: Shelf[Exchange] = Shelf()
         self.size = 0
@@ -112,10 +145,12 @@ class Journal:
     def add_message(self, message: Message) -> None:
         """Keep a message."""
         self._add(self.messages, message, len(message.raw) + ENTRY_BYTES)
+        self.feed.publish(("message", message))
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Keep an exchange."""
         self._add(self.exchanges, exchange, _size(exchange))
+        self.feed.publish(("request", exchange))
 
     def remove_messages(self, matches: Callable[[Message], bool]) -> None:
         """Remove the messages that match."""

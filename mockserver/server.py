@@ -15,6 +15,7 @@ from typing import Any, Final, Self, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import mockserver
+from mockserver import wire
 from mockserver import world as worlds
 from mockserver.app import Api
 from mockserver.certificates import Authority, CertificateError, given_context
@@ -34,6 +35,7 @@ Json = dict[str, Any]
 
 GRACE_S: Final = 35  # longer than a delivery may take
 
+_NAMESPACED: Final = re.compile(r"(/_mock/ns/([^/]+))(/.+)", re.DOTALL)
 _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
 
 
@@ -124,6 +126,15 @@ class MockServer(View):
         """Give the certificate of the CA that signed all others of this mock, as PEM."""
         return self._on_loop(lambda: self.authority.pem)
 
+    def namespace(self, name: str) -> "Namespace":
+        """Give the view of a namespace, which is made when it is first used.
+
+        Problem 400 for a name that is not 1 to 64 of `A-Z a-z 0-9 . _ -`, 429 where there are
+        1,000 already.
+        """
+        self._on_loop(lambda: self._states.get(name))
+        return Namespace(self, name)
+
     def port(self, listener: str) -> int | None:
         """Give the port that `http`, `https`, `smtp` or `smtps` got, or None where it is off."""
         return self._bound.get(listener)
@@ -207,6 +218,7 @@ class MockServer(View):
             return reference if reference.serves(path) else api
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+            scope = _in_namespace(scope, self.base_path)
             await serving(scope["path"])(scope, receive, send)
 
         return dispatch
@@ -248,6 +260,54 @@ class MockServer(View):
 
     def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
         return asyncio.wrap_future(self._thread.submit(coroutine)) if self._thread else coroutine
+
+
+def _in_namespace(scope: Scope, base_path: str) -> Scope:
+    """Return the scope of a URL below `/_mock/ns/NAME` as if it were that of the mock itself."""
+    found = _NAMESPACED.fullmatch(scope["path"])
+    if found is None:
+        return scope
+    prefix, name, path = found.groups()
+    folded = "".join(f"/{part}" for part in path.lower().split("/") if part)
+    is_api = f"{folded}/".startswith(f"{base_path.lower()}/")
+    return {
+        **scope,
+        "path": path if is_api else PREFIX + path,
+        wire.NAMESPACE: name,
+        wire.PREFIX: prefix,
+    }
+
+
+class Namespace(View):
+    """See one namespace of a mock: a state of its own, which its own URLs lead to."""
+
+    def __init__(self, mock: MockServer, name: str) -> None:
+        super().__init__(mock._states, name)  # noqa: SLF001  # a part of it
+        self.name = name
+        self._mock = mock
+
+    @property
+    def api_url(self) -> str:
+        """Give the base URL that a client is configured with."""
+        return self.control_url + self._mock.base_path
+
+    @property
+    def control_url(self) -> str:
+        """Give the URL below which the control calls are."""
+        return f"{self._mock.control_url}/ns/{self.name}"
+
+    def drop(self) -> None:
+        """Forget the namespace and all that is in it."""
+        self._on_loop(lambda: self._states.drop(self.name))
+
+    def _on_loop(self, read: Callable[[], Result]) -> Result:
+        return self._mock._on_loop(read)  # noqa: SLF001  # as above
+
+    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return self._mock._run(coroutine)  # noqa: SLF001  # as above
+
+    def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+        return self._mock._awaited(coroutine)  # noqa: SLF001  # as above
 
 
 class _LoopThread:

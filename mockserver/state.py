@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from mockserver.journal import Journal, Pool
+from mockserver.journal import Feed, Journal, Pool
+from mockserver.problems import Code, Problem
 from mockserver.world import World
 
 DEFAULT = ""
 MAX_COUNTERS: Final = 10_000
+MAX_NAMESPACES: Final = 1_000
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # Called with a world and where it comes from; raises WorldError.
 Check = Callable[[World, str], None]
@@ -64,7 +69,7 @@ class State:
 
 
 class States:
-    """Keep the states by name; the one that needs no name is `DEFAULT`.
+    """Keep the states by name; the one that needs no name is `DEFAULT`, each other a namespace.
 
     `check` looks at each world that a patch makes; WorldError refuses it.
     """
@@ -73,15 +78,23 @@ class States:
         self._loaded = loaded
         self._check = check
         self._pool = Pool()
-        self._states: dict[str, State] = {}
+        self._states = {DEFAULT: self._new(Feed())}
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._states))
 
     def get(self, name: str = DEFAULT) -> State:
-        """Return the state of that name, made from the loaded world on first use."""
+        """Return the state of that name, made from the loaded world on first use.
+
+        Problem 400 for what is no name, 429 for a namespace more than 1,000.
+        """
         if name not in self._states:
-            self._states[name] = self._new()
+            if not _NAME.fullmatch(name):
+                raise Problem(400, Code.NAMESPACE, f"a namespace has a name like {_NAME.pattern}")
+            if len(self._states) > MAX_NAMESPACES:
+                text = f"there are {MAX_NAMESPACES} namespaces; DELETE /_mock/ns/NAME drops one"
+                raise Problem(429, Code.NAMESPACE, text)
+            self._states[name] = self._new(Feed())
         return self._states[name]
 
     def reset(self, name: str = DEFAULT) -> None:
@@ -89,13 +102,22 @@ class States:
 
         What is still under way ends in the old one, where nobody sees it; a wait ends now.
         """
-        self.get(name).close()
-        self._states[name] = self._new()
+        old = self.get(name)
+        old.close()
+        self._states[name] = self._new(old.journal.feed)
+        old.journal.feed.publish(("reset", None))
+
+    def drop(self, name: str) -> None:
+        """Forget a namespace, if there is one of that name."""
+        if name != DEFAULT and (state := self._states.pop(name, None)):
+            state.close()
+            state.journal.feed.publish(None)
 
     def close(self) -> None:
-        """End every wait now."""
+        """End every wait and every feed now."""
         for state in self._states.values():
             state.close()
+            state.journal.feed.publish(None)
 
-    def _new(self) -> State:
-        return State(self._loaded, Journal(self._pool), self._check)
+    def _new(self, feed: Feed) -> State:
+        return State(self._loaded, Journal(self._pool, feed), self._check)

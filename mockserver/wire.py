@@ -13,9 +13,18 @@ from mockserver.problems import Code, Problem
 MAX_BODY: Final = 1024 * 1024
 MAX_DISCARDED: Final = 16 * 1024 * 1024
 
+# Names in a scope whose URL names a namespace: its name, and the path that leads to it.
+NAMESPACE: Final = "keyfactor_mock.namespace"
+PREFIX: Final = "keyfactor_mock.prefix"
 # Names in `scope["state"]`: a function that ends the connection, and the mark of a late body.
 BREAK_OFF: Final = "keyfactor_mock.break_off"
 LATE: Final = "keyfactor_mock.late"
+
+
+def namespace(request: Request) -> str:
+    """Return the name of the state that a request is for: by its URL, else by its header."""
+    named: str = request.scope.get(NAMESPACE, "")
+    return named or request.headers.get("x-mock-namespace", "").strip()
 
 
 def product_json(value: object, status: int = 200) -> Response:

@@ -79,3 +79,14 @@ def test_a_text_harms_no_terminal_and_no_line_is_long() -> None:
     assert "S \\x1b[2J\\u2028xxx" in shown[4]
     assert shown[-1].strip() == "… 51 lines more"
     assert shown[0].startswith("POST /\\x07 -> 400")
+
+
+def test_an_exchange_is_served_as_plain_text_where_that_is_asked_for(caller: Caller) -> None:
+    response = caller.send("2", V2)
+    url = f"/_mock/requests/{response.headers['x-mock-request-id']}"
+    shown = caller.http.get(url, headers={"accept": "text/plain"})
+    assert shown.headers["content-type"] == "text/plain; charset=utf-8"
+    assert shown.text.startswith("POST /KeyfactorAPI/SMTP/Test -> 200 in ")
+    assert "\n  message     " in shown.text
+    for accept in ("*/*", "application/json", "application/json, text/plain, */*"):
+        assert caller.http.get(url, headers={"accept": accept}).json()["status"] == 200
