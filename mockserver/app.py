@@ -1,6 +1,8 @@
 """The request path of the API: from HTTP to a method of the product, and back."""
 
+import json
 import logging
+import re
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, cast
@@ -23,6 +25,8 @@ DEPRECATED_SINCE: Final = "@1735689600"
 
 Json = dict[str, Any]
 Method = Callable[[Call], Awaitable[object]]
+
+_APART: Final = re.compile(r'[ "=]')
 
 log = logging.getLogger(__name__)
 
@@ -237,5 +241,11 @@ def _log(exchange: Exchange, name: str) -> None:
         "code": exchange.problem and exchange.problem.code,
         "ms": exchange.duration_ms,
     }
-    text = " ".join(str(value) for value in fields.values() if value is not None)
-    log.info(text, extra={"fields": fields})
+    pairs = [f"{name}={_word(value)}" for name, value in fields.items() if value is not None]
+    log.info(" ".join(pairs), extra={"fields": fields})
+
+
+def _word(value: object) -> str:
+    """Return a value that cannot be taken for more than one."""
+    text = str(value)
+    return text if text.isprintable() and not _APART.search(text) else json.dumps(text)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import shlex
 import signal
 import socket
@@ -248,15 +249,22 @@ def test_others_need_a_token_where_they_can_connect(tmp_path: Path) -> None:
 def test_a_request_is_one_line_of_the_log_in_text_or_json(tmp_path: Path) -> None:
     def log(*options: str) -> str:
         with serving(tmp_path, *options) as (process, facts):
-            httpx2.post(facts["api_url"] + "/x%1b[31m", auth=("admin", "admin-password"))
+            path, headers = "/x%1b[31m%0astatus=200", {"x-mock-namespace": "ci-7"}
+            httpx2.post(facts["api_url"] + path, auth=("admin", "admin-password"), headers=headers)
             return stopped(process)[2]
 
     (line,) = log().splitlines()
     assert " INFO " in line
-    assert "POST /KeyfactorAPI/x\\x1b[31m KEYEXAMPLE" in line
+    assert re.search(
+        r" id=[0-9a-f]{32} namespace=ci-7 method=POST "
+        r'path="/KeyfactorAPI/x\\u001b\[31m\\nstatus=200" '
+        r"identity=KEYEXAMPLE\\admin status=404 code=0xA0110002 ms=[0-9.]+$",
+        line,
+    )
     (line,) = log("--log-format", "json").splitlines()
     fields = json.loads(line)
     assert (fields["level"], fields["status"], fields["code"]) == ("info", 404, "0xA0110002")
+    assert (fields["namespace"], fields["path"][-11:]) == ("ci-7", "\nstatus=200")
     assert log("--log-level", "warning") == ""
 
 

@@ -5,6 +5,7 @@ Medians of sequential calls over one connection, in milliseconds; ours and the r
 
 import asyncio
 import json
+import shutil
 import socket
 import statistics
 import subprocess
@@ -22,6 +23,9 @@ import reference
 from mockserver import MockServer
 from mockserver.certificates import Authority
 from mockserver.server import new_event_loop
+
+PATH = "/KeyfactorAPI/SMTP/Test"
+PRISM = "node_modules/.bin/prism"
 
 ROUNDS = 15
 CALLS = 100
@@ -68,14 +72,14 @@ class Connection:
 
 
 @contextmanager
-def mock(folder: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def mock(folder: str, level: str = "error") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Serve the mock, only HTTP, in a process of its own; give it and its port."""
     ready = Path(folder, "ready.json")
     ready.unlink(missing_ok=True)
     off = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", "none")]
-    options = ["--port", "0", *off, "--ready-file", str(ready), "--log-level", "error"]
+    options = ["--port", "0", *off, "--ready-file", str(ready), "--log-level", level]
     command = [sys.executable, "-m", "mockserver", "serve", *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not ready.exists():
         time.sleep(0.001)
     yield process, int(json.loads(ready.read_text())["url"].rpartition(":")[2])
@@ -169,41 +173,109 @@ def in_threads() -> None:
         row("reset, ms", "uvicorn's stop and start", in_turns(server.reset)[0], sum(theirs))
 
 
-def main() -> None:
-    """Print the table."""
-    path = "/KeyfactorAPI/SMTP/Test"
-    refused = request(path, MAIL | {"Port": 0})
-    plain = request(path, MAIL)
-    starttls = request(path, MAIL | {"UseSSL": True})
+@contextmanager
+def prism(folder: str) -> Iterator[int | None]:
+    """Serve our document of version 2 by Prism; give its port, or None where there is no npm."""
+    if shutil.which("npm") is None:
+        yield None
+        return
+    # It stays where `make clean` finds it.
+    home = Path("build/prism").absolute()
+    if not (home / PRISM).exists():
+        command = ["npm", "install", "--silent", "--prefix", str(home), "@stoplight/prism-cli@5.15"]
+        subprocess.run(command, check=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(home / PRISM), "mock", "--port", str(port), "openapi/v2.yaml"]
+    with Path(folder, "prism.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        await_port(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def await_port(port: int) -> None:
+    """Wait until somebody listens."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.001)
+        else:
+            return
+    raise SystemExit(f"nobody listens on port {port}")
+
+
+def refusals(folder: str, ours: Connection) -> None:
+    """Print how long it takes to refuse a body."""
+    refused = request(PATH, MAIL | {"Port": 0})
+    elsewhere = request("/", MAIL | {"Port": 0})
+    with bare() as port:
+        theirs = Connection(port)
+        medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(elsewhere))
+        row("refused body, ms", "bare Starlette endpoint", *medians)
+        starts = cold_start(lambda: mock(folder), refused), cold_start(bare, elsewhere)
+        row("cold start to first answer, ms", "the same", *starts)
+    with prism(folder) as other:
+        if other is not None:
+            theirs, to_prism = Connection(other), request("/SMTP/Test", MAIL | {"Port": 0})
+            medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(to_prism))
+            row("refused body, ms", "Prism on the same document", *medians)
+            start = cold_start(lambda: prism(folder), to_prism)
+            row("cold start to first answer, ms", "the same", starts[0], start)
+    with mock(folder, "info") as (_, port):
+        talking = Connection(port)
+        medians = in_turns(lambda: talking.call(refused), lambda: ours.call(refused))
+        row("refused body with a log line, ms", "without", *medians)
+
+
+def deliveries(ours: Connection) -> None:
+    """Print how long it takes to deliver a mail."""
+    plain, starttls = (request(PATH, MAIL | {"UseSSL": tls}) for tls in (False, True))
     authority = Authority()
     contexts = (authority.server_context(reference.HOST), authority.client_context())
     loop = new_event_loop()
+    asyncio.set_event_loop(loop)
 
     def bare_mail(*tls: Any) -> Callable[[], object]:  # noqa: ANN401  # contexts or None
         return lambda: loop.run_until_complete(reference.exchange(*tls))
 
-    asyncio.set_event_loop(loop)
-    print(f"{'':34} {'ours':>9} {'reference':>9} {'ratio':>7}")
-    with tempfile.TemporaryDirectory() as folder, mock(folder) as (process, port), bare() as other:
-        ours, theirs = Connection(port), Connection(other)
-        reference_call = request("/", MAIL | {"Port": 0})
-        for raw, status in ((refused, 400), (plain, 200), (starttls, 200)):
-            if ours.call(raw) != status:
-                raise SystemExit("the mock does not answer as it should")
-        medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(reference_call))
-        row("refused body, ms", "bare Starlette endpoint", *medians)
-        medians = in_turns(lambda: ours.call(plain), bare_mail(None, None))
-        row("delivered mail, ms", "aiosmtplib + aiosmtpd, no HTTP", *medians)
-        medians = in_turns(lambda: ours.call(starttls), bare_mail(*contexts))
-        row("delivered with STARTTLS, ms", "the same with STARTTLS", *medians)
-        starts = cold_start(lambda: mock(folder), refused), cold_start(bare, reference_call)
-        row("cold start to first answer, ms", "bare Starlette endpoint", *starts)
-        before = resident(process)
-        for _ in range(20_000):
-            ours.call(refused)
-        row("memory after 20,000 more, MiB", "before them", resident(process), before)
-    in_threads()
+    medians = in_turns(lambda: ours.call(plain), bare_mail(None, None))
+    row("delivered mail, ms", "aiosmtplib + aiosmtpd, no HTTP", *medians)
+    medians = in_turns(lambda: ours.call(starttls), bare_mail(*contexts))
+    row("delivered with STARTTLS, ms", "the same with STARTTLS", *medians)
     loop.close()
+
+
+def memory(process: subprocess.Popen[bytes], ours: Connection) -> None:
+    """Print what 100,000 calls leave behind, half of them refused, half delivered."""
+    calls = [request(PATH, MAIL | {"Port": port}) for port in (0, 25)]
+    for _ in range(500):
+        ours.call(calls[0])
+        ours.call(calls[1])
+    before = resident(process)
+    for _ in range(49_500):
+        ours.call(calls[0])
+        ours.call(calls[1])
+    row("memory after 100,000 calls, MiB", "after 1,000", resident(process), before)
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"{'':34} {'ours':>9} {'reference':>9} {'ratio':>7}")
+    with tempfile.TemporaryDirectory() as folder, mock(folder) as (process, port):
+        ours = Connection(port)
+        for wrong, status in ((0, 400), (25, 200)):
+            if ours.call(request(PATH, MAIL | {"Port": wrong})) != status:
+                raise SystemExit("the mock does not answer as it should")
+        refusals(folder, ours)
+        deliveries(ours)
+        memory(process, ours)
+    in_threads()
 
 
 if __name__ == "__main__":
