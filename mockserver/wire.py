@@ -75,7 +75,8 @@ async def read_body(request: Request) -> bytes:
             break
     # The identity provider is also called without a listener.
     if request.scope.get("state", {}).get(LATE):
-        raise Problem(408, Code.TIMEOUT, "the body came too slowly, or its rest did not come")
+        text = "the body came too slowly, or its rest did not come"
+        raise Problem(408, Code.TIMEOUT, text, {"Connection": "close"})
     if size > MAX_BODY:
         raise Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
     return b"".join(chunks)
