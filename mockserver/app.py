@@ -209,7 +209,8 @@ def _ended(
 async def _read_body(request: Request, operation: Operation, trace: Trace) -> object:
     raw = await read_body(request)
     body = operation.read(request.headers.get("content-type"), raw)
-    trace.body(masking.body(body))
+    if body is not None:
+        trace.body(masking.body(body))
     return body
 
 

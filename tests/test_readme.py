@@ -79,7 +79,7 @@ def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path
         pasted(PASTED[0], facts, tmp_path)  # as the reader has done by then
     output = pasted(block, facts, tmp_path)
     assert "ErrorCode" not in output
-    if "-i" in block:
+    if "curl -i" in block:
         assert output.startswith("HTTP/1.1 200 OK")
     if "messages" in block:
         assert "mjones@keyexample.com" in output

@@ -1,0 +1,109 @@
+"""One request id joins all that a call caused, for each way to log in."""
+
+import httpx2
+import pytest
+
+from support import V1, V2, Caller, Json
+
+LOCAL = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
+ACCOUNT: Json = {
+    "Host": "smtp.keyexample.com",
+    "Port": 587,
+    "UseSSL": True,
+    "SenderAccount": "command@keyexample.com",
+}
+BASIC_1: Json = {
+    "RelayAuthenticationType": 2,
+    "RelayUsername": "command@keyexample.com",
+    "RelayPassword": "MySuperSecretPassword",
+}
+BASIC_2: Json = {
+    "RelayAuthenticationType": 2,
+    "RelayUsername": {"SecretValue": "command@keyexample.com"},
+    "RelayPassword": LOCAL,
+}
+OAUTH: Json = {
+    "RelayAuthenticationType": 3,
+    "ClientId": {"SecretValue": "command-email"},
+    "ClientSecret": {"Provider": "3", "Parameters": {"SecretId": "MyEmailUserClientSecretId"}},
+    "Scope": "smtp.send",
+    "Audience": "smtp.keyexample.com",
+    "RequestHeaders": [{"Name": "X-Tenant", "Value": "t1"}, {"Name": "X-Key", "Value": "k"}],
+}
+
+Sources = list[tuple[str, str, str | None]]
+LITERAL: Sources = [("RelayUsername", "literal", None), ("RelayPassword", "literal", None)]
+FROM_PAM: Sources = [("RelayUsername", "literal", None), ("RelayPassword", "pam", "1")]
+OF_CLIENT: Sources = [("ClientId", "literal", None), ("ClientSecret", "pam", "3")]
+
+CASES = {
+    "version 1, anonymous": ("1", V1, None, []),
+    "version 1, basic": ("1", V1 | ACCOUNT | BASIC_1, "PLAIN", LITERAL),
+    "version 2, anonymous": ("2", V2, None, []),
+    "version 2, basic": ("2", V2 | ACCOUNT | BASIC_2, "PLAIN", FROM_PAM),
+    "version 2, OAuth": ("2", V2 | ACCOUNT | OAUTH, "XOAUTH2", OF_CLIENT),
+}
+
+
+@pytest.mark.parametrize(("version", "body", "mechanism", "sources"), CASES.values(), ids=CASES)
+def test_one_id_joins_all_that_a_call_caused(
+    caller: Caller, version: str, body: Json, mechanism: str | None, sources: Sources
+) -> None:
+    response = caller.send(version, body)
+    assert response.status_code == 200
+    exchange = caller.exchange(response)
+    (message,) = caller.messages(request_id=exchange["id"])
+    assert exchange["message_id"] == message["id"]
+    assert exchange["permission"]["granted"]
+    assert exchange["deprecated"] is (version == "1")
+    assert [(each["field"], each["source"], each["provider"]) for each in exchange["secrets"]] == (
+        sources
+    )
+    kinds = [each["kind"] for each in exchange["token_requests"]]
+    assert kinds == (["discovery", "jwks", "token"] if mechanism == "XOAUTH2" else [])
+    for each in exchange["token_requests"]:
+        assert {("X-Tenant", "t1"), ("X-Key", "***")} <= set(map(tuple, each["headers"]))
+        assert each["status"] == 200
+    delivery = exchange["delivery"]
+    assert (delivery["stage"], delivery["mechanism"]) == ("data", mechanism)
+    times = [ms for ms, _, _ in delivery["dialogue"]]
+    assert times == sorted(times)
+    assert 0 < times[0] < times[-1] < exchange["duration_ms"]
+    lines = [[who, line] for _, who, line in delivery["dialogue"]]
+    assert lines[: len(message["dialogue"])] == message["dialogue"]
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_violation_points_to_its_rule_in_the_document(caller: Caller, version: str) -> None:
+    body = (V1 if version == "1" else V2) | {"Port": 0, "RelayAuthenticationType": 2}
+    exchange = caller.exchange(caller.send(version, body))
+    document = caller.http.get(f"/_mock/openapi/v{version}.json").json()
+    rules = {each["path"]: at(document, each["pointer"]) for each in exchange["violations"]}
+    assert rules["/Port"] == 1
+    assert "RelayPassword" in rules["/RelayPassword"]
+
+
+def at(document: Json, pointer: str) -> object:
+    """Resolve a JSON pointer (RFC 6901)."""
+    found: object = document
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        found = found[int(name)] if isinstance(found, list) else found[name]  # type: ignore[index]  # an object
+    return found
+
+
+def test_a_refusal_has_what_came_before_it(caller: Caller) -> None:
+    def journal(response: httpx2.Response) -> list[object]:
+        exchange = caller.exchange(response)
+        names = ("permission", "secrets", "token_requests", "delivery", "message_id")
+        return [bool(exchange[name]) for name in names]
+
+    wrong = OAUTH | {"TokenEndpoint": "https://idp-down.test/token"}
+    sealed = BASIC_2 | {"RelayUsername": {"Provider": "91", "Parameters": {"SecretName": "x"}}}
+    assert journal(caller.send("2", V2, auth=("x", "y"))) == [False] * 5
+    assert journal(caller.send("2", V2 | {"Port": 0})) == [True] + [False] * 4
+    assert journal(caller.send("2", V2 | sealed)) == [True] * 2 + [False] * 3
+    assert journal(caller.send("2", V2 | wrong)) == [True] * 3 + [False] * 2
+    assert journal(caller.send("2", V2 | {"Host": "denied.test"})) == (
+        [True, False, False, True, False]
+    )
