@@ -64,7 +64,7 @@ _SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("https-port", "HTTPS, likewise", {"callback": _port, "default": "8443"}),
     ("smtp-port", "mail from outside, likewise", {"callback": _port, "default": "1025"}),
     ("smtps-port", "the same with implicit TLS", {"callback": _port, "default": "1465"}),
-    ("world", "world file; without it the default world", {"metavar": "FILE"}),
+    ("world", "world file, or the name default or fuzz", {"metavar": "FILE"}),
     ("base-path", "where the API is", {"default": "/KeyfactorAPI"}),
     ("tls-name", "one more name of the HTTPS certificate", {"multiple": True}),
     ("tls-cert", "certificate for HTTPS (PEM), with --tls-key", {"metavar": "FILE"}),

@@ -232,13 +232,18 @@ class World:
 def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World:
     """Load a world: from a file, from a patch over the default world, or (None) the default one.
 
-    Whatever is wrong with it comes out as WorldError, a file that is not there too.
+    `default` and `fuzz` are the names of the worlds that come with the mock, not paths. Whatever is
+    wrong with it comes out as WorldError, a file that is not there too.
     """
     if source is None:
         return _world(_default())
     if isinstance(source, Mapping):
         return _world(_patched(_default(), source, "world"))
-    return _world(_read(Path(source)))
+    return _world(_read(_named(source) or Path(source)))
+
+
+def _named(source: object) -> Path | None:
+    return data_folder("fixtures") / f"{source}.yaml" if source in ("default", "fuzz") else None
 
 
 def read_api_fault(entry: object, source: str) -> ApiFault:
@@ -466,7 +471,9 @@ def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
     if files == MAX_FILES:
         text = f"{MAX_FILES} files extend one another; do they go in a circle?"
         raise WorldError(source, [("/extends", text)])
-    below = _default() if base == "default" else _read(path.parent / base, files + 1)
+    below = (
+        _default() if base == "default" else _read(_named(base) or path.parent / base, files + 1)
+    )
     return _patched(below, tree, source)
 
 

@@ -9,21 +9,33 @@ from mockserver import MockServer
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = ("1", "2")
+CALLERS = {
+    "password": ("run", "--auth", "admin:admin-password"),
+    "token": ("--config-file", "tests/schemathesis-token.toml", "run"),
+}
 
 
-def fuzz(version: str, *options: str) -> int:
+def fuzz(version: str, caller: str, *options: str) -> int:
     """Fuzz one version with options of `schemathesis run`; return the status of the run."""
-    # Absent means version 1, so the document cannot require the header: it is pinned here.
-    pinned = f"x-keyfactor-api-version: {version}"
-    run = f"--config-file tests/schemathesis.toml run openapi/v{version}.yaml -H".split()
-    with MockServer(ROOT / "fixtures/fuzz.yaml") as mock:
+    with MockServer("fuzz") as mock:
+        # Absent means version 1, so the document cannot require the header: it is pinned here.
+        pinned = ("-H", f"x-keyfactor-api-version: {version}", "--url", mock.api_url)
         return subprocess.run(
-            [sys.executable, "-m", "schemathesis.cli", *run, pinned, *options],
+            [
+                *(sys.executable, "-m", "schemathesis.cli", *CALLERS[caller]),
+                *(f"openapi/v{version}.yaml", *pinned, *options),
+            ],
             cwd=ROOT,
-            env=os.environ | {"KEYFACTOR_MOCK_API_URL": mock.api_url},
+            env=os.environ
+            | {
+                "KEYFACTOR_MOCK_API_URL": mock.api_url,
+                "SCHEMATHESIS_HOOKS": "mockserver.schemathesis_hooks",
+            },
             check=False,
         ).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(max([fuzz(version, *sys.argv[1:]) for version in VERSIONS]))
+    sys.exit(
+        max(fuzz(version, caller, *sys.argv[1:]) for version in VERSIONS for caller in CALLERS)
+    )

@@ -1,13 +1,45 @@
-"""A short run of the fuzzer with a fixed seed; `make fuzz` is the long one."""
+"""Short runs of the fuzzer with a fixed seed; `make fuzz` makes the long ones."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from fuzz import VERSIONS, fuzz
+from fuzz import ROOT, fuzz
+
+SHORT = ("--seed", "1", "--max-examples")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_schemathesis_finds_nothing(version: str, capfd: pytest.CaptureFixture[str]) -> None:
-    status = fuzz(version, "--seed", "1", "--max-examples", "10")
+def test_what_the_readme_offers_finds_nothing(tmp_path: Path) -> None:
+    """Both versions, by password, in all phases."""
+    (block,) = re.findall(
+        r"^```sh\n(keyfactor-mock run --world fuzz .*?)^```$", README, re.DOTALL | re.MULTILINE
+    )
+    done = subprocess.run(
+        [
+            "bash",
+            "-euc",
+            block.replace("schemathesis run", f"schemathesis run {' '.join(SHORT)} 10"),
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("No issues found") == 2
+    reports = [path.name.partition("-")[0] for path in (tmp_path / "schemathesis-report").iterdir()]
+    assert sorted(reports) == ["har", "har", "junit", "junit"]
+
+
+def test_a_caller_with_a_token_finds_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    status = fuzz("2", "token", *SHORT, "2", "--phases", "examples,fuzzing")
     output = capfd.readouterr().out
     assert status == 0, output
     assert "No issues found" in output

@@ -17,7 +17,7 @@ LAYERS = (
     {"command"},
     {"app", "control", "reference", "listener", "view"},
     {"server"},
-    {"cli", "pytest_plugin"},
+    {"cli", "pytest_plugin", "schemathesis_hooks"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

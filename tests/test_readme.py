@@ -26,7 +26,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
-PASTED = [block for block in blocks("sh") if block.strip() not in TARGETS]
+# test_fuzz.py runs the one of the fuzzer, which takes its time.
+PASTED = [
+    block for block in blocks("sh") if block.strip() not in TARGETS and "schemathesis" not in block
+]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
 
 
 def test_two_commands_set_everything_up() -> None:
-    assert [block.strip() for block in blocks("sh") if block not in PASTED] == list(TARGETS)
+    assert [block.strip() for block in blocks("sh") if block.startswith("make")] == list(TARGETS)
 
 
 def pasted(block: str, facts: Json, folder: Path) -> str:

@@ -80,7 +80,7 @@ def test_a_violation_points_to_its_rule_in_the_document(caller: Caller, version:
     document = caller.http.get(f"/_mock/openapi/v{version}.json").json()
     rules = {each["path"]: at(document, each["pointer"]) for each in exchange["violations"]}
     assert rules["/Port"] == 1
-    assert "RelayPassword" in rules["/RelayPassword"]
+    assert "RelayPassword" in str(rules["/RelayPassword"])
 
 
 def at(document: Json, pointer: str) -> object:

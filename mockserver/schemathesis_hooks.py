@@ -1,4 +1,4 @@
-"""What the fuzzer leaves out, and why."""
+"""What Schemathesis leaves out, and why: `SCHEMATHESIS_HOOKS=mockserver.schemathesis_hooks`."""
 
 from typing import Any
 
