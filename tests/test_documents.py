@@ -285,6 +285,7 @@ def answers(caller: Caller, version: str) -> dict[str, Any]:
         profile |= {"TokenEndpoint": "https://idp.test/", "Scope": "a", "Audience": "a"}
     profile.pop("TestRecipient")
     found = {}
+    caller.mock.patch_world({"pam_providers": {"2": {"safe": "MySafe"}}})
     for method, path in (
         *(("PUT", "/SMTP"), ("POST", "/SMTP/Test"), ("GET", "/PamProviders")),
         *(("GET", "/PamProviders/{id}"), ("GET", "/Security/My/Permissions")),
@@ -339,6 +340,53 @@ def test_only_a_whole_answer_keeps_the_schema(caller: Caller, version: str) -> N
         schema.validate(answer)
         for wrong in spoiled(answer):
             assert not schema.is_valid(wrong), (name, wrong)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_only_a_whole_refusal_keeps_the_schema(caller: Caller, version: str) -> None:
+    document = CONTRACT.documents[version]
+    error = jsonschema_rs.Draft202012Validator(
+        {**document, "$ref": "#/components/schemas/Error"}, offline=True
+    )
+    refused = caller.send(version, {}).json()
+    error.validate(refused)
+    for wrong in spoiled(refused):
+        assert not error.is_valid(wrong), wrong
+    for code in ("0x1", "0xa011f001", "A011F001", "0xA011F0010"):
+        assert not error.is_valid(refused | {"ErrorCode": code})
+    assert not error.is_valid(refused | {"Message": ""})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_parameter_of_a_vault_is_a_text_or_a_secret(version: str) -> None:
+    kind = schema(version, "PamParameterDataType")
+    valid = [number for number in range(-1, 5) if jsonschema_rs.is_valid(kind, number)]
+    assert valid == [1, 2]
+    assert not jsonschema_rs.is_valid(kind, "1")
+
+
+# name: what it may be, and what it may not
+ANSWER_HEADERS: dict[str, tuple[list[object], list[object]]] = {
+    "X-Keyfactor-Product-Version": (["25.1.1.0"], [1]),
+    "X-Mock-Request-Id": (["5f0c1d8e"], [1]),
+    "Deprecation": (["@1735689600", "@-1"], ["1735689600", "@x", "@1 ", 1]),
+    "x-total-count": (["0", "120"], ["-1", "", "x", "1x", 1]),
+    "WWW-Authenticate": (["Bearer"], [1]),
+    "Retry-After": (["2"], [2]),
+}
+
+
+@pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
+def test_the_headers_of_an_answer_have_their_form(operation: Operation) -> None:
+    for response in operation_object(operation)["responses"].values():
+        headers = resolved(operation.version, response)["headers"]
+        for name, reference in headers.items():
+            form = resolved(operation.version, reference)["schema"]
+            good, bad = ANSWER_HEADERS[name]
+            assert [jsonschema_rs.is_valid(form, value) for value in [*good, *bad]] == [
+                *(True for _ in good),
+                *(False for _ in bad),
+            ]
 
 
 def test_version_1_answers_nine_properties_in_order_and_no_password() -> None:
