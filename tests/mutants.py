@@ -64,6 +64,20 @@ FIRST: Final = (
     *("documents", "contract", "profile", "status", "pam_providers", "lenient", "app"),
     *("reference", "control"),
 )
+# A module's own tests are named after it; these know it too.
+RELATED: Final[Mapping[str, tuple[str, ...]]] = {
+    "access": ("app", "status", "idp"),
+    "coercion": ("lenient", "profile"),
+    "command": ("app", "profile", "status", "oauth", "pam_providers"),
+    "idp": ("oauth", "app"),
+    "jsontext": ("contract",),
+    "listing": ("pam_providers",),
+    "masking": ("app", "profile"),
+    "relay": ("oauth", "delivery"),
+    "sink": ("oauth", "sasl"),
+    "state": ("control",),
+    "wire": ("app", "lenient"),
+}
 LAST: Final = ("faults", "generated_clients", "sdk", "readme")
 LEFT_OUT: Final = {"browser", "wheel", "fuzz", "leaks", "layers", *LAST}
 # Slow ones that seldom tell something new; they run when the others found nothing.
@@ -368,8 +382,9 @@ def _stages(mutant: Mutant | None) -> tuple[tuple[str, ...], ...]:
     names = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     first: Sequence[str] = FIRST
     if mutant and mutant.kind == "server":
-        # A module's own tests are named after it.
-        first = [name for name in names for file in mutant.files if name == Path(file).stem]
+        modules = [Path(file).stem for file in mutant.files]
+        wanted = [name for module in modules for name in (module, *RELATED.get(module, ()))]
+        first = [name for name in wanted if name in names]
     rest = (*first, *sorted(names - {*first, *LEFT_OUT}), *LAST)
     return (
         *((*FAST, _file(name)) for name in first),
@@ -389,21 +404,25 @@ def tried(
 ) -> None:
     """Take all trials through their stages, as many at a time as there are workers."""
     waiting, idle, busy = deque(trials), list(workers), list[Worker]()
-    while waiting or busy:
-        while waiting and idle:
-            worker = idle.pop()
-            worker.start(waiting.popleft())
-            busy.append(worker)
-        time.sleep(0.02)
-        for worker in [worker for worker in busy if worker.ended()]:
-            trial = worker.trial
-            assert trial is not None
-            busy.remove(worker)
-            idle.append(worker)
-            if trial.killer is None and trial.stages:
-                waiting.appendleft(trial)  # so that the verdicts come in order
-            else:
-                tell(trial)
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                busy.append(idle.pop())
+                busy[-1].start(waiting.popleft())
+            time.sleep(0.02)
+            for worker in [worker for worker in busy if worker.ended()]:
+                busy.remove(worker)
+                idle.append(worker)
+                trial = worker.trial
+                assert trial is not None
+                if trial.killer is None and trial.stages:
+                    waiting.appendleft(trial)  # so that the verdicts come in order
+                else:
+                    tell(trial)
+    finally:
+        for worker in busy:
+            with suppress(ProcessLookupError):
+                os.killpg(worker.child, signal.SIGKILL)
 
 
 def main() -> int:
