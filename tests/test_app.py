@@ -258,7 +258,8 @@ def test_checks_come_in_their_order(caller: Caller) -> None:
         "headers": {"content-type": "text/plain", "x-keyfactor-requested-with": None},
     }
     assert status(**nothing_right) == 401
-    assert status(**nothing_right | {"auth": AUDITOR}) == 400
+    for caller_without in (AUDITOR, NEWCOMER):
+        assert status(**nothing_right | {"auth": caller_without}) == 400
     assert status(**nothing_right | {"auth": AUDITOR, "version": "2"}) == 403
     assert status(**nothing_right | {"auth": ADMIN, "version": "2"}) == 413
     assert status(**nothing_right | {"auth": ADMIN, "version": "2", "body": b"["}) == 415
