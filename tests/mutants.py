@@ -37,7 +37,7 @@ COPIED: Final = (
     *("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"),
 )
 WORKERS: Final = 2
-TRIAL_SECONDS: Final = 240
+TRIAL_SECONDS: Final = 900  # many times what a stage takes: only a hang lasts so long
 OPTIONS: Final = (
     *("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=1"),
     # That the libraries are there already is the point.
@@ -427,8 +427,10 @@ def tried(
 
 def main() -> int:
     """Print the table and the totals; return 1 if a mutant survived."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("filter", nargs="?", default="", help="a part of a mutant's line")
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser.add_argument(
+        "filters", nargs="*", help="parts of a mutant's line, of which one must be there; or @FILE"
+    )
     parser.add_argument("--quick", action="store_true", help="only the tests that come first")
     parser.add_argument("--list", action="store_true", help="list the mutants, and try none")
     options = parser.parse_args()
@@ -436,7 +438,10 @@ def main() -> int:
     unknown = EQUIVALENT.keys() - {mutant.name for mutant in mutants}
     if unknown:
         sys.exit("no mutant has this name: " + "; ".join(sorted(unknown)))
-    chosen = [each for each in mutants if options.filter in f"{each.kind} {each.name}"]
+    wanted = options.filters or [""]
+    chosen = [
+        each for each in mutants if any(part in f"{each.kind} {each.name}" for part in wanted)
+    ]
     if options.list:
         print(*(f"{each.kind:30} {each.name}" for each in chosen), sep="\n")
         return 0
