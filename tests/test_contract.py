@@ -508,7 +508,7 @@ def test_names_are_shown_short_and_printable() -> None:
 
 def test_the_number_of_violations_is_bounded() -> None:
     body = {f"field {number}": 1 for number in range(10_000)}
-    assert len(operation("2").check(HEADERS, body)) == MAX_VIOLATIONS
+    assert len(operation("2").check(HEADERS, body)) == MAX_VIOLATIONS == 100
 
 
 def test_the_same_sentence_is_said_once() -> None:
