@@ -265,8 +265,7 @@ def test_a_credential_of_version_1_is_refused_by_its_rule(
     field: str, value: object, rule: str
 ) -> None:
     assert (f"/{field}", rule) in broken("1", VALID["1"] | {field: value})
-    properties = CONTRACT.documents["1"]["components"]["schemas"]["SMTPTestRequest"]["properties"]
-    longest = "x" * properties[field]["maxLength"]
+    longest = "x" * 1024
     assert broken("1", VALID["1"] | {field: longest}) == set()
     assert broken("1", VALID["1"] | {field: longest + "x"}) == {(f"/{field}", "maxLength")}
 

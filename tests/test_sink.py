@@ -185,6 +185,20 @@ def test_starttls_forgets_what_was_said_before() -> None:
     assert message.envelope.sender == "a@b.test"
 
 
+def test_starttls_forgets_a_login() -> None:
+    with running({"require_auth": True}) as server, server.smtp() as client:
+        client.login("someone", "something")
+        client.starttls(context=AUTHORITY.client_context())
+        client.ehlo()
+        assert client.docmd("MAIL FROM:<a@b.test>")[0] == 530
+    with running() as server, server.smtp() as client:
+        client.login("someone", "something")
+        client.starttls(context=AUTHORITY.client_context())
+        client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        (message,) = server.messages
+    assert (message.mechanism, message.username) == (None, None)
+
+
 def test_implicit_tls_on_its_own_port() -> None:
     with (
         running() as server,
