@@ -630,5 +630,9 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
 )
 
-# A mutant that no test can kill, because it changes nothing that can be seen, and why.
-EQUIVALENT: Final[dict[str, str]] = {}
+# A mutant that no test can kill, because it changes nothing that a client sees, and why.
+EQUIVALENT: Final[dict[str, str]] = {
+    "v1+v2 /components/schemas/SMTPTestRequest/properties/TestRecipient: minLength 1 tightened": (
+        "the pattern takes no address of one character"
+    ),
+}

@@ -315,6 +315,11 @@ def test_a_bad_body_gets_a_clear_400(caller: Caller, body: bytes, names: str) ->
     assert len(message) < 1_000
 
 
+@pytest.mark.parametrize(("size", "status"), [(1024 * 1024, 200), (1024 * 1024 + 1, 413)])
+def test_a_body_may_have_one_mebibyte(caller: Caller, size: int, status: int) -> None:
+    assert caller.send("2", json.dumps(V2).encode().ljust(size)).status_code == status
+
+
 @pytest.mark.parametrize("size", [2_000_000, 20_000_000])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 def test_a_large_body_is_413_and_the_connection_stays(

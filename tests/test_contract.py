@@ -77,7 +77,7 @@ ACCEPTED: dict[str, list[object]] = {
     "UseSSL": [True, False, None],
     "SenderAccount": [
         "a@b", "jörg@bücher.example", "用户@例子.广告", "o'neil+x@keyexample.com", "noreply",
-        "svc_mail.1+x-y", f"{'a' * 64}@b", f"{'ö' * 32}@b", f"{'中' * 21}@b",
+        "svc_mail.1+x-y", "a", f"{'a' * 64}@b", f"{'ö' * 32}@b", f"{'中' * 21}@b",
         "a@xn--bcher-kva.test", "a" * 254,
     ],
     "SenderName": [

@@ -365,6 +365,26 @@ def test_a_parameter_of_a_vault_is_a_text_or_a_secret(version: str) -> None:
     assert not jsonschema_rs.is_valid(kind, "1")
 
 
+UUID = "16fc28fa-d2e4-4152-9895-ebf261b011b5"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "good", "bad"),
+    [
+        ("ProviderResponseLegacy", "SecuredAreaId", 1, "1"),
+        ("ProviderTypeParamValue", "InstanceId", 1, "1"),
+        ("ProviderTypeParamValue", "InstanceGuid", UUID, "no uuid"),
+        ("ProviderType", "Id", UUID, "no uuid"),
+    ],
+)
+def test_what_only_the_product_gives_is_described_too(
+    name: str, field: str, good: object, bad: object
+) -> None:
+    found = schema("1", name)["properties"][field]
+    valid = [jsonschema_rs.is_valid(found, value, validate_formats=True) for value in (good, bad)]
+    assert valid == [True, False]
+
+
 # name: what it may be, and what it may not
 ANSWER_HEADERS: dict[str, tuple[list[object], list[object]]] = {
     "X-Keyfactor-Product-Version": (["25.1.1.0"], [1]),
