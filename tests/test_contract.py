@@ -149,8 +149,8 @@ ACCEPTED_V2: dict[str, list[object]] = {
         None, "http://a", "https://idp.keyexample.com/oauth2/token", "HTTPS://IDP.test:65535/a?b=c%20d",
         "https://127.0.0.1:8080/_mock/idp/token", "https://idp-down.test/token",
     ],
-    "Scope": [None, "smtp.send", "a b c", "api://x/.default", "a" * 1000],
-    "Audience": [None, "smtp.keyexample.com", "ein Publikum", "übung", "a" * 1000],
+    "Scope": [None, "smtp.send", "a b c", "api://x/.default", "a", "a" * 1000],
+    "Audience": [None, "smtp.keyexample.com", "ein Publikum", "übung", "a", "a" * 1000],
     "RequestHeaders": [
         None, [], [{"Name": "X-Tenant", "Value": "a b"}], [{"Name": "Hosts", "Value": "!"}] * 64,
         [{"Name": "a" * 128, "Value": "b" * 4096}],
