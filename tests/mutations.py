@@ -14,7 +14,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     (
         "mockserver/access.py",
         "_plural(wanted).startswith(_plural(held))",
-        '_plural(wanted).replace("/modify/", "/read/").startswith(_plural(held))',
+        '_plural(wanted).startswith(_plural(held).replace("/read/", "/"))',
         "a permission to read is none to modify",
     ),
     (

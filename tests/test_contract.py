@@ -153,7 +153,7 @@ ACCEPTED_V2: dict[str, list[object]] = {
     "Audience": [None, "smtp.keyexample.com", "ein Publikum", "übung", "a", "a" * 1000],
     "RequestHeaders": [
         None, [], [{"Name": "X-Tenant", "Value": "a b"}], [{"Name": "Hosts", "Value": "!"}] * 64,
-        [{"Name": "a" * 128, "Value": "b" * 4096}],
+        [{"Name": "a", "Value": "b"}, {"Name": "a" * 128, "Value": "b" * 4096}],
     ],
 }  # fmt: skip
 
