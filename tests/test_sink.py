@@ -489,6 +489,16 @@ def test_a_relay_says_its_own_reply_the_first_time(stage: str) -> None:
         assert len(server.messages) == 1
 
 
+def test_each_stage_of_a_relay_counts_for_itself() -> None:
+    replies = {name: {"reply": "451 4.7.1 Not now", "first": 1} for name in ("mail", "rcpt")}
+    with running({"replies": replies}) as server:
+        client = server.raw()
+        client.say(b"EHLO x")
+        for line in (b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>"):
+            assert [client.say(line)[:3] for _ in range(2)] == ["451", "250"]
+        client.close()
+
+
 def test_a_greeting_that_refuses_closes_the_connection() -> None:
     with running({"replies": {"greeting": "421 4.3.2 Not available"}}) as server:
         with pytest.raises(smtplib.SMTPConnectError) as caught:
