@@ -79,7 +79,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "wire": ("app", "lenient"),
 }
 LAST: Final = ("faults", "generated_clients", "sdk", "readme")
-LEFT_OUT: Final = {"browser", "wheel", "fuzz", "leaks", "layers", *LAST}
+LEFT_OUT: Final = {"browser", "wheel", "fuzz", "layers", *LAST}
 # Slow ones that seldom tell something new; they run when the others found nothing.
 SLOW: Final = "client_is_generated or openapi_3_1"
 FAST: Final = ("-m", "not hypothesis", "-k", f"not ({SLOW})")

@@ -258,6 +258,16 @@ def test_a_login_is_checked_against_the_accounts(mechanism: str, name: str) -> N
     assert not any(secret in shown for secret in ("pässword", *blob))
 
 
+def test_what_is_no_command_is_not_recorded() -> None:
+    with running() as server, server.smtp() as client:
+        client.ehlo()
+        assert client.docmd("hunter2")[0] == 500
+        client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        (message,) = server.messages
+    assert ("C", "***") in message.dialogue
+    assert "hunter2" not in str(message.dialogue)
+
+
 def test_rfc_4616_and_the_login_draft_give_these_examples() -> None:
     # RFC 4616, 4: authorization identity Ursel, user Kurt, password xipj3plmq.
     accounts = {"Kurt": {"password": "xipj3plmq"}, "tim": {"password": "tanstaaftanstaaf"}}
@@ -449,8 +459,19 @@ def test_commands_are_bounded() -> None:
         (b"x" * 1_000_000 + b"\r\nrest\r\n", 500),
         (b"x" * 98 + b"\r\n", 250),
         ((b"x" * 98 + b"\r\n") * 30, 552),
+        ((b"x" * 98 + b"\r\n") * 20, 250),
+        ((b"x" * 98 + b"\r\n") * 20 + b"\r\n", 552),
     ],
-    ids=["998", "998 with a dot", "999", "a million", "small", "over max_size"],
+    ids=[
+        "998",
+        "998 with a dot",
+        "999",
+        "a million",
+        "small",
+        "over max_size",
+        "max_size",
+        "2,002",
+    ],
 )
 def test_lines_and_size_of_a_message_are_bounded(content: bytes, code: int) -> None:
     with running({"max_size": 2_000}) as server, server.smtp() as client:
