@@ -3,9 +3,10 @@
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 SERVE ?=
+MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format check fuzz bench browser wheel clean
+.PHONY: help run test lint format check fuzz mutants bench browser wheel clean
 
 $(VENV)/installed: pyproject.toml
 	python3 -m venv $(VENV)
@@ -38,6 +39,9 @@ check: lint test ## everything that a commit must pass
 
 fuzz: $(VENV)/installed ## Schemathesis over both documents, with a fresh seed
 	$(PYTHON) tests/fuzz.py
+
+mutants: $(VENV)/installed ## break each rule in turn: a test must notice (make mutants MUTANTS='--list')
+	@$(PYTHON) tests/mutants.py $(MUTANTS)
 
 bench: $(VENV)/installed ## speed, as ratios against references in the same run
 	$(PYTHON) tests/benchmarks/bench.py

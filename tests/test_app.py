@@ -247,6 +247,13 @@ def test_a_caller_without_a_role_is_refused_as_observed(caller: Caller) -> None:
     )
 
 
+@pytest.mark.parametrize("scheme", ["basic", "BASIC"])
+def test_a_scheme_has_any_letter_case(caller: Caller, scheme: str) -> None:
+    credentials = b64encode(":".join(ADMIN).encode()).decode()
+    headers = {"authorization": f"{scheme} {credentials}"}
+    assert caller.send("2", V2, auth=None, headers=headers).status_code == 200
+
+
 def test_checks_come_in_their_order(caller: Caller) -> None:
     def status(**changes: Any) -> int:  # noqa: ANN401  # any argument of send
         return caller.send(**({"version": "2", "body": V2} | changes)).status_code
@@ -258,7 +265,8 @@ def test_checks_come_in_their_order(caller: Caller) -> None:
         "headers": {"content-type": "text/plain", "x-keyfactor-requested-with": None},
     }
     assert status(**nothing_right) == 401
-    assert status(**nothing_right | {"auth": AUDITOR}) == 400
+    for caller_without in (AUDITOR, NEWCOMER):
+        assert status(**nothing_right | {"auth": caller_without}) == 400
     assert status(**nothing_right | {"auth": AUDITOR, "version": "2"}) == 403
     assert status(**nothing_right | {"auth": ADMIN, "version": "2"}) == 413
     assert status(**nothing_right | {"auth": ADMIN, "version": "2", "body": b"["}) == 415
@@ -312,6 +320,11 @@ def test_a_bad_body_gets_a_clear_400(caller: Caller, body: bytes, names: str) ->
     assert status == 400
     assert names in message
     assert len(message) < 1_000
+
+
+@pytest.mark.parametrize(("size", "status"), [(1024 * 1024, 200), (1024 * 1024 + 1, 413)])
+def test_a_body_may_have_one_mebibyte(caller: Caller, size: int, status: int) -> None:
+    assert caller.send("2", json.dumps(V2).encode().rjust(size)).status_code == status
 
 
 @pytest.mark.parametrize("size", [2_000_000, 20_000_000])

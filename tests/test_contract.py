@@ -44,6 +44,7 @@ OAUTH: Json = {"RelayAuthenticationType": 3, "ClientId": SECRET, "ClientSecret":
 
 IPV6 = "2001:db8:0:0:0:0:0:1"
 LABEL = "x" * 63
+LONGEST = f"{'a' * 64}@{LABEL}.{LABEL}.{'x' * 61}"
 MANY = [str(number) for number in range(33)]
 
 
@@ -76,13 +77,13 @@ ACCEPTED: dict[str, list[object]] = {
     "UseSSL": [True, False, None],
     "SenderAccount": [
         "a@b", "jörg@bücher.example", "用户@例子.广告", "o'neil+x@keyexample.com", "noreply",
-        "svc_mail.1+x-y", f"{'a' * 64}@b", f"{'ö' * 32}@b", f"{'中' * 21}@b",
-        "a@xn--bcher-kva.test",
+        "svc_mail.1+x-y", "a", f"{'a' * 64}@b", f"{'ö' * 32}@b", f"{'中' * 21}@b",
+        "a@xn--bcher-kva.test", "a" * 254,
     ],
     "SenderName": [
         "K", "Keyfactor Command", "x" * 400, 'A "quoted", name', "שלום עולם", "😀", "=?", "a=?b",
     ],
-    "TestRecipient": ["a@b", "jörg@bücher.example", "a!#$%&'*+/=?^_`{|}~-z@b.test"],
+    "TestRecipient": ["a@b", "jörg@bücher.example", "a!#$%&'*+/=?^_`{|}~-z@b.test", LONGEST],
 }  # fmt: skip
 
 REFUSED: dict[str, list[tuple[object, str]]] = {
@@ -129,7 +130,7 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
     ],
     "TestRecipient": [
         *((text, "pattern") for text in ("mjones", "a@b@c", "a@b, c@d", "a..b@c", "a@b\r\nDATA")),
-        ("a@xn--a", "format"), (["a@b"], "type"),
+        ("a@xn--a", "format"), (["a@b"], "type"), ("", "minLength"), ("a" * 255, "maxLength"),
     ],
 }  # fmt: skip
 
@@ -140,15 +141,19 @@ ACCEPTED_V2: dict[str, list[object]] = {
         None, SECRET, PAM, {**PAM, "Provider": 1}, {**PAM, "SecretValue": None},
         {**SECRET, "Provider": None, "Parameters": None}, {"SecretValue": "x" * 1024},
         {"Provider": "2", "Parameters": {"Folder": "MyFolderName", "Object": "MyEmailUsername"}},
+        {"SecretValue": "x"}, {**PAM, "Provider": 0}, {**PAM, "Provider": 2**31 - 1},
+        {**PAM, "Parameters": dict.fromkeys(MANY[1:], "x" * 1024)},
     ],
     "TokenEndpoint": [
+        "http://a/" + "a" * 1991,
         None, "http://a", "https://idp.keyexample.com/oauth2/token", "HTTPS://IDP.test:65535/a?b=c%20d",
         "https://127.0.0.1:8080/_mock/idp/token", "https://idp-down.test/token",
     ],
-    "Scope": [None, "smtp.send", "a b c", "api://x/.default"],
-    "Audience": [None, "smtp.keyexample.com", "ein Publikum", "übung"],
+    "Scope": [None, "smtp.send", "a b c", "api://x/.default", "a", "a" * 1000],
+    "Audience": [None, "smtp.keyexample.com", "ein Publikum", "übung", "a", "a" * 1000],
     "RequestHeaders": [
         None, [], [{"Name": "X-Tenant", "Value": "a b"}], [{"Name": "Hosts", "Value": "!"}] * 64,
+        [{"Name": "a", "Value": "b"}, {"Name": "a" * 128, "Value": "b" * 4096}],
     ],
 }  # fmt: skip
 
@@ -181,16 +186,17 @@ REFUSED_V2: dict[str, list[tuple[object, str, str]]] = {
             "https://a/ b", "https://a/\n", "https://a:65536/", "https://a..b/", "https://a_b/",
             "https://1.2.3/", "https://a/%zz", "https://ab--cd/", "https://ü.test/",
         )),
-        ("http://", "pattern", ""), ("", "minLength", ""),
-        ("http://a/" + "a" * 2000, "maxLength", ""),
+        ("http://", "pattern", ""), ("http://", "minLength", ""), ("", "minLength", ""),
+        (1, "type", ""),
+        ("http://a/" + "a" * 1992, "maxLength", ""),
     ],
     "Scope": [
         *((text, "pattern", "") for text in (" a", "a  b", 'a"b', "a\\b", "a\tb", "ü")),
-        ("", "minLength", ""), ("a" * 1001, "maxLength", ""),
+        ("", "minLength", ""), ("a" * 1001, "maxLength", ""), (1, "type", ""),
     ],
     "Audience": [
         *((text, "pattern", "") for text in (" a", "a ", "a\nb", "a\x7f", "a\u2028")),
-        ("", "minLength", ""), ("a" * 1001, "maxLength", ""),
+        ("", "minLength", ""), ("a" * 1001, "maxLength", ""), (1, "type", ""),
     ],
     "RequestHeaders": [
         ({}, "type", ""), ([{"Name": "a", "Value": "b"}] * 65, "maxItems", ""),
@@ -259,10 +265,116 @@ def test_a_credential_of_version_1_is_refused_by_its_rule(
     field: str, value: object, rule: str
 ) -> None:
     assert (f"/{field}", rule) in broken("1", VALID["1"] | {field: value})
-    properties = CONTRACT.documents["1"]["components"]["schemas"]["SMTPTestRequest"]["properties"]
-    longest = "x" * properties[field]["maxLength"]
+    longest = "x" * 1024
     assert broken("1", VALID["1"] | {field: longest}) == set()
     assert broken("1", VALID["1"] | {field: longest + "x"}) == {(f"/{field}", "maxLength")}
+
+
+# The profile: nearly anything, but of the right type
+
+INT32 = ("Id", "Port", "RelayAuthenticationType")
+SECRETS = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
+TEXTS_OF_ALL = ("Host", "SenderAccount", "SenderName")
+HEADER = {"Name": "X-Tenant", "Value": "a"}
+STARS = "***"
+
+KEPT_SECRETS: list[object] = [
+    None, {}, {"SecretValue": ""}, {"SecretValue": None, **PAM},
+    {"SecretValue": "x", "Provider": None, "Parameters": None},
+    {"Provider": 0, "Parameters": dict.fromkeys(MANY[1:], "x" * 1024)},
+    {"Provider": 2**31 - 1}, {"Provider": "1234567890"}, {"Parameters": {}},
+]  # fmt: skip
+KEPT_HEADERS: list[object] = [
+    None, [], [HEADER] * 64, [{"Name": ""}], [{"Name": "a", "Value": None}]
+]  # fmt: skip
+KEPT: dict[str, list[Json]] = {
+    "1": [
+        *({name: value} for name in INT32 for value in (-(2**31), 2**31 - 1, None)),
+        *({name: value} for name in (*TEXTS_OF_ALL, *SECRETS[:2]) for value in ("", "a b", None)),
+        *({"UseSSL": value} for value in (True, False, None)),
+    ],
+    "2": [
+        *({name: value} for name in INT32 for value in (-(2**31), 2**31 - 1, None)),
+        *(
+            {name: value}
+            for name in (*TEXTS_OF_ALL, "TokenEndpoint", "Scope", "Audience")
+            for value in ("", "a b", None)
+        ),
+        *({name: value} for name in SECRETS for value in KEPT_SECRETS),
+        *({"RequestHeaders": value} for value in KEPT_HEADERS),
+    ],
+}
+
+KEPT_BY_VERSION: list[tuple[str, Json]] = [
+    (version, body) for version, bodies in KEPT.items() for body in bodies
+]
+
+SECRETS_REFUSED: list[tuple[object, str, str]] = [
+    (STARS, "type", ""), ([], "type", ""), ({"x": 1}, "additionalProperties", "/x"),
+    ({"SecretValue": STARS}, "not", "/SecretValue"), ({"SecretValue": 1}, "type", "/SecretValue"),
+    ({"SecretValue": "x", "Provider": "1"}, "type", "/Provider"),
+    ({"SecretValue": "x", "Parameters": {}}, "type", "/Parameters"),
+    ({"Provider": -1}, "minimum", "/Provider"), ({"Provider": 2**31}, "maximum", "/Provider"),
+    ({"Provider": "x"}, "pattern", "/Provider"), ({"Provider": []}, "type", "/Provider"),
+    ({"Parameters": []}, "type", "/Parameters"),
+    ({"Parameters": dict.fromkeys(MANY, "")}, "maxProperties", "/Parameters"),
+    ({"Parameters": {"a": 1}}, "type", "/Parameters/a"),
+    ({"Parameters": {"a": "x" * 1025}}, "maxLength", "/Parameters/a"),
+]  # fmt: skip
+HEADERS_REFUSED: list[tuple[object, str, str]] = [
+    ({}, "type", ""), ([HEADER] * 65, "maxItems", ""), ([1], "type", "/0"),
+    ([{"Value": "a"}], "required", "/0/Name"), ([{"Name": None}], "type", "/0/Name"),
+    ([{**HEADER, "x": 1}], "additionalProperties", "/0/x"),
+    ([{**HEADER, "Value": 1}], "type", "/0/Value"),
+    ([{**HEADER, "Value": STARS}], "not", "/0/Value"),
+]  # fmt: skip
+NOT_KEPT: dict[str, list[tuple[str, object, str, str]]] = {
+    version: [
+        *((name, 2**31, "maximum", "") for name in INT32),
+        *((name, -(2**31) - 1, "minimum", "") for name in INT32),
+        *((name, "1", "type", "") for name in INT32),
+        *((name, 1, "type", "") for name in TEXTS_OF_ALL),
+        ("UseSSL", "true", "type", ""),
+        ("host", "a", "additionalProperties", ""),
+    ]
+    for version in ("1", "2")
+}
+NOT_KEPT["1"] += [(name, 1, "type", "") for name in SECRETS[:2]]
+NOT_KEPT["1"] += [(name, STARS, "not", "") for name in SECRETS[:2]]
+NOT_KEPT["2"] += [(name, 1, "type", "") for name in ("TokenEndpoint", "Scope", "Audience")]
+NOT_KEPT["2"] += [(name, *case) for name in SECRETS for case in SECRETS_REFUSED]
+NOT_KEPT["2"] += [("RequestHeaders", *case) for case in HEADERS_REFUSED]
+
+
+def broken_profile(version: str, body: object) -> set[tuple[str, str]]:
+    put = CONTRACT.operation("/SMTP", "PUT", version)
+    return {(found.path, found.rule) for found in put.check(HEADERS, body)}
+
+
+@pytest.mark.parametrize(
+    ("version", "body"),
+    KEPT_BY_VERSION,
+)
+def test_a_profile_may_be_nearly_anything(version: str, body: Json) -> None:
+    assert broken_profile(version, body) == set()
+
+
+@pytest.mark.parametrize(
+    ("version", "field", "value", "rule", "below"),
+    [(version, *case) for version, cases in NOT_KEPT.items() for case in cases],
+)
+def test_a_value_of_the_profile_is_refused_by_its_rule(
+    version: str, field: str, value: object, rule: str, below: str
+) -> None:
+    found = broken_profile(version, {field: value})
+    assert (f"/{field}{below}", rule) in found
+    assert {path.split("/")[1] for path, _ in found} == {field}
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("body", [None, [], "x", 1])
+def test_a_profile_is_an_object(version: str, body: object) -> None:
+    assert ("", "type") in broken_profile(version, body)
 
 
 # Required, optional, required if
@@ -395,7 +507,7 @@ def test_names_are_shown_short_and_printable() -> None:
 
 def test_the_number_of_violations_is_bounded() -> None:
     body = {f"field {number}": 1 for number in range(10_000)}
-    assert len(operation("2").check(HEADERS, body)) == MAX_VIOLATIONS
+    assert len(operation("2").check(HEADERS, body)) == MAX_VIOLATIONS == 100
 
 
 def test_the_same_sentence_is_said_once() -> None:

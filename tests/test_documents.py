@@ -4,15 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mockserver.contract import Contract, Operation
 from mockserver.world import data_folder
+from support import ADMIN, V1, V2, Caller
 
 Json = dict[str, Any]
 
@@ -109,6 +112,311 @@ def test_every_answer_names_its_call_and_its_error(operation: Operation) -> None
         elif status not in {"200", "204"}:
             content = answer["content"]["application/json"]
             assert content["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+@pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
+def test_every_answer_that_can_come_is_documented(operation: Operation) -> None:
+    expected = ["204" if operation.path == "/Status/HealthCheck" else "200"]
+    expected += ["400", "401", "403", "408", "413", "429", "431", "503"]
+    expected += ["404"] if "{" in operation.path else []
+    expected += ["415"] if operation.body else []
+    answers = operation_object(operation)["responses"]
+    assert sorted(answers) == sorted(expected)
+    assert [str(operation.status)] == expected[:1]
+    silent = {"401", "204"} | ({"200"} if operation.id == "test_smtp_v2" else set())
+    for status, response in answers.items():
+        answer = resolved(operation.version, response)
+        assert set(answer["headers"]) == {
+            *("X-Keyfactor-Product-Version", "X-Mock-Request-Id"),
+            *(["WWW-Authenticate"] if status == "401" else []),
+            *(["Retry-After"] if status in {"429", "503"} else []),
+            *(["Deprecation"] if status == "200" and operation.deprecated else []),
+            *(["x-total-count"] if status == "200" and operation.path == "/PamProviders" else []),
+        }
+        assert ("content" in answer) is (status not in silent)
+
+
+LISTING = ["QueryString", "PageReturned", "ReturnLimit", "SortField", "SortAscending"]
+# name: place, whether it is required, default, whether it is a number
+PARAMETERS: dict[str, tuple[str, bool, object, bool]] = {
+    "x-keyfactor-requested-with": ("header", True, "APIClient", False),
+    "x-keyfactor-api-version": ("header", False, None, False),
+    "id": ("path", True, None, True),
+    "QueryString": ("query", False, "", False),
+    "PageReturned": ("query", False, 1, True),
+    "ReturnLimit": ("query", False, 50, True),
+    "SortField": ("query", False, "Name", False),
+    "SortAscending": ("query", False, 0, True),
+}
+
+
+@pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
+def test_an_operation_has_the_headers_and_what_its_path_asks_for(operation: Operation) -> None:
+    found = [
+        resolved(operation.version, each) for each in operation_object(operation)["parameters"]
+    ]
+    assert [parameter["name"] for parameter in found] == [
+        *("x-keyfactor-requested-with", "x-keyfactor-api-version"),
+        *(["id"] if "{id}" in operation.path else []),
+        *(LISTING if operation.path == "/PamProviders" else []),
+    ]
+    for parameter in found:
+        place, required, default, number = PARAMETERS[parameter["name"]]
+        if parameter["name"] == "x-keyfactor-api-version":
+            default = operation.version
+        assert (parameter["in"], parameter["required"]) == (place, required)
+        assert parameter["schema"].get("default") == default
+        assert parameter["schema"]["type"] == ("integer" if number else "string")
+        if default is not None:
+            assert parameter["schema"].get("enum", [default]).count(default) == 1
+
+
+PERMISSIONS = {
+    "test_smtp": ["/system_setting/modify/"],
+    "get_smtp": ["/system_settings/read/"],
+    "put_smtp": ["/system_setting/modify/"],
+    "get_pam_providers": ["/pam/read/"],
+    "get_pam_provider": ["/pam/read/{id}/"],
+    "get_status_endpoints": [],
+    "get_health_check": [],
+    "get_my_permissions": [],
+}
+
+
+@pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
+def test_an_operation_requires_its_permission(operation: Operation) -> None:
+    assert list(operation.permissions) == PERMISSIONS[operation.id.rpartition("_")[0]]
+
+
+@pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
+def test_a_body_is_required_where_there_is_one(operation: Operation) -> None:
+    body = operation_object(operation).get("requestBody")
+    assert (body is None) is (operation.method == "GET")
+    if body:
+        assert body["required"] is True
+        assert operation.takes_form is (operation.id == "put_smtp_v1")
+
+
+def nodes(value: object) -> Iterator[Json]:
+    """Give every object of a document that is no example."""
+    if isinstance(value, dict):
+        yield value
+        for name, item in value.items():
+            if name not in {"example", "examples"}:
+                yield from nodes(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from nodes(item)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_integer_is_an_int32_but_where_it_may_be_a_text(version: str) -> None:
+    integers = [
+        node for node in nodes(CONTRACT.documents[version]) if "integer" in node.get("type", ())
+    ]
+    assert len(integers) > 10
+    for node in integers:
+        assert ("format" in node) is ("string" not in node["type"])
+        assert node.get("format", "int32") == "int32"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_only_goes_in_is_a_password(version: str) -> None:
+    secrets = [
+        node
+        for node in nodes(CONTRACT.documents[version])
+        if "writeOnly" in node or node.get("format") == "password"
+    ]
+    assert len(secrets) == 2
+    for node in secrets:
+        assert (node["writeOnly"], node["format"]) == (True, "password")
+
+
+# What an answer may have as null; whoever generates a client relies on it.
+NULLABLE = {
+    "SMTPTestResponse": {"RelayUsername", "TestRecipient"},
+    "SMTPResponse": {
+        *("Host", "RelayUsername", "RelayPassword", "SenderAccount", "SenderName", "ClientId"),
+        *("ClientSecret", "TokenEndpoint", "Scope", "Audience", "RequestHeaders"),
+    },
+    "SecretResponse": {"SecretValue", "Parameters", "Provider"},
+    "RequestHeaderResponse": {"Value"},
+    "ProviderResponseLegacy": {"Name", "ProviderTypeParamValues", "SecuredAreaId"},
+    "ProviderResponse": {"Name", "ProviderTypeParamValues"},
+    "ProviderType": {"Name", "ProviderTypeParams"},
+    "ProviderTypeParam": {"Name", "DisplayName", "ProviderType"},
+    "ProviderTypeParamValue": {"Value", "InstanceId", "InstanceGuid"},
+    "ProviderTypeParameter": {"Name", "DisplayName"},
+    "MyPermissionsResponse": set[str](),
+    "Error": set[str](),
+}
+REQUESTS = {
+    *("SMTPTestRequest", "SMTPRequest", "Secret", "ProfileSecret", "RequestHeader"),
+    *("ProfileHeader", "RelayAuthenticationType", "PamParameterDataType"),
+}
+
+
+def takes_null(node: Json) -> bool:
+    return "null" in node.get("type", ()) or any(map(takes_null, node.get("anyOf", ())))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_may_be_null_in_an_answer(version: str) -> None:
+    schemas = CONTRACT.documents[version]["components"]["schemas"]
+    assert set(schemas) <= set(NULLABLE) | REQUESTS
+    for name in set(schemas) - REQUESTS:
+        properties = schemas[name]["properties"]
+        assert {each for each, node in properties.items() if takes_null(node)} == {
+            each for each in NULLABLE[name] if each in properties
+        }, name
+
+
+# What really comes, and what a schema that has become too wide would let pass
+
+
+def answers(caller: Caller, version: str) -> dict[str, Any]:
+    """Give a full answer of each kind, by the path of its operation."""
+    secret = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
+    names = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
+    profile: Json = V1 | {"RelayUsername": "a"}
+    if version == "2":
+        headers = [{"Name": "X-Tenant", "Value": "a"}]
+        profile = V2 | {"RequestHeaders": headers} | dict.fromkeys(names, secret)
+        profile |= {"TokenEndpoint": "https://idp.test/", "Scope": "a", "Audience": "a"}
+    profile.pop("TestRecipient")
+    found = {}
+    caller.mock.patch_world({"pam_providers": {"2": {"safe": "MySafe"}}})
+    for method, path in (
+        *(("PUT", "/SMTP"), ("POST", "/SMTP/Test"), ("GET", "/PamProviders")),
+        *(("GET", "/PamProviders/{id}"), ("GET", "/Security/My/Permissions")),
+        ("GET", "/Status/Endpoints"),
+    ):
+        sent = {"PUT": profile, "POST": V1 | {"RelayUsername": "a"}}.get(method)
+        response = caller.http.request(
+            method,
+            "/KeyfactorAPI" + path.format(id=2),
+            json=sent,
+            auth=ADMIN,
+            headers={
+                "x-keyfactor-requested-with": "APIClient",
+                "x-keyfactor-api-version": version,
+            },
+        )
+        if response.status_code == 200:
+            found[f"{method} {path}"] = response.json()
+    return found
+
+
+def spoiled(value: Any) -> Iterator[Any]:  # noqa: ANN401  # any JSON
+    """Give values that are wrong in one place: another type, a member too many or too few."""
+    yield [[value]] if isinstance(value, dict) else {"x": value}
+    if isinstance(value, dict):
+        yield {**value, "Unknown": None}
+        for name, item in value.items():
+            if name != "SecretName":  # what a vault is asked with has names of its own
+                yield {each: value[each] for each in value if each != name}
+            for wrong in spoiled(item):
+                yield {**value, name: wrong}
+    elif isinstance(value, list):
+        for wrong in [each for item in value[:1] for each in spoiled(item)]:
+            yield [wrong, *value[1:]]
+    else:
+        yield [value]
+        yield "no uuid" if isinstance(value, int) or value is None else -7
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_only_a_whole_answer_keeps_the_schema(caller: Caller, version: str) -> None:
+    document = CONTRACT.documents[version]
+    found = answers(caller, version)
+    assert len(found) == {"1": 6, "2": 3}[version]
+    for name, answer in found.items():
+        method, _, path = name.partition(" ")
+        responses = document["paths"][path][method.lower()]["responses"]
+        place = responses["200"]["content"]["application/json"]["schema"]
+        schema = jsonschema_rs.Draft202012Validator(
+            {**document, **place}, validate_formats=True, offline=True
+        )
+        schema.validate(answer)
+        for wrong in spoiled(answer):
+            assert not schema.is_valid(wrong), (name, wrong)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_only_a_whole_refusal_keeps_the_schema(caller: Caller, version: str) -> None:
+    document = CONTRACT.documents[version]
+    error = jsonschema_rs.Draft202012Validator(
+        {**document, "$ref": "#/components/schemas/Error"}, offline=True
+    )
+    refused = caller.send(version, {}).json()
+    error.validate(refused)
+    for wrong in spoiled(refused):
+        assert not error.is_valid(wrong), wrong
+    for code in ("0x1", "0xa011f001", "A011F001", "0xA011F0010"):
+        assert not error.is_valid(refused | {"ErrorCode": code})
+    assert not error.is_valid(refused | {"Message": ""})
+    assert error.is_valid(refused | {"Message": "x"})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_parameter_of_a_vault_is_a_text_or_a_secret(version: str) -> None:
+    kind = schema(version, "PamParameterDataType")
+    valid = [number for number in range(-1, 5) if jsonschema_rs.is_valid(kind, number)]
+    assert valid == [1, 2]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_schema_says_its_type(version: str) -> None:
+    # What an enum or a condition says already, a code generator wants to read there too.
+    schemas = CONTRACT.documents[version]["components"]["schemas"]
+    for name, found in schemas.items():
+        properties = found.get("properties", {})
+        for place, node in {"": found, **properties}.items():
+            assert {"type", "anyOf", "$ref"} & set(node), (name, place)
+
+
+UUID = "16fc28fa-d2e4-4152-9895-ebf261b011b5"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "good", "bad"),
+    [
+        ("ProviderResponseLegacy", "SecuredAreaId", 1, "1"),
+        ("ProviderTypeParamValue", "InstanceId", 1, "1"),
+        ("ProviderTypeParamValue", "InstanceGuid", UUID, "no uuid"),
+        ("ProviderType", "Id", UUID, "no uuid"),
+    ],
+)
+def test_what_only_the_product_gives_is_described_too(
+    name: str, field: str, good: object, bad: object
+) -> None:
+    found = schema("1", name)["properties"][field]
+    valid = [jsonschema_rs.is_valid(found, value, validate_formats=True) for value in (good, bad)]
+    assert valid == [True, False]
+
+
+# name: what it may be, and what it may not
+ANSWER_HEADERS: dict[str, tuple[list[object], list[object]]] = {
+    "X-Keyfactor-Product-Version": (["25.1.1.0"], [1]),
+    "X-Mock-Request-Id": (["5f0c1d8e"], [1]),
+    "Deprecation": (["@1735689600", "@-1"], ["1735689600", "@x", "@1 ", 1]),
+    "x-total-count": (["0", "120"], ["-1", "", "x", "1x", 1]),
+    "WWW-Authenticate": (["Bearer"], [1]),
+    "Retry-After": (["2"], [2]),
+}
+
+
+@pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
+def test_the_headers_of_an_answer_have_their_form(operation: Operation) -> None:
+    for response in operation_object(operation)["responses"].values():
+        headers = resolved(operation.version, response)["headers"]
+        for name, reference in headers.items():
+            form = resolved(operation.version, reference)["schema"]
+            good, bad = ANSWER_HEADERS[name]
+            assert [jsonschema_rs.is_valid(form, value) for value in [*good, *bad]] == [
+                *(True for _ in good),
+                *(False for _ in bad),
+            ]
 
 
 def test_version_1_answers_nine_properties_in_order_and_no_password() -> None:

@@ -103,6 +103,7 @@ def test_a_provider_is_a_text_or_a_number(provider: object) -> None:
         {**LOCAL, "SecretValue": None},
         {"SecretValue": VALUE, "Provider": None, "Parameters": None},
         reference("2", Folder="MyFolderName", Object="MyEmailUserPassword", Safe="any"),
+        reference("2", Object="MyEmailUserPassword", Folder="MyFolderName"),
         reference("3", SecretId="MyEmailUserPasswordId", SecretFieldName="any"),
     ],
 )

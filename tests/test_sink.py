@@ -185,6 +185,20 @@ def test_starttls_forgets_what_was_said_before() -> None:
     assert message.envelope.sender == "a@b.test"
 
 
+def test_starttls_forgets_a_login() -> None:
+    with running({"require_auth": True}) as server, server.smtp() as client:
+        client.login("someone", "something")
+        client.starttls(context=AUTHORITY.client_context())
+        client.ehlo()
+        assert client.docmd("MAIL FROM:<a@b.test>")[0] == 530
+    with running() as server, server.smtp() as client:
+        client.login("someone", "something")
+        client.starttls(context=AUTHORITY.client_context())
+        client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        (message,) = server.messages
+    assert (message.mechanism, message.username) == (None, None)
+
+
 def test_implicit_tls_on_its_own_port() -> None:
     with (
         running() as server,
@@ -242,6 +256,16 @@ def test_a_login_is_checked_against_the_accounts(mechanism: str, name: str) -> N
     shown = str(message.dialogue)
     assert "***" in shown
     assert not any(secret in shown for secret in ("pässword", *blob))
+
+
+def test_what_is_no_command_is_not_recorded() -> None:
+    with running() as server, server.smtp() as client:
+        client.ehlo()
+        assert client.docmd("hunter2")[0] == 500
+        client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        (message,) = server.messages
+    assert ("C", "***") in message.dialogue
+    assert "hunter2" not in str(message.dialogue)
 
 
 def test_rfc_4616_and_the_login_draft_give_these_examples() -> None:
@@ -435,8 +459,19 @@ def test_commands_are_bounded() -> None:
         (b"x" * 1_000_000 + b"\r\nrest\r\n", 500),
         (b"x" * 98 + b"\r\n", 250),
         ((b"x" * 98 + b"\r\n") * 30, 552),
+        ((b"x" * 98 + b"\r\n") * 20, 250),
+        ((b"x" * 98 + b"\r\n") * 20 + b"\r\n", 552),
     ],
-    ids=["998", "998 with a dot", "999", "a million", "small", "over max_size"],
+    ids=[
+        "998",
+        "998 with a dot",
+        "999",
+        "a million",
+        "small",
+        "over max_size",
+        "max_size",
+        "2,002",
+    ],
 )
 def test_lines_and_size_of_a_message_are_bounded(content: bytes, code: int) -> None:
     with running({"max_size": 2_000}) as server, server.smtp() as client:
@@ -473,6 +508,16 @@ def test_a_relay_says_its_own_reply_the_first_time(stage: str) -> None:
                 assert answer.startswith(expected)
         client.close()
         assert len(server.messages) == 1
+
+
+def test_each_stage_of_a_relay_counts_for_itself() -> None:
+    replies = {name: {"reply": "451 4.7.1 Not now", "first": 1} for name in ("mail", "rcpt")}
+    with running({"replies": replies}) as server:
+        client = server.raw()
+        client.say(b"EHLO x")
+        for line in (b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>"):
+            assert [client.say(line)[:3] for _ in range(2)] == ["451", "250"]
+        client.close()
 
 
 def test_a_greeting_that_refuses_closes_the_connection() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 
@@ -428,6 +428,97 @@ def test_merging_leaves_its_arguments_alone(target: object, patch: object) -> No
     before = json.dumps([target, patch])
     merge(target, patch)
     assert json.dumps([target, patch]) == before
+
+
+def without_nulls(value: object) -> object:
+    """Return what a merge patch can bring about: nulls in a map would take away."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def difference(old: object, new: object) -> object:
+    """Return the smallest patch that makes one of the other."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    gone = dict.fromkeys(old.keys() - new.keys())
+    return gone | {
+        key: difference(old.get(key), item)
+        for key, item in new.items()
+        if key not in old or old[key] != item
+    }
+
+
+@given(JSON, JSON.map(without_nulls))
+def test_the_difference_of_two_values_makes_one_of_the_other(old: object, new: object) -> None:
+    assert merge(old, difference(old, new)) == new
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON), st.dictionaries(st.text(max_size=3), JSON))
+def test_what_a_patch_does_not_name_stays(target: dict[str, Any], patch: dict[str, Any]) -> None:
+    merged = merge(target, patch)
+    assert isinstance(merged, dict)
+    named = {key for key, value in patch.items() if value is not None}
+    assert set(merged) == (set(target) - set(patch)) | named
+    for key in set(target) - set(patch):
+        assert merged[key] == target[key]
+    for key in named:
+        assert merged[key] == merge(target.get(key), patch[key])
+
+
+NAMES = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="\\@:*"), min_size=1
+)
+ROLES = st.lists(st.sampled_from(["Administrator", "Auditor"]), unique=True)
+WORLDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "product_version": st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){1,3}", fullmatch=True),
+        "lenient": st.booleans(),
+        "users": st.dictionaries(
+            NAMES.map(lambda name: f"x{name}"),
+            st.fixed_dictionaries({"domain": NAMES, "password": NAMES, "roles": ROLES}),
+            max_size=2,
+        ),
+        "relays": st.dictionaries(
+            st.from_regex(r"[a-z]{1,8}\.test(:[1-9][0-9]{0,3})?", fullmatch=True),
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "delay": st.integers(0, 5) | st.floats(0, 5),
+                    "require_tls": st.booleans(),
+                    "max_size": st.integers(1, 1_000),
+                    "replies": st.fixed_dictionaries({"rcpt": st.just("550 5.1.1 No")}),
+                    "accounts": st.dictionaries(
+                        NAMES, st.fixed_dictionaries({"password": NAMES}), max_size=2
+                    ),
+                },
+            ),
+            max_size=3,
+        ),
+        "smtp_profile": st.fixed_dictionaries(
+            {}, optional={"Host": NAMES, "Port": st.integers(0, 65_535)}
+        ),
+    },
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(patch=WORLDS)
+def test_a_world_that_is_written_down_is_loaded_as_the_same(
+    tmp_path: Path, patch: dict[str, Any]
+) -> None:
+    try:
+        world = load(patch)
+    except WorldError as error:
+        # Two names may be the same one in another spelling; what else is there is well-formed.
+        assert all("the same as" in text for _, text in error.errors)  # noqa: PT017  # see above
+        return
+    data = json.loads(json.dumps(world.data))
+    assert load(data) == world
+    # YAML reads all of JSON but the escapes of what is beyond 16 bits.
+    for text in (json.dumps(data, ensure_ascii=False), yaml.safe_dump(data, allow_unicode=True)):
+        assert load(written(tmp_path, text)) == world
 
 
 @given(JSON)

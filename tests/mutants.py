@@ -1,0 +1,508 @@
+"""Show that the gate can fail: break each rule in turn, and see which test notices.
+
+Needs `fork`: the libraries are imported once, and each trial is a child of this process.
+"""
+
+import argparse
+import copy
+import gc
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import pytest
+import yaml
+
+from mutations import EQUIVALENT, OF_THE_SERVER
+
+Json = dict[str, Any]
+Steps = tuple[str | int, ...]
+Edit = Callable[[Any], object]
+
+ROOT: Final = Path(__file__).parent.parent
+COPIED: Final = (
+    *("mockserver", "openapi", "fixtures", "tests", ".ci"),
+    *("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"),
+)
+WORKERS: Final = 2
+TRIAL_SECONDS: Final = 900  # many times what a stage takes: only a hang lasts so long
+OPTIONS: Final = (
+    *("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=1"),
+    # That the libraries are there already is the point.
+    *("--disable-plugin-autoload", "-p", "_hypothesis_pytestplugin"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
+
+# Imported before the first trial, for all of them; nothing of the project is among them.
+LIBRARIES: Final = (
+    *("aiosmtpd.smtp", "aiosmtplib", "click", "httpx2", "hypothesis.strategies", "idna", "jinja2"),
+    *(
+        "_hypothesis_pytestplugin",
+        "joserfc.jwt",
+        "jsonschema_rs",
+        "openapi_spec_validator",
+        "schemathesis",
+        "schemathesis.cli",
+    ),
+    *("starlette.applications", "trustme", "uvicorn", "uvloop"),
+)
+
+# The tests that know the documents come first; what looks at other things is never run.
+FIRST: Final = (
+    *("documents", "contract", "profile", "status", "pam_providers", "lenient", "app"),
+    *("reference", "control"),
+)
+# A module's own tests are named after it; these know it too.
+RELATED: Final[Mapping[str, tuple[str, ...]]] = {
+    "access": ("app", "status", "idp"),
+    "coercion": ("lenient", "profile"),
+    "command": ("app", "profile", "status", "oauth", "pam_providers"),
+    "idp": ("oauth", "app"),
+    "jsontext": ("contract",),
+    "listing": ("pam_providers",),
+    "masking": ("app", "profile"),
+    "relay": ("oauth", "delivery"),
+    "sink": ("oauth", "sasl"),
+    "state": ("control",),
+    "wire": ("app", "lenient"),
+}
+LAST: Final = ("faults", "generated_clients", "sdk", "readme")
+LEFT_OUT: Final = {"browser", "wheel", "fuzz", "layers", *LAST}
+# Slow ones that seldom tell something new; they run when the others found nothing.
+SLOW: Final = "client_is_generated or openapi_3_1"
+FAST: Final = ("-m", "not hypothesis", "-k", f"not ({SLOW})")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One broken rule: each of `files` becomes its text; `kind` is what the totals count by."""
+
+    kind: str
+    rule: str
+    place: str
+    files: Mapping[str, Callable[[], str]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name it in one line, for the table, the filter and the list of equivalents."""
+        return f"{self.place}: {self.rule}"
+
+
+# Mutants of the documents
+
+# Names and words, which no rule is made of.
+SKIPPED: Final = {"info", "tags", "servers", "example", "examples", "securitySchemes", "links"}
+FREE: Final = (
+    *("format", "not", "then", "else", "items", "additionalProperties"),
+    *("writeOnly", "x-lenient-default", "x-accepts-form", "content"),
+)
+# Which way is looser.
+BOUNDS: Final = {
+    **dict.fromkeys(("minimum", "minLength", "minItems", "minProperties"), -1),
+    **dict.fromkeys(("maximum", "maxLength", "maxItems", "maxProperties"), 1),
+}
+LISTS: Final = ("required", "enum", "anyOf", "allOf", "type", "parameters", "security")
+MAPS: Final = ("properties", "responses", "headers")
+METHODS: Final = ("get", "put", "post")
+
+
+def of_the_documents() -> Iterator[Mutant]:
+    """Give the mutants of both documents; a rule that stands in both is broken in both at once.
+
+    Otherwise the test that compares the two would kill it, and no behaviour would be seen.
+    """
+    found: dict[tuple[str, str, str], dict[str, Callable[[], str]]] = {}
+    for version in ("1", "2"):
+        file = f"openapi/v{version}.yaml"
+        document = yaml.load((ROOT / file).read_bytes(), Loader=yaml.CSafeLoader)
+        for steps, node in _nodes(document, ()):
+            place = "".join(f"/{str(step).replace('/', '~1')}" for step in steps)
+            for keyword, rule, edit in _edits(node, steps):
+                files = found.setdefault((place, keyword, rule), {})
+                files[file] = _edited(document, steps, edit)
+    for (place, keyword, rule), files in found.items():
+        versions = "+".join(Path(file).stem for file in files)
+        yield Mutant(f"document: {keyword}", rule, f"{versions} {place}", files)
+
+
+def _nodes(node: object, steps: Steps) -> Iterator[tuple[Steps, Json]]:
+    if isinstance(node, dict):
+        yield steps, node
+        for key, value in node.items():
+            if key not in SKIPPED:
+                yield from _nodes(value, (*steps, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _nodes(value, (*steps, index))
+
+
+def _edits(node: Json, steps: Steps) -> Iterator[tuple[str, str, Edit]]:
+    """Give for each rule of a node its keyword, what is done to it, and how."""
+    if steps[-1:] == ("components",):  # a map of names; its members are nodes of their own
+        return
+    for key, value in node.items():
+        yield from ((key, rule, edit) for rule, edit in _edits_of(key, value))
+    if "operationId" in node:
+        now = node.get("deprecated", False)
+        yield "deprecated", f"deprecated {now} flipped", _set("deprecated", not now)
+
+
+def _edits_of(key: str, value: Any) -> Iterator[tuple[str, Edit]]:  # noqa: ANN401  # any JSON
+    if key == "pattern":
+        yield "pattern that takes anything", _set(key, "")
+    elif key in FREE:
+        yield f"{key} dropped", _without(key)
+    elif key in BOUNDS:
+        yield f"{key} {value} loosened", _set(key, value + BOUNDS[key])
+        yield f"{key} {value} tightened", _set(key, value - BOUNDS[key])
+    elif key in MAPS:
+        yield from ((f"{key}/{name} dropped", _without(key, name)) for name in value)
+    elif key in {"const", "default"}:
+        yield f"{key} {_shown(value)} changed", _set(key, _other(value))
+    elif key in LISTS:
+        yield from _edits_of_a_list(key, value)
+
+
+def _edits_of_a_list(key: str, value: Any) -> Iterator[tuple[str, Edit]]:  # noqa: ANN401  # any JSON
+    if isinstance(value, bool):
+        yield f"{key} {value} flipped", _set(key, not value)
+        return
+    if isinstance(value, list) and (len(value) > 1 or key != "type"):
+        for index, item in enumerate(value):
+            yield f"{key} without {_shown(item)}", _without(key, index)
+    if key == "type":
+        yield f"type {_shown(value)} dropped", _without(key)
+    elif key == "enum":
+        yield "enum with one more", _set(key, [*value, _other(value[-1])])
+    elif key == "security":
+        other = [{name: ["/other/modify/"] for name in scheme} for scheme in value]
+        yield "the permission replaced", _set(key, other)
+
+
+def _without(*steps: str | int) -> Edit:
+    def edit(node: Any) -> None:  # noqa: ANN401  # any JSON
+        *above, last = steps
+        for step in above:
+            node = node[step]
+        del node[last]
+
+    return edit
+
+
+def _set(*steps_and_value: Any) -> Edit:  # noqa: ANN401  # any JSON
+    *above, last, value = steps_and_value
+
+    def edit(node: Any) -> None:  # noqa: ANN401  # any JSON
+        for step in above:
+            node = node[step]
+        node[last] = value
+
+    return edit
+
+
+def _other(value: object) -> object:
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else f"{value}x"
+
+
+def _shown(item: object) -> str:
+    if isinstance(item, dict):
+        return str(item.get("$ref", "/".join(map(str, item)))).rpartition("/")[2]
+    return str(item)
+
+
+def _edited(document: Json, steps: Steps, edit: Edit) -> Callable[[], str]:
+    def text() -> str:
+        node = changed = copy.deepcopy(document)
+        for step in steps:
+            node = node[step]  # type: ignore[index]  # a list's steps are numbers
+        edit(node)
+        return _dumped(changed)
+
+    return text
+
+
+def _dumped(document: Json) -> str:
+    # Aliases would be right, and read badly where a mutant must be looked at.
+    dumper = type("Dumper", (yaml.CSafeDumper,), {"ignore_aliases": lambda *_: True})
+    return yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True)
+
+
+# Mutants of the server
+
+
+def of_the_server() -> Iterator[Mutant]:
+    """Give the mutants of the list; each text must stand exactly once in its file."""
+    for file, old, new, rule in OF_THE_SERVER:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        if source.count(old) != 1:
+            sys.exit(f"{file}: stands {source.count(old)} times, not once: {old!r}")
+        line = source[: source.index(old)].count("\n") + 1
+        yield Mutant("server", rule, f"{file}:{line}", {file: partial(source.replace, old, new)})
+
+
+# Trials
+
+
+@dataclass
+class Trial:
+    """One mutant on its way through the stages, or none: the baseline, which must be green."""
+
+    mutant: Mutant | None
+    stages: tuple[tuple[str, ...], ...]
+    killer: str | None = None
+
+
+@dataclass
+class Worker:
+    """A copy of the project, and the trial that runs in it."""
+
+    folder: Path
+    child: int = 0
+    trial: Trial | None = None
+    since: float = 0
+
+    def start(self, trial: Trial) -> None:
+        """Begin the next stage of a trial."""
+        self.trial, self.since = trial, time.monotonic()
+        self.child = os.fork()
+        if self.child == 0:
+            _run(self.folder, trial)
+
+    def ended(self) -> bool:
+        """Say whether the stage is over, after the verdict is noted and the copy is mended."""
+        assert self.trial is not None
+        done, status = os.waitpid(self.child, os.WNOHANG)
+        late = time.monotonic() - self.since > TRIAL_SECONDS
+        if not done and not late:
+            return False
+        if not done:
+            os.killpg(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+        if self.trial.mutant:
+            _mend(self.folder, self.trial.mutant)
+        self.trial.killer = self._verdict(os.waitstatus_to_exitcode(status) if done else -1)
+        self.trial.stages = self.trial.stages[1:]
+        return True
+
+    def _verdict(self, code: int) -> str | None:
+        # A file may have nothing but what a stage leaves out.
+        if code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            return None
+        report = self.folder / "failed"
+        if code in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
+            return report.read_text(encoding="utf-8") if report.exists() else "collection"
+        if code < 0:
+            return f"no end within {TRIAL_SECONDS} s" if code == -1 else f"signal {-code}"
+        sys.exit(f"pytest ended with {code}:\n" + (self.folder / "output").read_text()[-2_000:])
+
+
+class _Report:
+    """Write down the first test that failed."""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not Path("failed").exists():
+            Path("failed").write_text(report.nodeid, encoding="utf-8")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and not Path("failed").exists():
+            Path("failed").write_text(f"{report.nodeid} (start)", encoding="utf-8")
+
+
+def _run(folder: Path, trial: Trial) -> NoReturn:
+    """Be the child: break the copy, and run one stage on it."""
+    code = 70
+    try:
+        os.setsid()
+        os.chdir(folder)
+        output = os.open("output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        Path("failed").unlink(missing_ok=True)
+        sys.path[0] = os.environ["PYTHONPATH"] = str(folder)
+        os.environ.pop("CI", None)
+        if trial.mutant:
+            # What is compiled from a broken file must not be found by the next trial.
+            os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+            sys.dont_write_bytecode = True
+            _break(folder, trial.mutant)
+        module = importlib.import_module("mockserver")
+        assert Path(str(module.__file__)).is_relative_to(folder), module.__file__
+        code = int(pytest.main([*OPTIONS, *trial.stages[0]], plugins=[_Report()]))
+    except BaseException:  # noqa: BLE001  # a child must never go on as its parent would
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _break(folder: Path, mutant: Mutant) -> None:
+    for file, text in mutant.files.items():
+        (folder / file).write_text(text(), encoding="utf-8")
+        # Python knows a changed module by its size and by its time in whole seconds.
+        os.utime(folder / file, (0, 0))
+
+
+def _mend(folder: Path, mutant: Mutant) -> None:
+    for file in mutant.files:
+        shutil.copy2(folder / "whole" / file, folder / file)
+
+
+def _copied(folder: Path) -> Path:
+    """Copy the project, the documents as mutants have them, and once more to mend from."""
+    folder = folder.resolve()
+    whole = folder / "whole"
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, whole / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, whole / name)
+    for path in (whole / "openapi").iterdir():
+        loaded = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        path.write_text(_dumped(loaded), encoding="utf-8")
+    shutil.copytree(whole, folder, dirs_exist_ok=True)
+    return folder
+
+
+def _stages(mutant: Mutant | None) -> tuple[tuple[str, ...], ...]:
+    """Order the tests: those that know the rule, then all others, then the fuzzer."""
+    names = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
+    first: Sequence[str] = FIRST
+    if mutant and mutant.kind == "server":
+        modules = [Path(file).stem for file in mutant.files]
+        wanted = [name for module in modules for name in (module, *RELATED.get(module, ()))]
+        first = [name for name in wanted if name in names]
+    rest = (*first, *sorted(names - {*first, *LEFT_OUT}), *LAST)
+    return (
+        *((*FAST, _file(name)) for name in first),
+        (*FAST, *map(_file, rest[len(first) :])),
+        ("-k", SLOW, _file("documents")),
+        ("-m", "hypothesis", *map(_file, rest)),
+        (_file("fuzz"),),
+    )
+
+
+def _file(name: str) -> str:
+    return f"tests/test_{name}.py"
+
+
+def tried(
+    trials: Sequence[Trial], workers: Sequence[Worker], tell: Callable[[Trial], object]
+) -> None:
+    """Take all trials through their stages, as many at a time as there are workers."""
+    waiting, idle, busy = deque(trials), list(workers), list[Worker]()
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                busy.append(idle.pop())
+                busy[-1].start(waiting.popleft())
+            time.sleep(0.02)
+            for worker in [worker for worker in busy if worker.ended()]:
+                busy.remove(worker)
+                idle.append(worker)
+                trial = worker.trial
+                assert trial is not None
+                if trial.killer is None and trial.stages:
+                    waiting.appendleft(trial)  # so that the verdicts come in order
+                else:
+                    tell(trial)
+    finally:
+        for worker in busy:
+            with suppress(ProcessLookupError):
+                os.killpg(worker.child, signal.SIGKILL)
+
+
+def main() -> int:
+    """Print the table and the totals; return 1 if a mutant survived."""
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
+    parser.add_argument(
+        "filters", nargs="*", help="parts of a mutant's line, of which one must be there; or @FILE"
+    )
+    parser.add_argument("--quick", action="store_true", help="only the tests that come first")
+    parser.add_argument("--list", action="store_true", help="list the mutants, and try none")
+    options = parser.parse_args()
+    mutants = [*of_the_documents(), *of_the_server()]
+    unknown = EQUIVALENT.keys() - {mutant.name for mutant in mutants}
+    if unknown:
+        sys.exit("no mutant has this name: " + "; ".join(sorted(unknown)))
+    wanted = options.filters or [""]
+    chosen = [
+        each for each in mutants if any(part in f"{each.kind} {each.name}" for part in wanted)
+    ]
+    if options.list:
+        print(*(f"{each.kind:30} {each.name}" for each in chosen), sep="\n")
+        return 0
+    return _report(chosen, quick=options.quick)
+
+
+def _report(chosen: Sequence[Mutant], *, quick: bool) -> int:
+    began = time.monotonic()
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    gc.freeze()
+    trials = [Trial(each, _stages(each)) for each in chosen if each.name not in EQUIVALENT]
+    with tempfile.TemporaryDirectory() as folder:
+        workers = [Worker(_copied(Path(folder) / str(number))) for number in range(WORKERS)]
+        count = len(FIRST) if quick else None
+        for trial in trials:
+            trial.stages = trial.stages[:count]
+        _check_baseline(workers, _stages(None)[:count])
+        tried(trials, workers, _tell)
+    for each in chosen:
+        if each.name in EQUIVALENT:
+            print(f"equivalent  {each.name}: {EQUIVALENT[each.name]}")
+    _totals(trials, chosen)
+    print(f"{len(chosen)} mutants in {time.monotonic() - began:.0f} s")
+    return int(any(trial.killer is None for trial in trials))
+
+
+def _check_baseline(workers: Sequence[Worker], stages: Sequence[tuple[str, ...]]) -> None:
+    """Run the stages on the copies as they are: green, and compiled for the trials."""
+    trials = [Trial(None, (("--collect-only", *_stages(None)[-2][2:]),)) for _ in workers]
+    for trial, worker in zip(trials, workers, strict=True):
+        tried([trial], [worker], lambda _: None)
+    trials += [Trial(None, (stage,)) for stage in stages]
+    tried(trials[len(workers) :], workers, lambda _: None)
+    for trial in trials:
+        if trial.killer is not None:
+            sys.exit(f"not green without a mutant: {trial.killer}")
+
+
+def _tell(trial: Trial) -> None:
+    assert trial.mutant is not None
+    verdict = "killed    " if trial.killer else "SURVIVED  "
+    print(f"{verdict}  {trial.mutant.name}  |  {trial.killer or ''}", flush=True)
+
+
+def _totals(trials: Sequence[Trial], chosen: Sequence[Mutant]) -> None:
+    by_kind = Counter(each.kind for each in chosen)
+    killed = Counter(each.mutant.kind for each in trials if each.mutant and each.killer)
+    survived = Counter(each.mutant.kind for each in trials if each.mutant and not each.killer)
+    print(f"\n{'kind':32}{'mutants':>8}{'killed':>8}{'survived':>10}{'equivalent':>12}")
+    for kind, count in sorted(by_kind.items()):
+        other = count - killed[kind] - survived[kind]
+        print(f"{kind:32}{count:8}{killed[kind]:8}{survived[kind]:10}{other:12}")
+    files = Counter((each.killer or "").partition("::")[0] for each in trials if each.killer)
+    print("\nkilled by")
+    for file, count in files.most_common():
+        print(f"{count:8}  {file}")
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        sys.exit(main())
+    sys.exit(130)
