@@ -6,7 +6,7 @@ SERVE ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format check fuzz mutants bench browser wheel clean
+.PHONY: help run test lint format check fuzz mutants bench browser wheel versions audit clean
 
 $(VENV)/installed: pyproject.toml
 	python3 -m venv $(VENV)
@@ -51,6 +51,22 @@ browser: $(VENV)/installed ## the pages in headless Chromium, which must be inst
 
 wheel: $(VENV)/installed ## build the wheel, install it in an empty environment, and use it
 	$(PYTHON) -m pytest -m wheel
+
+# Tools that need newer versions of the same libraries, and the tests that need those tools, are left out.
+versions: ## the suite with the lowest supported version of each dependency, then with the newest
+	python3 -m venv --clear build/lowest
+	python3 tests/lowest.py > build/lowest/versions.txt
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint build/lowest/versions.txt --editable . \
+		hypothesis openapi-spec-validator playwright pytest pytest-xdist requests-oauthlib
+	build/lowest/bin/python -m pytest --numprocesses 2 -m 'not wheel and not browser' \
+		-k 'not client_is_generated' --ignore tests/test_fuzz.py --ignore tests/test_generated_clients.py --ignore tests/test_sdk.py
+	rm -rf build/newest
+	$(MAKE) test VENV=build/newest
+
+audit: $(VENV)/installed ## known vulnerabilities in what is installed (asks the package index's service)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check pip-audit
+	$(PYTHON) -m pip_audit --skip-editable
 
 clean: ## remove what the targets above create
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

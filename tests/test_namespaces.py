@@ -98,8 +98,7 @@ def test_one_that_is_dropped_begins_anew(mock: MockServer, caller: Caller) -> No
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(caller.http.get, "/_mock/ns/gone/messages?wait=60&subject=never")
         caller.send("2", V2, headers=in_header("gone"))
-        while not mock.namespace("gone").messages:
-            pass
+        mock.namespace("gone").wait_for_message(timeout=10)
         assert caller.http.delete("/_mock/ns/gone").status_code == 204
         assert waiting.result().json()["messages"] == []
     assert "gone" not in caller.http.get("/_mock").json()["states"]
