@@ -366,6 +366,8 @@ class Contract:
         return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
     def _at(self, path: str) -> list[Operation]:
+        if path.lower() in self._literal:
+            return self._literal[path.lower()]
         found = [operation for operation in self.operations if _matches(operation.path, path)]
         if not found:
             known = tuple(dict.fromkeys(operation.path for operation in self.operations))
@@ -379,22 +381,33 @@ class Contract:
         best = min(_templates(operation.path) for operation in found)
         return [operation for operation in found if _templates(operation.path) == best]
 
+    @cached_property
+    def _literal(self) -> Mapping[str, list[Operation]]:
+        """The operations of each path without a template, which need no search."""
+        found: dict[str, list[Operation]] = {}
+        for operation in self.operations:
+            if not any(_templates(operation.path)):
+                found.setdefault(operation.path.lower(), []).append(operation)
+        return found
+
     def _version(self, value: str | None) -> str:
         """Return the version that a header value selects, as the documents list them."""
         if value is None:
             return _VERSIONS[0]
-        spellings = {
+        if value not in self._spellings:
+            known = ", ".join(self._spellings)
+            raise Problem(400, Code.VERSION, f"{VERSION_HEADER}: must be one of {known}.")
+        return self._spellings[value]
+
+    @cached_property
+    def _spellings(self) -> Mapping[str, str]:
+        return {
             spelling: operation.version
             for operation in self.operations
             for parameter in operation.parameters
             if parameter.name == VERSION_HEADER
             for spelling in parameter.values
         }
-        if value not in spellings:
-            raise Problem(
-                400, Code.VERSION, f"{VERSION_HEADER}: must be one of {', '.join(spellings)}."
-            )
-        return spellings[value]
 
 
 def describe(violations: Iterable[Violation]) -> str:

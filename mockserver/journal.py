@@ -1,7 +1,6 @@
 """What is kept: exchanges and messages, bounded, filtered, and waited for."""
 
 import asyncio
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -190,8 +189,9 @@ def _size(exchange: Exchange) -> int:
     request, delivery = exchange.request, exchange.delivery
     texts = [text for pair in request.headers for text in pair]
     texts += [line for *_, line in delivery.dialogue] if delivery else []
-    body = sys.getsizeof(request.body_text) if request.body_text else 0
-    return body + sum(map(len, texts)) + ENTRY_BYTES
+    body = request.body_text or ""
+    wide = 1 if body.isascii() else 4  # octets of a character in memory, at most
+    return wide * len(body) + sum(map(len, texts)) + ENTRY_BYTES
 
 
 Criterion = Callable[[Any], Iterable[object]]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import uvicorn
@@ -122,12 +122,17 @@ class HttpListener:
             await asyncio.sleep(0.001)
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> list[tuple[bytes, bytes]]:
+    return [(b"date", formatdate(second, usegmt=True).encode())]
+
+
 class _DatedState(ServerState):
     """Give each answer its `Date` (RFC 9110, 6.6.1), which uvicorn's own server does by a tick."""
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"date", formatdate(usegmt=True).encode())]
+        return _date(int(time.time()))
 
     @default_headers.setter
     def default_headers(self, _: object) -> None: ...

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 MASK: Final = "***"
@@ -48,10 +49,15 @@ def headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _header_value(name: str, value: str) -> str:
-    if not _SECRET_HEADER.search(name):
+    if not _is_secret(name):
         return value
     scheme, space, _ = value.partition(" ")
     return f"{scheme} {MASK}" if space and name.lower() == "authorization" else MASK
+
+
+@lru_cache(maxsize=128)
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_HEADER.search(name))
 
 
 def body(value: object) -> object:

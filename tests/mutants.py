@@ -75,8 +75,13 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "masking": ("app", "profile"),
     "relay": ("oauth", "delivery"),
     "sink": ("oauth", "sasl"),
-    "state": ("control",),
-    "wire": ("app", "lenient"),
+    "faults": ("api_faults",),
+    "journal": ("events", "control"),
+    "server": ("namespaces",),
+    "state": ("control", "namespaces", "events"),
+    "trace": ("view",),
+    "wire": ("app", "lenient", "namespaces"),
+    "world": ("api_faults",),
 }
 LAST: Final = ("faults", "generated_clients", "sdk", "readme")
 LEFT_OUT: Final = {"browser", "wheel", "fuzz", "layers", *LAST}
