@@ -532,7 +532,7 @@ class Look:
     row: str | None = None
 
 
-WIDE = (1060, 660)
+WIDE = (1120, 570)
 NARROW = (390, 760)
 LOOKS = {
     "trace": Look("light", *WIDE, row="smtp.keyexample.com:587"),
