@@ -151,7 +151,7 @@ class Inbox:
                 Route(f"{ROOT}/try", self._try, methods=["POST"]),
                 Route(f"{ROOT}/clear", self._clear, methods=["POST"]),
                 Route(f"{ROOT}/token", self._token, methods=["POST"]),
-                Route(f"{ROOT}/{{name}}", self._file),
+                *(Route(f"{ROOT}/{name}", self._file) for name in _FILES),
             ],
             exception_handlers={Problem: _refused, HTTPException: _not_served},
         )
@@ -212,9 +212,7 @@ class Inbox:
         raise Problem(404, Code.CONTROL, "No mail with HTML has this id; perhaps it was dropped.")
 
     async def _file(self, request: Request) -> Response:
-        file = self._files.get(request.path_params["name"])
-        if file is None:
-            raise HTTPException(404)
+        file = self._files[request.url.path.rpartition("/")[2]]
         response = file.answer(request)
         response.headers.update(_HEADERS)
         return response
@@ -239,7 +237,8 @@ class Inbox:
         name = request.query_params.get("ns", DEFAULT)
         root = f"{request.url.scheme}://{request.headers['host']}"
         spans = list(_spans(exchange)) if exchange else []
-        raw = message.raw.decode("utf-8", "replace").replace("\r\n", "\n") if message else ""
+        raw = _lines(message.raw.decode("utf-8", "replace")) if message else ""
+        text = _lines(message.text) if message else ""
         return {
             "spans": spans,
             "scale": max([1e-3, *(each.end for each in spans)]),
@@ -247,8 +246,8 @@ class Inbox:
             "reference": self._reference.get((exchange and exchange.operation) or ""),
             "body": exchange and json.dumps(exchange.request.body, indent=2, ensure_ascii=False),
             "raw": raw[:MAX_SHOWN],
-            "text": message.text[:MAX_SHOWN] if message else "",
-            "cut": max(len(raw), len(message.text if message else "")) > MAX_SHOWN,
+            "text": text[:MAX_SHOWN],
+            "cut": max(len(raw), len(text)) > MAX_SHOWN,
             "curl": exchange and recipes.curl(exchange, root + _prefix(name)),
             "assertion": recipes.assertion(exchange, message),
         }
@@ -443,6 +442,10 @@ def _delivered(delivery: Delivery) -> str:
     login = f", {delivery.mechanism}" if delivery.mechanism else ""
     reply = f": {delivery.reply}" if delivery.reply else ""
     return f"{delivery.relay}, TLS {delivery.tls_mode}{login}, stage {delivery.stage}{reply}"
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
 
 
 def _tone(good: bool) -> str:

@@ -46,8 +46,8 @@ def curl(exchange: Exchange, root: str) -> str:
         elif name not in _OWN_HEADERS:
             # A header without a value has a semicolon in curl's own language.
             words += ["-H", f"{name}: {value}" if value else f"{name};"]
-    if exchange.request.body_text is not None:
-        words += ["--data-raw", exchange.request.body_text]
+    if exchange.request.body is not None:
+        words += ["--data-raw", exchange.request.body_text or ""]
     # The brackets of an IPv6 address are no range to expand.
     words += ["--globoff", root + quote(exchange.path)]
     return shlex.join(words)

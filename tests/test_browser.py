@@ -255,7 +255,8 @@ class InboxPage(Tab):
 
 def packed(picture: bytes) -> bytes:
     """Return a PNG with its pixels compressed as well as zlib can; Chromium is in a hurry."""
-    start, data, chunks = 8, b"", []
+    chunks: list[tuple[bytes, bytes]] = []
+    start, data = 8, b""
     while start < len(picture):
         size = int.from_bytes(picture[start : start + 4])
         kind, body = picture[start + 4 : start + 8], picture[start + 8 : start + 8 + size]
