@@ -186,7 +186,7 @@ class Inbox:
         part = ask.get("fragment")
         values = {
             "ns": name,
-            "link": _Links(name, ask.get("q", "")),
+            "link": _Links(name, ask.get("q", ""), ask.get("all", "")),
             "base": quote(self._base_path),
         }
         if part != "pane":
@@ -194,6 +194,7 @@ class Inbox:
         if part != "list":
             values |= self._pane(request, state)
         values["namespaces"] = sorted(self._states)
+        values["reading"] = any(each in ask for each in ("request", "message", "view"))
         template = f"{part}.html" if part in ("list", "pane") else "inbox.html"
         return Response(
             render(template, values), headers={**_HEADERS, **_NO_STORE}, media_type="text/html"
@@ -344,8 +345,8 @@ class Inbox:
 class _Links:
     """Make the addresses of the page, with what stays the same from one to the next."""
 
-    def __init__(self, name: str, words: str = "") -> None:
-        self._kept = {"ns": name, "q": words}
+    def __init__(self, name: str, words: str = "", everything: str = "") -> None:
+        self._kept = {"ns": name, "q": words, "all": everything}
 
     def __call__(self, **parameters: str) -> str:
         given = {key: value for key, value in (self._kept | parameters).items() if value}

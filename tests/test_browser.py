@@ -285,7 +285,7 @@ def test_what_happens_appears_by_itself(inbox: InboxPage, caller: Caller, mock: 
     caller.send("2", V2)
     inbox.row("test_smtp_v2").wait_for()
     assert inbox.row("Keyfactor Command test message").count() == 1
-    inbox.page.locator("#said", has_text="One new call").wait_for(state="attached")
+    inbox.page.locator("#said", has_text="One new entry").wait_for(state="attached")
     caller.send("2", V2 | {"Host": "refused.test"})
     inbox.row("refused.test").wait_for()
     assert inbox.rows().first.inner_text().startswith("400")
@@ -361,6 +361,25 @@ def test_the_focus_stays_where_it_is_when_something_arrives(
     caller.send("2", V2 | {"Host": "denied.test"})
     inbox.row("denied.test").wait_for()
     assert "first.test" in inbox.page.locator(":focus").inner_text()
+
+
+def test_a_line_that_is_being_clicked_stays_under_the_mouse(
+    inbox: InboxPage, caller: Caller, mock: MockServer
+) -> None:
+    for number in range(40):
+        caller.send("2", V2 | {"Host": f"n{number}.test"})
+    inbox.open(mock)
+    line = inbox.row("n5.test")
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    assert box
+    inbox.page.mouse.move(box["x"] + 30, box["y"] + 20)
+    inbox.page.mouse.down()
+    caller.send("2", V2 | {"Host": "denied.test"})
+    inbox.row("denied.test").wait_for(state="attached")
+    assert line.bounding_box() == pytest.approx(box, abs=1)
+    inbox.page.mouse.up()
+    inbox.page.locator("#pane .spans", has_text="n5.test").wait_for()
 
 
 def test_a_violation_leads_to_its_operation_in_the_reference(

@@ -370,6 +370,11 @@ def test_a_mail_leads_to_the_call_that_sent_it(caller: Caller) -> None:
     assert f"{message.size} octets" in page.text
     assert "API call" in page.text
     assert page.values("a", "aria-current") == ["true"]
+    for _ in range(1_000):
+        caller.http.get("/none")
+    text = look(caller, message=message.id, all="1").text
+    assert "Mail by a call that is not kept" in text
+    assert "mail by a call" in text
     caller.mock.reset()
     assert "This entry is not there any more" in look(caller, message=message.id).text
 
@@ -662,6 +667,16 @@ def test_every_part_of_the_world_shows_what_it_does(caller: Caller) -> None:
         assert exchange.violations == (), row
         assert (exchange.status == 200) == fine, (row, exchange.problem)
     assert mock.messages[-1].envelope.recipients == ("me@b.test",)
+
+
+def test_no_secret_of_the_world_is_shown(caller: Caller) -> None:
+    for row in ("relays/smtp.keyexample.com:587", "relays/oauthbearer.test", "pam_providers/2"):
+        page = caller.http.get("/", params={"row": row}).text
+        answer = caller.http.post("/_mock/inbox/try", data={"row": row, "user": "admin"})
+        page += caller.http.get(answer.headers["location"]).text
+        basic = base64.b64encode(b"KEYEXAMPLE\\admin:admin-password").decode()
+        for secret in ("admin-password", "MySuperSecret", "api-client-secret", basic):
+            assert secret not in page
 
 
 def test_a_form_says_who_sends_and_where(caller: Caller) -> None:

@@ -9,16 +9,45 @@ const parameters = () => new URLSearchParams(location.search);
 const rows = () => Array.from(list.querySelectorAll("a.row"));
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
-async function load(target, fragment) {
+async function fetched(fragment) {
   const asked = parameters();
   asked.set("fragment", fragment);
   const answer = await fetch(`/?${asked}`);
-  if (!answer.ok) return location.reload();
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const focused = target === list && document.activeElement?.closest("a.row")?.id;
-  target.replaceChildren(...page.body.childNodes);
-  if (focused) at(focused)?.focus({ preventScroll: true });
-  if (target === pane) showCopying();
+  if (!answer.ok) location.reload();
+  return new DOMParser().parseFromString(await answer.text(), "text/html").body;
+}
+
+async function showPane() {
+  const asked = location.search;
+  const fresh = await fetched("pane");
+  if (asked !== location.search) return; // another one is on its way
+  pane.replaceChildren(...fresh.childNodes);
+  showCopying();
+}
+
+async function showList() {
+  const fresh = await fetched("list");
+  for (const part of [".above", ".below"]) {
+    list.querySelector(part).replaceChildren(...fresh.querySelector(part).childNodes);
+  }
+  merge(list.querySelector("ol"), fresh.querySelector("ol"));
+}
+
+// A line that stays is not touched: the focus, a click under way and the place in the list remain.
+function merge(lines, fresh) {
+  const key = (line) => line.firstElementChild.id;
+  const known = new Map(Array.from(lines.children, (line) => [key(line), line]));
+  const wanted = Array.from(fresh.children, (line) => {
+    const old = known.get(key(line));
+    return old?.isEqualNode(line) ? old : line;
+  });
+  const staying = new Set(wanted);
+  for (const line of known.values()) if (!staying.has(line)) line.remove();
+  let next = lines.firstElementChild;
+  for (const line of wanted) {
+    if (line === next) next = next.nextElementSibling;
+    else lines.insertBefore(line, next);
+  }
 }
 
 // The list. However fast things happen, one request is under way at most.
@@ -37,8 +66,8 @@ async function refresh() {
       again = false;
       const count = arrived;
       arrived = 0;
-      await load(list, "list");
-      if (count) said.textContent = count === 1 ? "One new call" : `${count} new calls`;
+      await showList();
+      if (count) said.textContent = count === 1 ? "One new entry" : `${count} new entries`;
     }
   } catch {
     // The mock has gone away; the event source says so, and asks again when it is back.
@@ -59,14 +88,17 @@ function follow() {
     show("live");
     // What happened between the page and the first event is fetched too.
     refresh();
-    if (lost) load(pane, "pane").catch(() => {});
+    if (lost) showPane().catch(() => {});
     lost = false;
   };
   events.onerror = () => {
     lost = true;
     show("offline");
   };
-  events.addEventListener("message", refresh);
+  events.addEventListener("message", (event) => {
+    if (JSON.parse(event.data).request_id === null) arrived += 1; // others come with their call
+    refresh();
+  });
   events.addEventListener("request", () => {
     arrived += 1;
     refresh();
@@ -74,7 +106,7 @@ function follow() {
   events.addEventListener("reset", () => {
     said.textContent = "Cleared";
     refresh();
-    load(pane, "pane").catch(() => {});
+    showPane().catch(() => {});
   });
 }
 
@@ -90,7 +122,7 @@ async function show(address, focus) {
     else row.removeAttribute("aria-current");
   }
   main.classList.toggle("reading", wanted !== null || asked.has("view"));
-  await load(pane, "pane");
+  await showPane();
   pane.scrollTop = 0;
   if (focus) pane.querySelector("h2")?.focus();
 }
