@@ -363,6 +363,28 @@ def test_the_focus_stays_where_it_is_when_something_arrives(
     assert "first.test" in inbox.page.locator(":focus").inner_text()
 
 
+def test_a_list_that_comes_late_does_not_undo_a_selection(
+    inbox: InboxPage, caller: Caller, mock: MockServer
+) -> None:
+    caller.send("2", V2 | {"Host": "first.test"})
+    inbox.open(mock)
+    inbox.page.evaluate(
+        """() => {
+          const real = fetch;
+          window.fetch = async (address) => {
+            const answer = await real(address);
+            if (address.includes("fragment=list")) await new Promise((go) => setTimeout(go, 500));
+            return answer;
+          };
+        }"""
+    )
+    with inbox.page.expect_response("**/*fragment=list*"):
+        caller.send("2", V2 | {"Host": "denied.test"})
+    inbox.row("first.test").click()
+    inbox.row("denied.test").wait_for()
+    assert "first.test" in inbox.page.locator("a.row[aria-current]").inner_text()
+
+
 def test_a_line_that_is_being_clicked_stays_under_the_mouse(
     inbox: InboxPage, caller: Caller, mock: MockServer
 ) -> None:

@@ -31,6 +31,17 @@ async function showList() {
     list.querySelector(part).replaceChildren(...fresh.querySelector(part).childNodes);
   }
   merge(list.querySelector("ol"), fresh.querySelector("ol"));
+  mark();
+}
+
+// The list may have been asked for before another entry was selected.
+function mark() {
+  const wanted = parameters().get("request") ?? parameters().get("message");
+  for (const row of rows()) {
+    const chosen = wanted && [row.dataset.id, row.dataset.message].includes(wanted);
+    if (chosen) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  }
 }
 
 // A line that stays is not touched: the focus, a click under way and the place in the list remain.
@@ -114,14 +125,9 @@ function follow() {
 
 async function show(address, focus) {
   if (address) history.pushState(null, "", address);
+  mark();
   const asked = parameters();
-  const wanted = asked.get("request") ?? asked.get("message");
-  for (const row of rows()) {
-    const chosen = row.id === `e-${wanted}`;
-    if (chosen) row.setAttribute("aria-current", "true");
-    else row.removeAttribute("aria-current");
-  }
-  main.classList.toggle("reading", wanted !== null || asked.has("view"));
+  main.classList.toggle("reading", ["request", "message", "view"].some((name) => asked.has(name)));
   await showPane();
   pane.scrollTop = 0;
   if (focus) pane.querySelector("h2")?.focus();
