@@ -25,7 +25,7 @@ from mockserver.problems import Code, Problem
 from mockserver.report import exchange_text
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Message
-from mockserver.wire import namespace, read_body, refuse
+from mockserver.wire import namespace, read_body, refuse, token_cookie
 from mockserver.world import WorldError
 
 Json = dict[str, Any]
@@ -65,7 +65,8 @@ class Guard:
             raise _forbidden("not for pages of another site")
         public = path in _PUBLIC or path.startswith(f"{idp.MOUNT}/")
         if self.token is not None and not public:
-            given = headers.get("x-mock-token", "")
+            # A browser sends the cookie that the inbox page sets.
+            given = headers.get("x-mock-token") or token_cookie(headers)
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise Problem(401, Code.CONTROL, "X-Mock-Token is missing or wrong")
 

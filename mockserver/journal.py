@@ -155,6 +155,12 @@ class Journal:
         """Remove the messages that match."""
         self._count(-self.messages.remove(matches))
 
+    def clear(self) -> None:
+        """Remove everything, and tell who follows as a reset does; the world stays."""
+        self._count(-self.exchanges.remove(lambda _: True))
+        self.remove_messages(lambda _: True)
+        self.feed.publish(("reset", None))
+
     def drop_oldest(self) -> None:
         """Drop the entry that came first."""
         messages, exchanges = self.messages.oldest(), self.exchanges.oldest()

@@ -24,6 +24,7 @@ from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
 from mockserver.faults import check_operations
 from mockserver.idp import API_AUDIENCE, IdentityProvider, discovery_url
+from mockserver.inbox import Inbox
 from mockserver.listener import BACKLOG, LIMITS, HttpListener, Limits
 from mockserver.reference import Reference
 from mockserver.sink import Sink
@@ -199,11 +200,12 @@ class MockServer(View):
     def _application(self) -> ASGIApp:
         contract = load_contract()
         names = frozenset(name.lower() for name in (self.host, *self._tls_names))
+        guard = Guard(names, self._token)
         control = Control(
             self._states,
             contract,
             self.authority,
-            guard=Guard(names, self._token),
+            guard=guard,
             identity_provider=self._idp,
             status=self.status,
         )
@@ -212,14 +214,19 @@ class MockServer(View):
         api = Api(contract, command, self._states, check_token, self.base_path)
         reference = Reference(contract.documents, self.base_path)
 
-        def serving(path: str) -> ASGIApp:
+        inbox = Inbox(self._states, contract, self.base_path, check=guard.check, answer=api.answer)
+
+        def serving(scope: Scope) -> ASGIApp:
+            path = scope["path"]
+            if inbox.serves(scope):
+                return inbox
             if path == PREFIX or path.startswith(f"{PREFIX}/") or path in HEALTH:
                 return control
             return reference if reference.serves(path) else api
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
             scope = _in_namespace(scope, self.base_path)
-            await serving(scope["path"])(scope, receive, send)
+            await serving(scope)(scope, receive, send)
 
         return dispatch
 

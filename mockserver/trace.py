@@ -237,8 +237,12 @@ class Message:
     @cached_property
     def text(self) -> str:
         """Give the plain text part, or an empty text where there is none."""
-        part = self.parsed.get_body(preferencelist=("plain",))
-        return "" if part is None else str(part.get_content())
+        return self._part("plain")
+
+    @cached_property
+    def html(self) -> str:
+        """Give the HTML part, or an empty text where there is none."""
+        return self._part("html")
 
     @property
     def subject(self) -> str:
@@ -264,6 +268,16 @@ class Message:
     def headers(self) -> Headers:
         """Give all headers, unfolded and decoded, in the order of the mail."""
         return tuple((name, _decoded(value)) for name, value in self.parsed.raw_items())
+
+    def _part(self, kind: Literal["plain", "html"]) -> str:
+        part = self.parsed.get_body(preferencelist=(kind,))
+        if part is None:
+            return ""
+        try:
+            return str(part.get_content())
+        except (LookupError, UnicodeError):
+            # It names a charset that does not exist, or that is none for text.
+            return bytes(part.get_payload(decode=True)).decode("utf-8", "replace")
 
     def _header(self, wanted: str) -> str:
         return next((value for name, value in self.headers if name.lower() == wanted.lower()), "")

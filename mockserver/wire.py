@@ -1,10 +1,12 @@
 """The HTTP form of bodies and problems, and what the application and its listener agree on."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,6 +18,7 @@ MAX_DISCARDED: Final = 16 * 1024 * 1024
 # Names in a scope whose URL names a namespace: its name, and the path that leads to it.
 NAMESPACE: Final = "keyfactor_mock.namespace"
 PREFIX: Final = "keyfactor_mock.prefix"
+TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
 # Names in `scope["state"]`: a function that ends the connection, and the mark of a late body.
 BREAK_OFF: Final = "keyfactor_mock.break_off"
 LATE: Final = "keyfactor_mock.late"
@@ -25,6 +28,11 @@ def namespace(request: Request) -> str:
     """Return the name of the state that a request is for: by its URL, else by its header."""
     named: str = request.scope.get(NAMESPACE, "")
     return named or request.headers.get("x-mock-namespace", "").strip()
+
+
+def token_cookie(headers: Mapping[str, str]) -> str:
+    """Return the control token that a browser has as a cookie, or an empty text."""
+    return unquote(cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, ""))
 
 
 def product_json(value: object, status: int = 200) -> Response:

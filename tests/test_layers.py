@@ -10,12 +10,12 @@ import mockserver
 PACKAGE = Path(mockserver.__file__).parent
 LAYERS = (
     {"problems", "masking", "logs"},
-    {"world", "trace", "certificates", "jsontext", "wire"},
+    {"world", "trace", "certificates", "jsontext", "pagefiles", "wire"},
     {"journal", "report", "coercion"},
     {"state"},
-    {"contract", "access", "faults", "pam", "idp", "listing", "oauth", "relay", "sink"},
+    {"contract", "access", "faults", "pam", "idp", "listing", "oauth", "recipes", "relay", "sink"},
     {"command"},
-    {"app", "control", "reference", "listener", "view"},
+    {"app", "control", "inbox", "reference", "listener", "view"},
     {"server"},
     {"cli", "pytest_plugin", "schemathesis_hooks"},
     {"__main__"},
