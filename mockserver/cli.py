@@ -329,6 +329,7 @@ def _announce(mock: MockServer, ca_file: Path) -> None:
     for name in ("smtp", "smtps"):
         if mock.port(name) is not None:
             click.echo(f"{name.upper():8} {mock.host}:{mock.port(name)}")
+    click.echo(f"Inbox    {mock.url}/")
     click.echo(f"Control  {mock.control_url}")
     click.echo("Send a test mail:\n\n" + _curl(mock) + "\n")
 

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.browser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ELSEWHERE = "keyfactor.test"
+BLOCKED = ("TypeError: Failed to fetch",)  # by a browser that guards the local network
 
 
 @pytest.fixture(scope="module")
@@ -498,6 +499,40 @@ def test_what_is_hostile_runs_nothing_and_loads_nothing(
     inbox.hosts.discard(host)
     blocked = ("Content Security Policy", "sandboxed")
     inbox.errors = [each for each in inbox.errors if not any(text in each for text in blocked)]
+
+
+def test_a_page_of_another_origin_neither_reads_nor_resets(
+    browser: Browser, caller: Caller, mock: MockServer
+) -> None:
+    caller.send("2", V2)
+    context = browser.new_context()
+    page = context.new_page()
+    form = f'<form method="post" action="{mock.url}/_mock/inbox/clear"><button>x</button></form>'
+    page.route(
+        "http://evil.test/",
+        lambda route: route.fulfill(body=f"<!doctype html>{form}", content_type="text/html"),
+    )
+    page.goto("http://evil.test/")
+    ask = """async ([url, options]) => {
+        try { return await (await fetch(url, options)).text(); }
+        catch (error) { return `${error}`; }
+    }"""
+    for path in ("/_mock/messages", "/_mock/world", "/"):
+        assert page.evaluate(ask, [mock.url + path, {}]).startswith("TypeError")
+        # In this mode a request is sent, and its answer is hidden.
+        assert page.evaluate(ask, [mock.url + path, {"mode": "no-cors"}]) in ("", *BLOCKED)
+    for path in ("/_mock/reset", "/_mock/inbox/clear"):
+        page.evaluate(ask, [mock.url + path, {"method": "POST", "mode": "no-cors"}])
+    page.evaluate(ask, [f"{mock.url}/_mock/messages", {"method": "DELETE"}])
+    with page.expect_navigation() as sent:
+        page.get_by_role("button").click()
+    assert sent.value.status == 403
+    # A name that is made to point here (DNS rebinding) is of the same origin as the mock.
+    answer = page.goto(f"http://evil.test:{mock.port('http')}/_mock/messages")
+    assert answer is not None
+    assert answer.status == 403
+    context.close()
+    assert len(mock.messages) == 1
 
 
 def test_it_can_be_read_without_scripts(browser: Browser, caller: Caller, mock: MockServer) -> None:
