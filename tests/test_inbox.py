@@ -763,8 +763,9 @@ def test_a_world_of_patterns_and_of_nothing_can_be_shown_and_tried() -> None:
             },
             "[::1]:26": {"description": "an address"},
         },
-        "token_endpoints": {"*.idp.test": {}},
+        "token_endpoints": {"*.idp.test": {}, "https://idp-slow.test/token": None},
         "pam_providers": {
+            "92": None,
             "*": {"name": "Any", "type": "any", "secrets": {"*": "x"}},
             "5": {"name": "Slashes", "type": "cyberark", "secrets": {"a%2Fb/c": "x"}},
         },
