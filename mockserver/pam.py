@@ -36,6 +36,11 @@ _TYPES: Final = {
 }
 
 
+def needed(kind: str) -> tuple[str, ...]:
+    """Return what a type's secret is asked with, in the order of its key; nothing for `any`."""
+    return _TYPES[kind].needed if kind in _TYPES else ()
+
+
 async def resolve(value: Mapping[str, Any], field: str, world: World, trace: Trace) -> Secret:
     """Return what the secret object of a field stands for, and record the look-up.
 

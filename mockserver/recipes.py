@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from mockserver import pam
 from mockserver.masking import MASK, Secret
 from mockserver.trace import Exchange, Message
 from mockserver.world import OAuthClient, PamProvider, Relay, World
@@ -22,12 +23,6 @@ _PORT: Final = 25
 _IMPLICIT_TLS: Final = 465
 # What curl adds by itself, or what belongs to the connection that is over.
 _OWN_HEADERS: Final = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
-# How each type of provider is asked (POST SMTP Test, table 888); the key's parts, in order.
-_PARAMETERS: Final = {
-    "local": ("SecretName",),
-    "cyberark": ("Folder", "Object"),
-    "delinea": ("SecretId",),
-}
 _TOKEN_MECHANISMS: Final = {"XOAUTH2", "OAUTHBEARER"}
 
 
@@ -191,7 +186,7 @@ def _named(key: str, anything: str = "any.test") -> str:
 
 def _parameters(provider: PamProvider) -> Json:
     """Return the parameters of a secret that a provider has, or of one that it could have."""
-    names = _PARAMETERS.get(provider.type, ("SecretName",))
+    names = pam.needed(provider.type) or ("SecretName",)
     known = [key.split("/") for key in provider.secrets if key != "*"]
     # The one that is most likely a password.
     values = max(known, key=lambda parts: "password" in parts[-1].lower(), default=[])

@@ -19,7 +19,8 @@ from support import V2, Caller, Json
 @contextmanager
 def following(mock: MockServer, path: str = "/_mock/events") -> Iterator[Iterator[Json]]:
     """Follow events; give each as its fields."""
-    with httpx2.stream("GET", mock.url + path, timeout=20) as response:
+    # A stream says that it is alive less often than this: silence is a failure, not a wait.
+    with httpx2.stream("GET", mock.url + path, timeout=5) as response:
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert response.headers["cache-control"] == "no-store"
