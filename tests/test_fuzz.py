@@ -29,7 +29,7 @@ def test_what_the_readme_offers_finds_nothing(tmp_path: Path) -> None:
         [
             "bash",
             "-euc",
-            block.replace("schemathesis run", f"schemathesis run {' '.join(SHORT)} 10"),
+            block.replace("schemathesis run", f"schemathesis run {' '.join(SHORT)} 5"),
         ],
         cwd=tmp_path,
         env=ENVIRONMENT | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},

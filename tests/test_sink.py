@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mockserver import sink as sinks
@@ -737,6 +737,7 @@ def test_a_connect_that_is_cancelled_leaves_nothing(new_loop: Callable[[], Any])
     gc.collect()
 
 
+@settings(max_examples=40)  # each has a server of its own
 @given(st.lists(st.binary(max_size=40), max_size=20), st.booleans())
 def test_no_bytes_break_a_session(lines: list[bytes], login: bool) -> None:
     async def talk() -> None:
