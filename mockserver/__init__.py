@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from mockserver.problems import Problem
     from mockserver.server import BindError, MockServer, SettingError
     from mockserver.trace import Exchange, Message, TokenRequest
     from mockserver.view import View
@@ -14,6 +15,7 @@ __all__ = [
     "Exchange",
     "Message",
     "MockServer",
+    "Problem",
     "SettingError",
     "TokenRequest",
     "View",
@@ -24,6 +26,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES: Final = {
+    "problems": ("Problem",),
     "server": ("BindError", "MockServer", "SettingError"),
     "trace": ("Exchange", "Message", "TokenRequest"),
     "view": ("View",),

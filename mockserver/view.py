@@ -54,7 +54,7 @@ class TokenCriteria(TypedDict, total=False):
 
     scope: str | None
     audience: str | None
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] | Sequence[tuple[str, str]]
     url: str
     status: int | None
     kind: str
@@ -298,7 +298,7 @@ def _token_misses(criteria: Mapping[str, Any], request: TokenRequest) -> dict[st
     for name, value in criteria.items():
         found = getattr(request, name)
         if name == "headers":
-            wanted = {(key.lower(), text) for key, text in value.items()}
+            wanted = {(key.lower(), text) for key, text in dict(value).items()}
             if not wanted <= {(key.lower(), text) for key, text in found}:
                 missed[name] = [dict(found)]
         elif found != value:

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 import httpx2
 import pytest
 
+import mockserver
 from mockserver import MockServer
 from mockserver.certificates import CertificateError
 from mockserver.server import BindError, SettingError, is_loopback
@@ -274,3 +275,9 @@ def test_no_answer_waits_for_a_late_acknowledgement(
                 received += s.recv(10_000)
             times.append(time.perf_counter() - started)
     assert sorted(times)[100] < 0.02
+
+
+def test_what_the_package_names_is_there() -> None:
+    assert all(getattr(mockserver, name) for name in mockserver.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = mockserver.Nothing

@@ -179,6 +179,7 @@ def test_a_token_request_is_found_by_its_facts(mock: MockServer, caller: Caller)
     )
     assert request.kind == "token"
     assert ("Content-Type", "application/x-www-form-urlencoded") in request.headers
+    assert mock.assert_token_requested(headers=[("x-Tenant", "t1")]) is request
     assert mock.assert_token_requested(kind="jwks", scope=None).url.endswith("/jwks")
 
 
