@@ -16,7 +16,7 @@ from mockserver.command import Answer, Call, KeyfactorCommand
 from mockserver.contract import Contract, Operation, describe
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
-from mockserver.trace import Exchange, Leniency, Trace
+from mockserver.trace import Exchange, Trace
 from mockserver.wire import Broken, namespace, product_json, read_body, refuse
 from mockserver.world import ApiFault
 
@@ -124,7 +124,7 @@ class Api:
         body = await _read_body(request, operation, trace)
         if world.lenient:
             body, notes = operation.relaxed(body)
-            trace.lenient += [Leniency(**note) for note in notes]
+            trace.lenient += notes
         with trace.step("check"):
             trace.violations = operation.check(headers, body, given)
         if trace.violations:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from mockserver.jsontext import MAX_DIGITS, cut
 from mockserver.problems import Code, Problem
+from mockserver.trace import Leniency
 
 Json = dict[str, Any]
 
@@ -58,7 +59,7 @@ def read_form(raw: bytes, schema: Json) -> Json:
 
 
 @dataclass(frozen=True)
-class Leniency:
+class Coercion:
     """Turn bodies into their strict form by the schemas of one document, and note each change.
 
     A note has the JSON pointer of what was sent, the JSON Schema keyword that it would have broken,
@@ -67,15 +68,15 @@ class Leniency:
 
     document: Json = field(repr=False)
 
-    def relaxed(self, body: object, schema: Json) -> tuple[object, list[Json]]:
+    def relaxed(self, body: object, schema: Json) -> tuple[object, list[Leniency]]:
         """Return the strict form of a body, and at most MAX_NOTES notes; the body stays as it is.
 
         What cannot be made strict stays, for the check to refuse.
         """
-        notes: list[Json] = []
+        notes: list[Leniency] = []
         return self._value(body, schema, "", notes), notes
 
-    def _value(self, value: object, schema: Json, path: str, notes: list[Json]) -> object:
+    def _value(self, value: object, schema: Json, path: str, notes: list[Leniency]) -> object:
         rule = self._rule(schema)
         if isinstance(value, dict):
             return self._object(value, rule, path, notes)
@@ -90,7 +91,7 @@ class Leniency:
             _note(notes, path, "type", f"taken as {kind}")
         return strict
 
-    def _object(self, value: Json, rule: Json, path: str, notes: list[Json]) -> Json:
+    def _object(self, value: Json, rule: Json, path: str, notes: list[Leniency]) -> Json:
         known = rule.get("properties", {})
         if not known:
             return value
@@ -137,10 +138,10 @@ def _defaults(known: Mapping[str, Json]) -> Iterator[tuple[str, object]]:
             yield name, schema["x-lenient-default"]
 
 
-def _note(notes: list[Json], path: str, rule: str, text: str) -> None:
+def _note(notes: list[Leniency], path: str, rule: str, text: str) -> None:
     if len(notes) < MAX_NOTES:
         message = f"{path.removeprefix('/')}: {text}."
-        notes.append({"path": path, "rule": rule, "message": message})
+        notes.append(Leniency(path, rule, message))
 
 
 def _step(name: str) -> str:

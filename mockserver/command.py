@@ -21,6 +21,7 @@ from mockserver.world import World, host_name
 Json = dict[str, Any]
 
 # RelayAuthenticationType (POST SMTP Test, tables 888 and 889).
+ANONYMOUS: Final = 0
 BASIC: Final = 2
 OAUTH: Final = 3
 

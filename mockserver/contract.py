@@ -16,9 +16,10 @@ from jsonschema_rs import (
     ValidationErrorKind,
 )
 
-from mockserver.coercion import Leniency, read_form, typed, types_of
+from mockserver.coercion import Coercion, read_form, typed, types_of
 from mockserver.jsontext import cut, parse_json
 from mockserver.problems import Code, Problem, Violation
+from mockserver.trace import Leniency
 from mockserver.world import nearest
 
 Json = dict[str, Any]
@@ -256,11 +257,11 @@ class Operation:
             )
         return parse_json(raw)
 
-    def relaxed(self, body: object) -> tuple[object, list[Json]]:
+    def relaxed(self, body: object) -> tuple[object, list[Leniency]]:
         """Return a body as a lenient product takes it, and a note for each leniency."""
         if self.body is None:
             return body, []
-        return Leniency(self.body.document).relaxed(body, self.body.source)
+        return Coercion(self.body.document).relaxed(body, self.body.source)
 
     def given(self, path: str, query: Iterable[tuple[str, str]]) -> Json:
         """Return the parameters of a request's path and query, typed, with defaults; none checked.

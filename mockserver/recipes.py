@@ -6,16 +6,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from mockserver import pam
+from mockserver.command import ANONYMOUS, BASIC, OAUTH
 from mockserver.masking import MASK, Secret
 from mockserver.trace import Exchange, Message
 from mockserver.world import OAuthClient, PamProvider, Relay, World
 
 Json = dict[str, Any]
-
-# RelayAuthenticationType (POST SMTP Test, tables 888 and 889).
-ANONYMOUS: Final = 0
-BASIC: Final = 2
-OAUTH: Final = 3
 
 _SENDER: Final = "command@keyexample.com"
 _RECIPIENT: Final = "mjones@keyexample.com"

@@ -381,8 +381,8 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
         raise BindError(f"cannot listen on {host}, port {port}: {reason}") from None
-    # Connections inherit it. No loop sets it for a socket that it has not made itself, and without
-    # it a client that acknowledges late (RFC 1122, 4.2.3.2) waits 40 ms for the body of an answer.
+    # Connections inherit it. uvloop sets it anyway, asyncio only where a socket names its protocol;
+    # without it who acknowledges late (RFC 1122, 4.2.3.2) waits 40 ms for the body of an answer.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mockserver import MockServer
 from mockserver.contract import Contract
+from mockserver.trace import Leniency
 from mockserver.world import data_folder
 from support import ADMIN, V1, V2, VALID, Caller, Json, calling, refusal
 
@@ -36,7 +37,7 @@ def lenient(lenient_caller: Caller) -> Caller:
     return lenient_caller
 
 
-def relaxed(version: str, body: object) -> tuple[object, list[Json]]:
+def relaxed(version: str, body: object) -> tuple[object, list[Leniency]]:
     return CONTRACT.operation("/SMTP/Test", "POST", version).relaxed(body)
 
 
