@@ -4,10 +4,11 @@ import asyncio
 import hmac
 import ipaddress
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from functools import partial
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,17 +20,16 @@ from starlette.types import Receive, Scope, Send
 from mockserver import idp, wire
 from mockserver.certificates import Authority
 from mockserver.contract import Contract
-from mockserver.journal import Entry, Event, Shelf, exchange_filter, message_filter
+from mockserver.journal import Either, Entry, Event, Filter, Shelf, exchange_filter, message_filter
 from mockserver.jsontext import parse_json
 from mockserver.problems import Code, Problem
-from mockserver.report import exchange_text
+from mockserver.report import cut, exchange_text
 from mockserver.state import State, States
-from mockserver.trace import Exchange, Message
 from mockserver.wire import namespace, read_body, refuse, token_cookie
 from mockserver.world import WorldError
 
 Json = dict[str, Any]
-Test = TypeVar("Test")
+MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
 
 MAX_WAIT_S: Final = 60
 KEEP_ALIVE_S: Final = 15
@@ -152,13 +152,11 @@ class Control:
         return _json({**self._status(), "states": list(self._states), "links": links})
 
     async def _messages(self, request: Request) -> Response:
-        criteria, seconds = _query(request)
         shelf = self._state(request).journal.messages
-        found = await shelf.wait(_filter(message_filter, criteria), seconds)
-        return _listing("messages", found, shelf)
+        return await _listing("messages", shelf, message_filter, _query(request))
 
     async def _delete_messages(self, request: Request) -> Response:
-        matches = _filter(message_filter, dict(request.query_params))
+        matches = _filter(message_filter, _query(request))
         self._state(request).journal.remove_messages(matches)
         return Response(status_code=204, headers=_HEADERS)
 
@@ -170,10 +168,10 @@ class Control:
         return Response(message.raw, headers=_HEADERS, media_type="message/rfc822")
 
     async def _requests(self, request: Request) -> Response:
-        criteria, seconds = _query(request)
         shelf = self._state(request).journal.exchanges
-        found = await shelf.wait(_filter(exchange_filter, criteria), seconds)
-        return _listing("requests", found, shelf)
+        operations = [operation.id for operation in self._contract.operations]
+        matching = partial(exchange_filter, operations=operations)
+        return await _listing("requests", shelf, matching, _query(request))
 
     async def _request(self, request: Request) -> Response:
         journal = self._state(request).journal
@@ -239,22 +237,38 @@ class Control:
         return self._states.get(namespace(request))
 
 
-def _query(request: Request) -> tuple[dict[str, str], float]:
-    """Split the query into criteria and the seconds to wait."""
-    criteria = dict(request.query_params)
-    text = criteria.pop("wait", "0")
+def _query(request: Request) -> dict[str, Either]:
+    """Read the query: each name once, with what its value may mean.
+
+    Forms, and the libraries of most languages, write a blank as `+` and a plus as `%2B` (URL
+    standard, 5.2); in a URL that a person types a plus is a plus (RFC 3986, 2.2). Either is found.
+    """
+    query: dict[str, Either] = {}
+    for pair in filter(None, request.scope["query_string"].split(b"&")):
+        name, _, value = pair.partition(b"=")
+        readings = Either((unquote(value), unquote(value.replace(b"+", b" "))))
+        if query.setdefault(unquote(name), readings) is not readings:
+            text = f"{cut(unquote(name))}: given twice; each filter is given once"
+            raise Problem(400, Code.CONTROL, text)
+    return query
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds to wait."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1
     if not 0 <= seconds <= MAX_WAIT_S:
         raise Problem(400, Code.CONTROL, f"wait: a number of seconds from 0 to {MAX_WAIT_S}")
-    return criteria, seconds
+    return seconds
 
 
-def _filter(make: Callable[[Mapping[str, str]], Test], criteria: Mapping[str, str]) -> Test:
+def _filter(
+    make: MakeFilter[Entry], criteria: Mapping[str, Either], also: Iterable[str] = ()
+) -> Filter[Entry]:
     try:
-        return make(criteria)
+        return make(criteria, also)
     except ValueError as error:
         raise Problem(400, Code.CONTROL, str(error)) from None
 
@@ -287,9 +301,15 @@ def _prefers_text(accept: str) -> bool:
     return "text/plain" in accept and "json" not in accept
 
 
-def _listing(name: str, found: Sequence[Message | Exchange], shelf: Shelf[Any]) -> Response:
+async def _listing(
+    name: str, shelf: Shelf[Entry], make: MakeFilter[Entry], query: dict[str, Either]
+) -> Response:
+    """List the entries that a query asks for, as soon as there is one, or when the wait is over."""
+    seconds = _seconds(query.pop("wait", ("0",))[0])
+    found = await shelf.wait(_filter(make, query, ["wait"]), seconds)
     entries = [entry.as_json() for entry in found]
-    return _json({name: entries, "total": len(shelf), "dropped": shelf.dropped})
+    counts = {"count": len(entries), "total": len(shelf), "dropped": shelf.dropped}
+    return _json({name: entries, **counts})
 
 
 def _json(value: object) -> Response:

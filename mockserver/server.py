@@ -79,7 +79,7 @@ class MockServer(View):
         self.authority = Authority()
         self._idp = IdentityProvider()
         self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
-        super().__init__(States(load_world(world), _check), DEFAULT)
+        super().__init__(States(load_world(world), _check), DEFAULT, _operations())
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -289,7 +289,7 @@ class Namespace(View):
     """See one namespace of a mock: a state of its own, which its own URLs lead to."""
 
     def __init__(self, mock: MockServer, name: str) -> None:
-        super().__init__(mock._states, name)  # noqa: SLF001  # a part of it
+        super().__init__(mock._states, name, _operations())  # noqa: SLF001  # a part of it
         self.name = name
         self._mock = mock
 
@@ -364,8 +364,11 @@ def load_world(source: str | Path | Mapping[str, Any] | None) -> World:
 
 
 def _check(world: World, source: str) -> None:
-    operations = {operation.id for operation in load_contract().operations}
-    check_operations(world, operations, source)
+    check_operations(world, _operations(), source)
+
+
+def _operations() -> tuple[str, ...]:
+    return tuple(operation.id for operation in load_contract().operations)
 
 
 @cache

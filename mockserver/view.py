@@ -1,11 +1,19 @@
 """What a test sees of one state of a mock, and what it asserts on that."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
-from mockserver.journal import exchange_filter, message_filter
+from mockserver.journal import exchange_filter, message_filter, token_filter
 from mockserver.report import exchange_text, message_line
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Message, TokenRequest
@@ -18,10 +26,13 @@ MAX_SHOWN: Final = 10
 
 
 class MessageCriteria(TypedDict, total=False):
-    """What a message may be asked for; texts without letter case, `subject` by a part of it."""
+    """What a message may be asked for; texts without letter case, `subject` by a part of it.
+
+    A value that no message can have is a ValueError.
+    """
 
     recipient: str
-    sender: str
+    sender: str | None
     subject: str
     relay: str
     request_id: str | None
@@ -35,16 +46,17 @@ class RejectionCriteria(TypedDict, total=False):
     """What a refused call may be asked for, `field` and `rule` of one and the same violation.
 
     `field` is a JSON pointer with or without its first slash (`Host`, `RelayPassword/SecretValue`),
-    the name of a header or parameter, or the field whose secret could not be read.
+    the name of a header or parameter, or the field whose secret could not be read. A value of the
+    others that no call can have is a ValueError.
     """
 
     field: str
     rule: str
-    status: int
+    status: int | None
     code: str
-    stage: str
-    version: str
-    operation: str
+    stage: str | None
+    version: str | None
+    operation: str | None
     identity: str | None
     path: str
 
@@ -66,9 +78,10 @@ class View(ABC):
     Everything may be called from any thread. What it returns are values that do not change.
     """
 
-    def __init__(self, states: States, name: str) -> None:
+    def __init__(self, states: States, name: str, operations: Collection[str]) -> None:
         self._states = states
         self._name = name
+        self._operations = operations
         self._expected: set[str] = set()
 
     @property
@@ -151,7 +164,8 @@ class View(ABC):
     def assert_rejected(self, **criteria: Unpack[RejectionCriteria]) -> Exchange:
         """Return the newest refused call that fulfils the criteria; there must be one or more."""
         __tracebackhide__ = True
-        wanted = _Wanted("a refused call", criteria, _Rejection(**criteria).misses, exchange_text)
+        rejection = _Rejection(self._operations, **criteria)
+        wanted = _Wanted("a refused call", criteria, rejection.misses, exchange_text)
         refused = [exchange for exchange in self.requests if exchange.problem]
         found = wanted.among(refused)
         self._expected |= {exchange.id for exchange in found}
@@ -165,11 +179,9 @@ class View(ABC):
         There must be one or more; `kind` is `token`, unless `discovery` or `jwks` is asked for.
         """
         __tracebackhide__ = True
-        if unknown := sorted(criteria.keys() - TokenCriteria.__annotations__.keys()):
-            raise ValueError(f"no filter {', '.join(unknown)} for token requests")
-        asked_for: dict[str, object] = {"kind": "token", **criteria}
-        misses = partial(_token_misses, asked_for)
-        wanted: _Wanted[TokenRequest] = _Wanted("a token request", asked_for, misses, repr)
+        asked_for: TokenCriteria = {"kind": "token", **criteria}
+        misses = _TokenRequest(**asked_for).misses
+        wanted = _Wanted("a token request", asked_for, misses, repr)
         asked = [request for exchange in self.requests for request in exchange.token_requests]
         found = wanted.among(asked)
         if not found:
@@ -264,10 +276,16 @@ def _shown(value: object) -> str:
 class _Rejection:
     """The criteria of a refused call."""
 
-    def __init__(self, field: str | None = None, rule: str | None = None, **others: object) -> None:
+    def __init__(
+        self,
+        operations: Collection[str],
+        field: str | None = None,
+        rule: str | None = None,
+        **others: object,
+    ) -> None:
         self._field = field
         self._rule = rule
-        self._others = exchange_filter(others)
+        self._others = exchange_filter(others, ("field", "rule"), operations=operations)
 
     def misses(self, exchange: Exchange) -> dict[str, list[object]]:
         """Give what does not hold, with what the call has instead."""
@@ -293,14 +311,22 @@ def _broken(exchange: Exchange) -> Iterator[tuple[Sequence[str], str | None]]:
         yield (exchange.problem.field,), None
 
 
-def _token_misses(criteria: Mapping[str, Any], request: TokenRequest) -> dict[str, list[object]]:
-    missed: dict[str, list[object]] = {}
-    for name, value in criteria.items():
-        found = getattr(request, name)
-        if name == "headers":
-            wanted = {(key.lower(), text) for key, text in dict(value).items()}
-            if not wanted <= {(key.lower(), text) for key, text in found}:
-                missed[name] = [dict(found)]
-        elif found != value:
-            missed[name] = [found]
-    return missed
+class _TokenRequest:
+    """The criteria of a request to an identity provider."""
+
+    def __init__(
+        self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), **others: object
+    ) -> None:
+        self._headers = _pairs(dict(headers).items())
+        self._others = token_filter(others, ("headers",))
+
+    def misses(self, request: TokenRequest) -> dict[str, list[object]]:
+        """Give what does not hold, with what the request has instead."""
+        missed = self._others.misses(request)
+        if not self._headers <= _pairs(request.headers):
+            missed["headers"] = [dict(request.headers)]
+        return missed
+
+
+def _pairs(headers: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    return {(name.lower(), value) for name, value in headers}

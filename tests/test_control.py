@@ -100,7 +100,8 @@ def test_messages_are_filtered(caller: Caller, name: str, value: str, found: int
     caller.send("2", V2 | {"TestRecipient": "other@keyexample.com", "Port": 26})
     assert len(caller.messages(**{name: value})) == found
     listing = caller.http.get("/_mock/messages", params={name: value}).json()
-    assert (listing["total"], listing["dropped"]) == (2, 0)
+    assert list(listing) == ["messages", "count", "total", "dropped"]
+    assert (listing["count"], listing["total"], listing["dropped"]) == (found, 2, 0)
     assert caller.http.delete("/_mock/messages", params={name: value}).status_code == 204
     assert len(caller.messages()) == 2 - found
 
@@ -122,7 +123,119 @@ def test_an_unknown_filter_is_refused(caller: Caller) -> None:
     for path in ("/_mock/messages", "/_mock/requests"):
         status, message = refusal(caller.http.get(path, params={"recipents": "x"}))
         assert (status, "recipents" in message) == (400, True)
+        assert "recipient, " in message or "path, " in message
+        assert message.endswith("wait; the nearest is recipient" if "recipient" in message else "")
     assert caller.http.delete("/_mock/messages", params={"to": "x"}).status_code == 400
+    assert caller.http.delete("/_mock/messages", params={"wait": "1"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query", ["{0}=a&{0}=b", "{0}=a&{0}=a", "{0}=&x&{0}", "{0}=a&%{1:02x}{2}=b", "wait=0&wait=1"]
+)
+def test_a_filter_given_twice_is_refused(caller: Caller, query: str) -> None:
+    caller.send("2", V2)
+    for method, path, name in (
+        ("GET", "messages", "recipient"),
+        ("DELETE", "messages", "subject"),
+        ("GET", "requests", "path"),
+    ):
+        asked = query.format(name, ord(name[0]), name[1:])
+        status, message = refusal(caller.http.request(method, f"/_mock/{path}?{asked}"))
+        assert (status, message.partition(":")[0]) == (400, asked.partition("=")[0])
+        assert "given twice" in message
+    assert len(caller.messages()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value", "says"),
+    [
+        ("messages", "tls_mode", "startls", "the nearest is starttls"),
+        ("messages", "mechanism", "plian", "the nearest is PLAIN"),
+        ("messages", "relay", "smtp.test:x", "HOST:PORT"),
+        ("messages", "recipient", "", "is empty"),
+        ("requests", "status", "abc", "HTTP status"),
+        ("requests", "stage", "rcptt", "the nearest is rcpt;"),
+        ("requests", "version", "3", "there are 1, 2, null"),
+        ("requests", "code", "0xA011F01", "the nearest is 0xA011F001"),
+        ("requests", "operation", "test_smtp_v3", "the nearest is test_smtp_v2"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_at_once(
+    caller: Caller, path: str, name: str, value: str, says: str
+) -> None:
+    caller.send("2", V2)
+    answers = [caller.http.get(f"/_mock/{path}", params={name: value, "wait": "60"})]
+    if path == "messages":
+        answers.append(caller.http.delete("/_mock/messages", params={name: value}))
+    for answer in answers:
+        status, message = refusal(answer)
+        assert (status, message.startswith(f"{name}: {value!r} "), says in message) == (
+            400,
+            True,
+            True,
+        )
+    assert len(caller.messages()) == 1
+
+
+def test_values_have_any_letter_case(caller: Caller) -> None:
+    caller.send("2", V2 | {"Host": "any.test", "Port": 587, "UseSSL": True})
+    assert len(caller.messages(tls_mode="STARTTLS", mechanism="NULL")) == 1
+    for name, value in (("stage", "DATA"), ("operation", "Test_SMTP_v2"), ("code", "NULL")):
+        found = caller.http.get("/_mock/requests", params={name: value}).json()
+        assert found["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        # As a person types it, as curl's --data-urlencode sends it, and as forms do.
+        ("recipient=user+tag@keyexample.com", ["user+tag"]),
+        ("recipient=user%2btag%40keyexample.com", ["user+tag"]),
+        ("recipient=user+tag%40keyexample.com", ["user+tag"]),
+        ("recipient=user%20tag@keyexample.com", []),
+        ("recipient=user@keyexample.com", []),
+        ("subject=keyfactor+command", ["user+tag", "ops"]),
+        ("subject=keyfactor%20command", ["user+tag", "ops"]),
+        ("subject=keyfactor%2bcommand", []),
+        ("identity=KEYEXAMPLE%5cjohn+smith", ["user+tag"]),
+        ("identity=KEYEXAMPLE%5cjohn%20smith", ["user+tag"]),
+        ("identity=KEYEXAMPLE%5cdev+ops", ["ops"]),
+        ("identity=KEYEXAMPLE%5cdev%2bops", ["ops"]),
+        ("&&recipient=user+tag@keyexample.com&", ["user+tag"]),
+    ],
+)  # fmt: skip
+def test_a_plus_in_a_query_is_a_plus_or_a_blank(
+    caller: Caller, query: str, found: list[str]
+) -> None:
+    user = {"domain": "KEYEXAMPLE", "password": "p", "roles": ["Administrator"]}
+    caller.mock.patch_world({"users": {"john smith": user, "dev+ops": user}})
+    for name, local in (("john smith", "user+tag"), ("dev+ops", "ops")):
+        recipient = f"{local}@keyexample.com"
+        assert caller.send("2", V2 | {"TestRecipient": recipient}, auth=(name, "p")).is_success
+    listed = caller.http.get(f"/_mock/messages?{query}").json()["messages"]
+    assert [each["envelope"]["recipients"][0].partition("@")[0] for each in listed] == found
+    assert caller.http.delete(f"/_mock/messages?{query}").status_code == 204
+    assert len(caller.messages()) == 2 - len(found)
+
+
+def test_a_wait_for_an_address_with_a_plus_ends_when_it_comes(caller: Caller) -> None:
+    caller.send("2", V2 | {"TestRecipient": "user+tag@keyexample.com"})
+    started = time.monotonic()
+    found = caller.http.get("/_mock/messages?recipient=user+tag@keyexample.com&wait=30").json()
+    assert (found["count"], time.monotonic() - started < 10) == (1, True)
+
+
+@pytest.mark.parametrize("recipient", ["jörg@bücher.example", "jörg@xn--bcher-kva.example"])
+def test_an_internationalised_domain_is_found_by_either_form(
+    caller: Caller, recipient: str
+) -> None:
+    body = V2 | {"Host": "bücher.example", "TestRecipient": recipient}
+    assert caller.send("2", body | {"SenderAccount": recipient}).status_code == 200
+    for domain in ("bücher.example", "xn--bcher-kva.example", "BÜCHER.example."):
+        for name, text in (("recipient", f"jörg@{domain}"), ("relay", f"{domain}:25")):
+            assert len(caller.messages(**{name: text})) == 1
+        assert len(caller.messages(sender=f"JÖRG@{domain}", relay=domain)) == 1
+    assert caller.messages(recipient="jörg@bucher.example") == []
 
 
 def test_wait_holds_the_answer_until_a_message_matches(caller: Caller) -> None:
@@ -217,7 +330,9 @@ def test_requests_are_filtered(caller: Caller) -> None:
 
     def count(**criteria: str) -> int:
         listing = caller.http.get("/_mock/requests", params=criteria).json()
+        assert list(listing) == ["requests", "count", "total", "dropped"]
         assert (listing["total"], listing["dropped"]) == (3, 0)
+        assert listing["count"] == len(listing["requests"])
         return len(listing["requests"])
 
     assert count() == 3

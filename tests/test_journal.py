@@ -1,18 +1,40 @@
 """The journal's bounds and waits."""
 
 import asyncio
+import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mockserver.journal import ENTRY_BYTES, MAX_ENTRIES, Journal, Pool, message_filter
-from mockserver.trace import Endpoint, Envelope, Exchange, Message, Trace
+from mockserver import sink
+from mockserver.contract import Contract
+from mockserver.journal import (
+    ENTRY_BYTES,
+    MAX_ENTRIES,
+    Either,
+    Journal,
+    Pool,
+    exchange_filter,
+    message_filter,
+    token_filter,
+)
+from mockserver.problems import Code, Problem
+from mockserver.relay import TlsMode
+from mockserver.trace import Attempt, Dialogue, Endpoint, Envelope, Exchange, Message, Trace
+from mockserver.world import data_folder
 
 
-def message(raw: bytes = b"Subject: x\r\n\r\ntext\r\n", recipient: str = "a@b.test") -> Message:
+def message(
+    raw: bytes = b"Subject: x\r\n\r\ntext\r\n",
+    recipient: str = "a@b.test",
+    sender: str = "s@b.test",
+    relay: Endpoint = Endpoint("relay.test", 25),  # noqa: B008  # a value
+) -> Message:
     return Message(
         raw=raw,
-        envelope=Envelope("s@b.test", (recipient,)),
-        relay=Endpoint("relay.test", 25),
+        envelope=Envelope(sender, (recipient,)),
+        relay=relay,
         tls_mode="none",
         tls_version=None,
         mechanism=None,
@@ -107,6 +129,177 @@ def test_a_wait_that_is_cancelled_leaves_nothing_behind() -> None:
 def test_a_filter_of_another_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no filter form; there are recipient, sender"):
         message_filter({"form": "x"})
+    for name, near in (("recipents", "recipient"), ("WAITS", "wait")):
+        with pytest.raises(ValueError, match=rf"username, wait; the nearest is {near}$"):
+            message_filter({name: "x"}, ["wait"])
+
+
+@pytest.mark.parametrize("stage", [code.name for code in Code if code.name.startswith("MAIL_")])
+def test_each_stage_may_be_asked_for(stage: str) -> None:
+    attempt = Attempt(Endpoint("relay.test", 25), "none", Dialogue(), stage=stage[5:].lower())
+    problem = Problem(400, Code[stage], "no")
+    call = Trace("POST", "/", delivery=attempt).exchange(400, problem)
+    assert exchange_filter({"stage": stage[5:], "code": Code[stage].lower()}, operations=[])(call)
+    assert not exchange_filter({"stage": "null"}, operations=[])(call)
+    assert exchange_filter({"stage": None, "code": None}, operations=[])(exchange())
+
+
+def test_all_that_a_mock_knows_may_be_asked_for() -> None:
+    for mode in TlsMode:
+        message_filter({"tls_mode": mode.upper()})
+    for mechanism in (*sink.MECHANISMS, None, "NULL"):
+        message_filter({"mechanism": mechanism})
+    for version in (*Contract.load(data_folder("openapi")).documents, None):
+        exchange_filter({"version": version}, operations=[])
+    for status in (100, "404", 599, None, "Null"):
+        exchange_filter({"status": status}, operations=[])
+        token_filter({"status": status})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("tls_mode", "startls", "the nearest is starttls; there are none, starttls, implicit"),
+        ("tls_mode", None, "'null' is unknown; the nearest is none"),
+        ("mechanism", "PLIAN", "the nearest is PLAIN; there are PLAIN, LOGIN"),
+        ("relay", "", "neither HOST nor HOST:PORT"),
+        ("relay", "smtp.test:", "neither HOST nor HOST:PORT"),
+        ("relay", "smtp.test:smtp", "neither HOST nor HOST:PORT"),
+        ("relay", "smtp.test:65536", "neither HOST nor HOST:PORT"),
+        ("relay", "smtp.test:025", "neither HOST nor HOST:PORT"),
+        ("relay", "smtp://smtp.test", "neither HOST nor HOST:PORT"),
+        ("relay", "smtp test", "neither HOST nor HOST:PORT"),
+        ("relay", "[smtp.test]", "neither HOST nor HOST:PORT"),
+        ("relay", "[::1::]:25", "neither HOST nor HOST:PORT"),
+        ("relay", "b\N{SNOWMAN}\u00ad\u2060.\u0301", "neither HOST nor HOST:PORT"),
+        ("recipient", "", "is empty"),
+        ("identity", "", "is empty"),
+    ],
+)
+def test_a_value_that_no_message_has_is_refused(name: str, value: object, says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: ") as caught:
+        message_filter({name: value})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("status", "abc", "'abc' is neither an HTTP status from 100 to 599 nor null"),
+        ("status", 99, "'99' is neither"),
+        ("status", "600", "'600' is neither"),
+        ("status", "٤٠٠", "is neither"),
+        ("stage", "rcptt", "the nearest is rcpt; there are resolve, connect, greeting, ehlo, "),
+        ("stage", "", "is empty"),
+        ("version", "2.0", "the nearest is 2; there are 1, 2, null"),
+        ("code", "0xA011F01", "the nearest is 0xA011F001"),
+        ("operation", "test_smtp", "there are test_smtp_v1, test_smtp_v2, null"),
+        ("path", "", "is empty"),
+        ("stage", "x" * 1_000, f"{'x' * 100}' is unknown"),
+    ],
+)
+def test_a_value_that_no_call_has_is_refused(name: str, value: object, says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: ") as caught:
+        exchange_filter({name: value}, operations=["test_smtp_v1", "test_smtp_v2"])
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("jörg@bücher.example", "JÖRG@xn--bcher-kva.EXAMPLE.", True),
+        ("a@straße.example", "a@xn--strae-oqa.example", True),
+        ("a@straße.example", "a@strasse.example", False),
+        ('"a@b"@bücher.example', '"A@b"@xn--bcher-kva.example', True),
+        ("a@[IPv6:2001:db8::1]", "A@[ipv6:2001:DB8::1]", True),
+        ("bücher.example", "xn--bcher-kva.example", False),
+        ("b.test.", "b.test", False),
+        ("user+tag@b.test", "user tag@b.test", False),
+        ("user+tag@b.test", "user@b.test", False),
+        ("a@b.test", "a", False),
+    ],
+)
+def test_addresses_compare_by_the_a_labels_of_their_domains(
+    one: str, other: str, same: bool
+) -> None:
+    for wanted, found in ((one, other), (other, one)):
+        kept = message(recipient=found, sender=found)
+        assert message_filter({"recipient": wanted})(kept) is same
+        assert message_filter({"sender": wanted})(kept) is same
+        assert message_filter({"recipient": found, "sender": found})(kept)
+
+
+@given(st.text(min_size=1) | st.text().map("a@{}".format) | st.text().map("a@ü.{}".format))
+def test_whatever_stands_in_an_envelope_is_found(text: str) -> None:
+    kept = message(recipient=text, sender=text)
+    wanted = {"recipient": text, "sender": text}
+    assert message_filter(wanted)(kept)
+    assert message_filter(dict.fromkeys(wanted, Either((text, "other"))))(kept)
+    assert message_filter({"recipient": f"{text}x@"}).misses(kept) == {"recipient": [text]}
+
+
+@pytest.mark.parametrize(
+    ("relay", "wanted", "found"),
+    [
+        ("relay.test", "RELAY.test.", True),
+        ("relay.test", "relay.test:25", True),
+        ("relay.test", "relay.test.:25", True),
+        ("relay.test", "relay.test:26", False),
+        ("relay.test", "test", False),
+        ("xn--bcher-kva.example", "bücher.example", True),
+        ("xn--bcher-kva.example", "Bücher.example:25", True),
+        ("[2001:db8::1]", "2001:DB8:0::1", True),
+        ("[2001:db8::1]", "[2001:db8::1]:25", True),
+        ("::1", "::1", True),
+        ("::1", "[::1]:25", True),
+        ("::1", "[::1]:26", False),
+        ("127.0.0.1", "127.0.0.1:25", True),
+    ],
+)
+def test_a_relay_is_found_by_each_spelling(relay: str, wanted: str, found: bool) -> None:
+    kept = message(relay=Endpoint(relay, 25))
+    assert message_filter({"relay": wanted})(kept) is found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"sender": ""}, True),
+        ({"sender": None}, True),
+        ({"sender": "null"}, True),
+        ({"sender": "null@b.test"}, False),
+        ({"subject": ""}, True),
+        ({"subject": "null"}, False),
+        ({"identity": None, "username": "null", "request_id": "null"}, True),
+    ],
+    ids=str,
+)
+def test_what_is_empty_or_absent_may_be_asked_for(wanted: dict[str, object], found: bool) -> None:
+    assert message_filter(wanted)(message(b"\r\n", sender="")) is found
+    full = message(b"Subject: null and void\r\n\r\n", sender="null@b.test")
+    assert message_filter({"sender": ""})(full) is False
+    assert message_filter({"subject": ""})(full) is False
+    assert message_filter({"subject": "NULL"})(full) is True
+
+
+def test_what_nobody_can_ask_for_is_in_nobodys_way() -> None:
+    nameless = dataclasses.replace(message(), mechanism="PLAIN", username="")
+    assert not message_filter({"username": "u"})(nameless)
+    assert not message_filter({"username": None})(nameless)
+    assert message_filter({"mechanism": "plain"})(nameless)
+
+
+def test_one_of_several_readings_is_enough() -> None:
+    kept = message(b"Subject: 1+1 is two\r\n\r\n")
+    for readings, holds in (
+        (("1+1+is", "1 1 is"), False),
+        (("1+1 is", "1 1 is"), True),
+        (("is+two", "is two"), True),
+        (("is two",), True),
+    ):
+        assert message_filter({"subject": Either(readings)})(kept) is holds
+    with pytest.raises(ValueError, match="'a'"):
+        message_filter({"tls_mode": Either(("a", "none"))})
 
 
 def test_a_message_without_a_text_part_has_an_empty_text() -> None:

@@ -106,6 +106,31 @@ def test_criteria_that_cannot_be_are_refused(mock: MockServer) -> None:
         mock.assert_token_requested(colour="red")  # type: ignore[call-arg]  # on purpose
 
 
+def test_a_value_that_cannot_be_is_refused_with_the_nearest(mock: MockServer) -> None:
+    checks: list[tuple[Callable[[], object], str]] = [
+        (lambda: mock.assert_delivered(tls_mode="startls"), "tls_mode: 'startls' .* starttls;"),
+        (lambda: mock.assert_not_delivered(mechanism="plian"), "mechanism: 'plian' .* PLAIN;"),
+        (lambda: mock.wait_for_message(relay="x.test:y"), "relay: 'x.test:y' .* HOST:PORT"),
+        (lambda: mock.assert_rejected(stage="rcptt"), "stage: 'rcptt' .* is rcpt;"),
+        (lambda: mock.assert_rejected(status=40), "status: '40' .* from 100 to 599"),
+        (lambda: mock.namespace("x").assert_rejected(operation="smtp_test"), "test_smtp_v1, "),
+        (lambda: mock.assert_token_requested(kind="tokens"), "kind: 'tokens' .* is token;"),
+        (lambda: mock.assert_token_requested(status=1), "status: '1' .* from 100 to 599"),
+        (lambda: mock.assert_rejected(feild="x"), "field, rule; the nearest is field"),  # type: ignore[call-arg]  # on purpose
+    ]
+    for check, says in checks:
+        with pytest.raises(ValueError, match=says):
+            check()
+    mock.namespace("x").drop()
+
+
+def test_criteria_are_taken_literally(mock: MockServer, caller: Caller) -> None:
+    caller.send("2", V2 | {"TestRecipient": "user+tag@b.test"})
+    mock.assert_delivered(recipient="user+tag@B.test.", subject="Keyfactor Command")
+    mock.assert_not_delivered(recipient="user%2Btag@b.test")
+    mock.assert_not_delivered(subject="Keyfactor+Command")
+
+
 def test_a_rejection_is_found_by_each_of_its_facts(mock: MockServer, caller: Caller) -> None:
     login = {"SecretValue": "u", "Extra": "x"}
     body = V2 | {"Port": 0, "RelayUsername": login, "RelayAuthenticationType": 2}
