@@ -1,5 +1,6 @@
 """The identity provider over real HTTP: documents, token requests, refusals, and its tokens."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from requests_oauthlib import OAuth2Session
 
 from mockserver import MockServer
 from mockserver.idp import API_AUDIENCE, IdentityProvider, TokenError, discovery_url
+from mockserver.world import load
 from support import Caller, Json, calling
 
 TOKEN = "/_mock/idp/token"
@@ -158,6 +160,30 @@ def test_the_metadata_stand_before_and_behind_the_path_of_the_issuer(
     assert before.json()["issuer"] == f"{caller.mock.url}{issuer}"
     assert caller.http.get(before.json()["jwks_uri"]).status_code == 200
     caller.mock.namespace("metadata").drop()
+
+
+@pytest.mark.parametrize("name", ["openid-configuration", "oauth-authorization-server"])
+@pytest.mark.parametrize(
+    ("issuer", "token_url"),
+    [
+        ("https://idp.test/a b", "https://idp.test/a%20b/token?v=2"),
+        ("https://idp.test", "https://idp.test/token"),
+    ],
+)
+def test_a_token_endpoint_of_the_world_has_its_metadata_in_both_places_too(
+    issuer: str, token_url: str, name: str
+) -> None:
+    async def read(path: str) -> Json:
+        play = httpx2.ASGITransport(IdentityProvider().play(load(), token_url))
+        async with httpx2.AsyncClient(transport=play, base_url="https://idp.test") as http:
+            document: Json = (await http.get(path)).json()
+            return document
+
+    path = issuer.removeprefix("https://idp.test")
+    behind = asyncio.run(read(f"{path}/.well-known/{name}"))
+    assert behind == asyncio.run(read(f"/.well-known/{name}{path}"))
+    assert behind["token_endpoint"] == token_url
+    assert behind["issuer"] == issuer.replace(" ", "%20")
 
 
 @pytest.mark.parametrize(
