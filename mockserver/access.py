@@ -1,15 +1,14 @@
 """Who is calling, and what they may do."""
 
-import binascii
-import hmac
 import re
-from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
 from mockserver.trace import Permission, Trace
+from mockserver.wire import basic_credentials, readings
 from mockserver.world import User, World
 
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
@@ -39,24 +38,31 @@ def authenticate(world: World, authorization: str | None, check_token: CheckToke
 
 
 def _user(world: World, credentials: str, _: CheckToken) -> Identity:
-    name, password = _basic(credentials)
-    user = world.user(name)
+    try:
+        name, password = basic_credentials(credentials)
+    except ValueError as error:
+        raise _unauthorized(str(error)) from None
+    user = next(filter(None, map(world.user, readings(name))), None)
     # An unknown user costs the same comparison as a wrong password.
-    expected = user.password.reveal() if user else password + "?"
-    if not hmac.compare_digest(expected.encode(), password.encode()) or user is None:
+    expected = user.password if user else Secret("?")
+    if not expected.is_one_of(readings(password)) or user is None:
         raise _unauthorized("unknown user, or wrong password")
     return identity_of(world, user)
 
 
 def _client(world: World, credentials: str, check_token: CheckToken) -> Identity:
     try:
-        name = check_token(credentials)["sub"]
+        claims = check_token(credentials)
     except ValueError as error:
         raise _unauthorized(f"the Bearer token: {error}", BAD_BEARER) from None
+    if world.api_audiences and claims["aud"] not in world.api_audiences:
+        text = "the Bearer token: its audience is none of the world's api_audiences"
+        raise _unauthorized(text, BAD_BEARER)
+    name = claims["sub"]
     client = world.oauth_client(name)
     if client is None:
         raise _unauthorized("the Bearer token: its client is unknown", BAD_BEARER)
-    return Identity(name, _held(world, client.roles))
+    return Identity(name, held(world, client.roles))
 
 
 _SCHEMES: Final = {"basic": _user, "bearer": _client}
@@ -89,22 +95,13 @@ def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
     return Problem(403, Code.FORBIDDEN, f"User {identity.name} {text}")
 
 
-def _basic(credentials: str) -> tuple[str, str]:
-    try:
-        name, colon, password = b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        raise _unauthorized("the Basic credentials are not base64 of UTF-8 text") from None
-    if not colon:
-        raise _unauthorized("the Basic credentials have no colon")
-    return name, password
-
-
 def identity_of(world: World, user: User) -> Identity:
     """Return the identity of a user, with the permissions of all its roles."""
-    return Identity(f"{user.domain}\\{user.name}", _held(world, user.roles))
+    return Identity(f"{user.domain}\\{user.name}", held(world, user.roles))
 
 
-def _held(world: World, roles: Iterable[str]) -> tuple[str, ...]:
+def held(world: World, roles: Iterable[str]) -> tuple[str, ...]:
+    """Return the permissions that some roles hold together."""
     return tuple(dict.fromkeys(permission for role in roles for permission in world.roles[role]))
 
 

@@ -10,17 +10,18 @@ import signal
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 import mockserver
-from mockserver import access, logs
+from mockserver import access, idp, logs
 from mockserver import world as worlds
 from mockserver.certificates import CertificateError
 from mockserver.listener import raise_file_limit
+from mockserver.masking import Secret
 from mockserver.server import (
     BindError,
     MockServer,
@@ -30,15 +31,17 @@ from mockserver.server import (
     load_world,
     new_event_loop,
 )
-from mockserver.world import User, World
+from mockserver.world import OAuthClient, User, World
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
+_KINDS: Final = ("basic", "oauth")
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Account = TypeVar("Account", User, OAuthClient)
 
 
 def _port(_: click.Context, __: click.Parameter, text: str) -> int | None:
@@ -108,18 +111,20 @@ def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
 
 @cli.command()
 @_server_options(**_FREE, **{"log-level": "warning"})
+@_option("--auth", "the one kind of account that COMMAND gets", type=click.Choice(_KINDS))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(command: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401  # click's own
+def run(command: tuple[str, ...], auth: str | None, **options: Any) -> int:  # noqa: ANN401  # click's own
     """Serve as long as COMMAND runs, and end with its status.
 
     It finds the mock in its environment: KEYFACTOR_MOCK_URL and others, and what the vendor's
-    clients read.
+    clients read. Of those, some go by user name and password where they find both kinds of account:
+    --auth hands down only one.
     """
     logs.configure(options["log_format"], options["log_level"])
     raise_file_limit()
     mock = _mock(options)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(_run(mock, options["ready_file"], command))
+        return runner.run(_run(mock, options["ready_file"], command, auth))
 
 
 @cli.command()
@@ -190,16 +195,17 @@ async def _serve(mock: MockServer, ready_file: str | None) -> None:
         await stop.wait()
 
 
-async def _run(mock: MockServer, ready_file: str | None, command: tuple[str, ...]) -> int:
+async def _run(
+    mock: MockServer, ready_file: str | None, command: tuple[str, ...], auth: str | None
+) -> int:
     """Return what the shell would: the status, 128 and the signal, 126 or 127."""
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     async with _ready(mock, ready_file) as ca_file:
+        variables = _inherited() | _environment(mock, ca_file) | _accounts(mock, auth)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command, env=_inherited() | _environment(mock, ca_file)
-            )
+            process = await asyncio.create_subprocess_exec(*command, env=variables)
         except OSError as error:
             click.echo(f"keyfactor-mock: cannot run {command[0]}: {error.strerror}", err=True)
             return 127 if isinstance(error, FileNotFoundError) else 126
@@ -258,12 +264,6 @@ def _environment(mock: MockServer, ca_file: Path) -> dict[str, str]:
         # What the vendor's clients read (facts: clients).
         "KEYFACTOR_API_PATH": mock.base_path.strip("/"),
     }
-    if user := _caller(mock.world):
-        variables |= {
-            "KEYFACTOR_USERNAME": user.name,
-            "KEYFACTOR_PASSWORD": user.password.reveal(),
-            "KEYFACTOR_DOMAIN": user.domain,
-        }
     if mock.https_url is None:
         return variables
     trusted = mock.certificate_file or ca_file
@@ -282,6 +282,33 @@ def _environment(mock: MockServer, ca_file: Path) -> dict[str, str]:
         "KEYFACTOR_CA_CERT": str(trusted),
         **dict.fromkeys(_BUNDLES, str(bundle)),
     }
+
+
+def _accounts(mock: MockServer, kind: str | None) -> dict[str, str]:
+    """Return the variables from which the vendor's clients know who they are, of one kind or both.
+
+    UsageError where one kind is wanted, and the world has no such account.
+    """
+    user = _caller(mock.world, mock.world.users.values()) if kind != "oauth" else None
+    client = _caller(mock.world, mock.world.oauth_clients.values()) if kind != "basic" else None
+    if kind and not (user or client):
+        raise click.UsageError(f"--auth {kind}: the world has none that may send a test mail")
+    variables: dict[str, str] = {}
+    if user:
+        variables |= {
+            "KEYFACTOR_USERNAME": user.name,
+            "KEYFACTOR_PASSWORD": user.password.reveal(),
+            "KEYFACTOR_DOMAIN": user.domain,
+        }
+    if client:
+        # One without a secret takes any. The clients trust KEYFACTOR_CA_CERT here too.
+        secret = client.secret or Secret("any-secret")
+        variables |= {
+            "KEYFACTOR_AUTH_CLIENT_ID": client.id,
+            "KEYFACTOR_AUTH_CLIENT_SECRET": secret.reveal(),
+            "KEYFACTOR_AUTH_TOKEN_URL": f"{mock.https_url or mock.url}{idp.MOUNT}/token",
+        }
+    return variables
 
 
 _BUNDLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE")
@@ -352,18 +379,18 @@ def _curl(mock: MockServer) -> str:
 
 def _credentials(world: World) -> str:
     """Return what a permitted user gives to `curl -u`; without the password curl asks for it."""
-    user = _caller(world)
+    user = _caller(world, world.users.values())
     if user is None:
         return "USER"
     name = access.identity_of(world, user).name
     return f"{name}:{user.password.reveal()}" if user in worlds.load().users.values() else name
 
 
-def _caller(world: World) -> User | None:
-    """Return the first user that may send a test mail."""
-    operation = load_contract().operation("/SMTP/Test", "POST", "2")
-    for user in world.users.values():
-        identity = access.identity_of(world, user)
-        if all(access.covers(identity, wanted) for wanted in operation.permissions):
-            return user
+def _caller(world: World, accounts: Iterable[Account]) -> Account | None:
+    """Return the first of the accounts that may send a test mail."""
+    wanted = load_contract().operation("/SMTP/Test", "POST", "2").permissions
+    for account in accounts:
+        identity = access.Identity("", access.held(world, account.roles))
+        if all(access.covers(identity, permission) for permission in wanted):
+            return account
     return None

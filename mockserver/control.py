@@ -36,6 +36,7 @@ KEEP_ALIVE_S: Final = 15
 PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
 _PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
+_PUBLIC_BELOW: Final = tuple(f"{path}/" for path in (idp.MOUNT, *idp.METADATA))
 # The answers belong to a test, not to a cache or to a page that guesses types.
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -63,7 +64,7 @@ class Guard:
             raise _forbidden("not for pages of another origin")
         if headers.get("sec-fetch-site") == "cross-site":
             raise _forbidden("not for pages of another site")
-        public = path in _PUBLIC or path.startswith(f"{idp.MOUNT}/")
+        public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
         if self.token is not None and not public:
             # A browser sends the cookie that the inbox page sets.
             given = headers.get("x-mock-token") or token_cookie(headers)

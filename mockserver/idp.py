@@ -1,25 +1,23 @@
 """The identity provider: discovery document, key set, token endpoint, and checks of its tokens."""
 
 import asyncio
-import binascii
-import hmac
 import re
 import time
-from base64 import b64decode
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mockserver.masking import Secret
 from mockserver.problems import Problem
 from mockserver.trace import new_id
-from mockserver.wire import read_body
+from mockserver.wire import basic_credentials, read_body, readings
 from mockserver.world import OAuthClient, TokenEndpoint, World
 
 if TYPE_CHECKING:
@@ -28,6 +26,12 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 MOUNT: Final = "/_mock/idp"
+# They stand behind the path of an issuer (OpenID Connect Discovery 1.0, 4) or before it (RFC 8414,
+# 3.1), and clients look for either of them in either place.
+METADATA: Final = (
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+)
 API_AUDIENCE: Final = "keyfactor-command"
 OTHER_AUDIENCE: Final = "another-audience.test"
 ALGORITHM: Final = "ES256"
@@ -148,8 +152,9 @@ class _Site:
     async def _answer(self, request: Request) -> Response:
         issuer = issuer_of(self.token_url)
         routes: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {
-            ("GET", _path(discovery_url(self.token_url))): self._discovery,
+            **{("GET", path): self._discovery for path in _metadata_paths(issuer)},
             ("GET", _path(issuer + "/jwks")): self._key_set,
+            **{(method, _path(issuer + "/authorize")): _authorize for method in ("GET", "POST")},
             ("POST", _path(self.token_url)): self._token,
         }
         path = request.scope["path"]
@@ -169,6 +174,11 @@ class _Site:
         return JSONResponse(
             {
                 "issuer": issuer,
+                # No user logs in here, and no ID token is issued. MSAL for Python needs this
+                # endpoint all the same, and who checks metadata needs "code" and "RS256".
+                "authorization_endpoint": f"{issuer}/authorize",
+                "response_types_supported": ["code"],
+                "id_token_signing_alg_values_supported": ["RS256", ALGORITHM],
                 "token_endpoint": self.token_url,
                 "jwks_uri": f"{issuer}/jwks",
                 "grant_types_supported": ["client_credentials"],
@@ -176,9 +186,7 @@ class _Site:
                     "client_secret_basic",
                     "client_secret_post",
                 ],
-                "response_types_supported": [],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": [ALGORITHM],
             }
         )
 
@@ -189,13 +197,11 @@ class _Site:
         try:
             return self._granted(*await _asked(request, self.world))
         except _GrantError as refusal:
-            return JSONResponse(
-                {"error": refusal.error, "error_description": str(refusal)},
-                refusal.status,
-                {"WWW-Authenticate": 'Basic realm="identity provider"'}
-                if refusal.status == 401  # noqa: PLR2004  # an HTTP status
-                else None,
-            )
+            response = _refused(refusal)
+            # RFC 6749, 5.2: a challenge for a client that used the header, and for no other.
+            if refusal.status == 401 and "authorization" in request.headers:  # noqa: PLR2004  # an HTTP status
+                response.headers["WWW-Authenticate"] = 'Basic realm="identity provider"'
+            return response
 
     def _granted(self, client_id: str, client: OAuthClient, form: Mapping[str, str]) -> Response:
         """Answer with a token (RFC 6749, 5.1), or as the endpoint's fault says."""
@@ -227,14 +233,22 @@ async def _asked(request: Request, world: World) -> tuple[str, OAuthClient, Mapp
         raise _GrantError("invalid_request", "grant_type is missing")
     if grant_type != "client_credentials":
         raise _GrantError("unsupported_grant_type", "only client_credentials is supported")
-    client_id, secret = _credentials(request.headers.get("authorization"), form)
-    client = world.oauth_client(client_id)
-    expected = client.secret if client else None
-    # An unknown client costs the same comparison as a wrong secret.
-    known = (expected.reveal() if expected else secret).encode()
-    if not hmac.compare_digest(known, secret.encode()) or client is None:
-        raise _unknown_client("unknown client, or wrong secret")
-    return client_id, client, form
+    names, secrets = _credentials(request.headers.get("authorization"), form)
+    return *_authenticated(world, names, secrets), form
+
+
+def _authenticated(
+    world: World, names: Sequence[str], secrets: Sequence[str]
+) -> tuple[str, OAuthClient]:
+    """Return the client that goes by one of the names and has one of the secrets."""
+    # Where the world has none of the names, the entry for any client gets the likeliest one.
+    for name in [name for name in names if name in world.oauth_clients] or names[:1]:
+        client = world.oauth_client(name)
+        # An unknown client costs the same comparison as a wrong secret.
+        expected = (client and client.secret) or Secret(secrets[0])
+        if expected.is_one_of(secrets) and client is not None:
+            return name, client
+    raise _unknown_client("unknown client, or wrong secret")
 
 
 async def _form(request: Request) -> Mapping[str, str]:
@@ -255,31 +269,45 @@ async def _form(request: Request) -> Mapping[str, str]:
     return dict(pairs)
 
 
-def _credentials(authorization: str | None, form: Mapping[str, str]) -> tuple[str, str]:
-    """Return client id and secret from the header or from the form, never from both (2.3)."""
+def _credentials(
+    authorization: str | None, form: Mapping[str, str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return client id and secret from the header or from the form, never from both (2.3).
+
+    Each is a list of the texts that it may stand for.
+    """
     if authorization is None:
         if "client_id" not in form or "client_secret" not in form:
             raise _unknown_client("client_id or client_secret is missing")
-        return form["client_id"], form["client_secret"]
+        return [form["client_id"]], [form["client_secret"]]
     if "client_secret" in form:
         raise _GrantError("invalid_request", "the client authenticates in two ways")
-    client_id, secret = _basic(authorization)
-    if form.get("client_id", client_id) != client_id:
+    names, secrets = _basic(authorization)
+    names = [name for name in names if form.get("client_id", name) == name]
+    if not names:
         raise _GrantError("invalid_request", "client_id is not that of the Authorization header")
-    return client_id, secret
+    return names, secrets
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def _basic(authorization: str) -> tuple[list[str], list[str]]:
     scheme, _, credentials = authorization.partition(" ")
-    try:
-        text = b64decode(credentials.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    client_id, colon, secret = text.partition(":")
-    if scheme.lower() != "basic" or not colon:
+    if scheme.lower() != "basic":
         raise _unknown_client("the Authorization header has no Basic credentials")
-    # Both are form-encoded before they are joined (RFC 6749, 2.3.1).
-    return unquote_plus(client_id), unquote_plus(secret)
+    try:
+        client_id, secret = basic_credentials(credentials)
+    except ValueError as error:
+        raise _unknown_client(str(error)) from None
+    return _texts(client_id), _texts(secret)
+
+
+def _texts(sent: bytes) -> list[str]:
+    """Return what a client may mean by a client id or a secret in its Authorization header.
+
+    Both are to be form-encoded as UTF-8 before they are joined (RFC 6749, 2.3.1). Many clients send
+    them as they are, one encodes nothing but the colon, and some take Latin-1.
+    """
+    forms = unquote_to_bytes(sent.replace(b"+", b" ")), sent, sent.replace(b"%3A", b":")
+    return [text for form in forms for text in readings(form)]
 
 
 def _scope(client: OAuthClient, form: Mapping[str, str]) -> str:
@@ -303,12 +331,28 @@ def _audience(client: OAuthClient, form: Mapping[str, str]) -> str:
     return asked
 
 
+async def _authorize(_: Request) -> Response:
+    # No client has a redirection URI, so nobody is sent back (RFC 6749, 4.1.2.1).
+    text = "no user logs in here; a client asks the token endpoint, by client_credentials"
+    return _refused(_GrantError("unsupported_response_type", text))
+
+
+def _refused(refusal: _GrantError) -> Response:
+    answer = {"error": refusal.error, "error_description": str(refusal)}
+    return JSONResponse(answer, refusal.status)
+
+
 def _unknown_client(description: str) -> _GrantError:
     return _GrantError("invalid_client", description, 401)
 
 
 async def _refuse_connection(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise ConnectionRefusedError("it refused the connection")
+
+
+def _metadata_paths(issuer: str) -> list[str]:
+    own = unquote(urlsplit(issuer).path)
+    return [path for name in METADATA for path in (own + name, name + own)]
 
 
 def _path(url: str) -> str:

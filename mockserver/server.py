@@ -23,7 +23,7 @@ from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
 from mockserver.faults import check_operations
-from mockserver.idp import API_AUDIENCE, IdentityProvider, discovery_url
+from mockserver.idp import METADATA, IdentityProvider, discovery_url
 from mockserver.inbox import Inbox
 from mockserver.listener import BACKLOG, LIMITS, HttpListener, Limits
 from mockserver.reference import Reference
@@ -37,6 +37,11 @@ Json = dict[str, Any]
 GRACE_S: Final = 35  # longer than a delivery may take
 
 _NAMESPACED: Final = re.compile(r"(/_mock/ns/([^/]+))(/.+)", re.DOTALL)
+_CONTROL: Final = tuple(f"{path}/" for path in (PREFIX, *METADATA))
+# RFC 8414, 3.1: metadata are where `/.well-known/...` stands before the path of the issuer.
+_METADATA: Final = re.compile(
+    rf"({'|'.join(map(re.escape, METADATA))})({PREFIX}(?:/ns/[^/]+)?/idp)"
+)
 _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
 
 
@@ -210,7 +215,7 @@ class MockServer(View):
             status=self.status,
         )
         command = KeyfactorCommand(self._sink, self.authority, self._idp, lambda: self.token_url)
-        check_token = partial(self._idp.check, audience=API_AUDIENCE, public=True)
+        check_token = partial(self._idp.check, public=True)
         api = Api(contract, command, self._states, check_token, self.base_path)
         reference = Reference(contract.documents, self.base_path)
 
@@ -220,12 +225,12 @@ class MockServer(View):
             path = scope["path"]
             if inbox.serves(scope):
                 return inbox
-            if path == PREFIX or path.startswith(f"{PREFIX}/") or path in HEALTH:
+            if path == PREFIX or path.startswith(_CONTROL) or path in HEALTH:
                 return control
             return reference if reference.serves(path) else api
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-            scope = _in_namespace(scope, self.base_path)
+            scope = _in_namespace(_below_issuer(scope), self.base_path)
             await serving(scope)(scope, receive, send)
 
         return dispatch
@@ -267,6 +272,12 @@ class MockServer(View):
 
     def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
         return asyncio.wrap_future(self._thread.submit(coroutine)) if self._thread else coroutine
+
+
+def _below_issuer(scope: Scope) -> Scope:
+    """Return the scope of an issuer's metadata as if they were asked for below the issuer."""
+    found = _METADATA.fullmatch(scope["path"])
+    return scope if found is None else {**scope, "path": found[2] + found[1]}
 
 
 def _in_namespace(scope: Scope, base_path: str) -> Scope:

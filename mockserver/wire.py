@@ -1,6 +1,8 @@
 """The HTTP form of bodies and problems, and what the application and its listener agree on."""
 
+import contextlib
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +35,31 @@ def namespace(request: Request) -> str:
 def token_cookie(headers: Mapping[str, str]) -> str:
     """Return the control token that a browser has as a cookie, or an empty text."""
     return unquote(cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, ""))
+
+
+def basic_credentials(text: str) -> tuple[bytes, bytes]:
+    """Return name and password from what follows `Basic` (RFC 7617, 2).
+
+    ValueError says why there are none, and does not quote them.
+    """
+    try:
+        name, colon, password = b64decode(text.strip(), validate=True).partition(b":")
+    except ValueError:
+        raise ValueError("the Basic credentials are not base64") from None
+    if not colon:
+        raise ValueError("the Basic credentials have no colon")
+    return name, password
+
+
+def readings(octets: bytes) -> list[str]:
+    """Return the texts that credentials may stand for: as UTF-8, where they are that, and Latin-1.
+
+    RFC 7617, 2.1 leaves the encoding open where the challenge names none, and clients use both.
+    """
+    texts = [octets.decode("latin-1")]
+    with contextlib.suppress(UnicodeDecodeError):
+        texts.insert(0, octets.decode())
+    return texts
 
 
 def product_json(value: object, status: int = 200) -> Response:

@@ -174,6 +174,7 @@ class World:
     roles: Mapping[str, tuple[str, ...]]
     users: Mapping[str, User]
     oauth_clients: Mapping[str, OAuthClient]
+    api_audiences: tuple[str, ...]
     pam_providers: Mapping[str, PamProvider]
     token_endpoints: Mapping[str, TokenEndpoint]
     relays: Mapping[str, Relay]
@@ -192,11 +193,11 @@ class World:
     def token_endpoint(self, url: str) -> tuple[str, TokenEndpoint] | None:
         """Find the token endpoint that plays the URL, and its key.
 
-        The most specific key wins: the URL, `host`, `*.suffix`, `*`. Raises ValueError when
-        it is no URL with a host.
+        The most specific key wins: the URL, the URL without its query, `host`, `*.suffix`, `*`.
+        Raises ValueError when it is no URL with a host.
         """
-        name = host_name(urlsplit(url).hostname or "")
-        return _most_specific(self.token_endpoints, (_url(url), name), name)
+        name, normal = host_name(urlsplit(url).hostname or ""), _url(url)
+        return _most_specific(self.token_endpoints, (normal, normal.partition("?")[0], name), name)
 
     def user(self, name: str) -> User | None:
         r"""Find the user by `name`, `DOMAIN\name` or `name@DOMAIN`, in any letter case."""
@@ -349,6 +350,7 @@ def _world(data: Mapping[str, Any]) -> World:
         roles=_frozen(data["roles"]),
         users=_table(data["users"], _user),
         oauth_clients=_table(data["oauth_clients"], _oauth_client),
+        api_audiences=tuple(data.get("api_audiences", ())),
         pam_providers=_table(data["pam_providers"], _provider),
         token_endpoints=_table(data["token_endpoints"], _token_endpoint, _endpoint_key),
         relays=_table(data["relays"], _relay, _relay_key),
@@ -643,6 +645,7 @@ _LIMITS: Final = {
     "minLength": "must have {limit} characters or more",
     "maxLength": "must have {limit} characters or fewer",
     "minProperties": "must have {limit} entries or more",
+    "minItems": "must have {limit} entries or more",
     "uniqueItems": "must not name anything twice",
 }
 

@@ -66,7 +66,7 @@ FIRST: Final = (
 )
 # A module's own tests are named after it; these know it too.
 RELATED: Final[Mapping[str, tuple[str, ...]]] = {
-    "access": ("app", "status", "idp"),
+    "access": ("app", "status", "idp", "oauth"),
     "coercion": ("lenient", "profile"),
     "command": ("app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
@@ -77,13 +77,13 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "sink": ("oauth", "sasl"),
     "faults": ("api_faults",),
     "journal": ("events", "control"),
-    "server": ("namespaces",),
+    "server": ("namespaces", "idp"),
     "state": ("control", "namespaces", "events"),
     "trace": ("view",),
-    "wire": ("app", "lenient", "namespaces"),
+    "wire": ("app", "lenient", "namespaces", "idp"),
     "world": ("api_faults",),
 }
-LAST: Final = ("faults", "generated_clients", "sdk", "readme")
+LAST: Final = ("faults", "generated_clients", "sdk", "oauth_clients", "readme")
 LEFT_OUT: Final = {"browser", "wheel", "fuzz", "layers", *LAST}
 # Slow ones that seldom tell something new; they run when the others found nothing.
 SLOW: Final = "client_is_generated or openapi_3_1"

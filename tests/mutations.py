@@ -31,9 +31,15 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
     (
         "mockserver/access.py",
-        "if not hmac.compare_digest(expected.encode(), password.encode()) or user is None",
+        "if not expected.is_one_of(readings(password)) or user is None",
         "if user is None",
         "the password is compared",
+    ),
+    (
+        "mockserver/access.py",
+        'if world.api_audiences and claims["aud"] not in world.api_audiences:',
+        "if False:",
+        "the world names the audiences of a token",
     ),
     (
         "mockserver/access.py",
@@ -330,9 +336,45 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
     (
         "mockserver/idp.py",
-        "if not hmac.compare_digest(known, secret.encode()) or client is None:",
-        "if client is None:",
+        "if expected.is_one_of(secrets) and client is not None:",
+        "if client is not None:",
         "the secret of a client is compared",
+    ),
+    (
+        "mockserver/idp.py",
+        "[name for name in names if name in world.oauth_clients] or names[:1]",
+        "names",
+        "the entry for any client does not stand for one that the world names",
+    ),
+    (
+        "mockserver/idp.py",
+        "for form in forms for text in readings(form)]",
+        "for form in forms[:1] for text in readings(form)]",
+        "a client may send its secret as it is",
+    ),
+    (
+        "mockserver/idp.py",
+        'if refusal.status == 401 and "authorization" in request.headers:',
+        "if refusal.status == 401:",
+        "a client that sent no header gets no challenge",
+    ),
+    (
+        "mockserver/wire.py",
+        '    texts = [octets.decode("latin-1")]\n',
+        "    texts: list[str] = []\n",
+        "credentials may be Latin-1",
+    ),
+    (
+        "mockserver/world.py",
+        '(normal, normal.partition("?")[0], name)',
+        "(normal, name)",
+        "a token endpoint without a query stands for every query",
+    ),
+    (
+        "mockserver/server.py",
+        '{**scope, "path": found[2] + found[1]}',
+        "scope",
+        "metadata stand before the path of the issuer too",
     ),
     (
         "mockserver/idp.py",

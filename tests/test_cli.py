@@ -330,6 +330,59 @@ def test_a_command_finds_the_mock_in_its_environment() -> None:
         assert found[name].endswith("/bundle.pem")
 
 
+BASIC = {
+    "KEYFACTOR_USERNAME": "admin",
+    "KEYFACTOR_PASSWORD": "admin-password",
+    "KEYFACTOR_DOMAIN": "KEYEXAMPLE",
+}
+OAUTH = {
+    "KEYFACTOR_AUTH_CLIENT_ID": "api-client",
+    "KEYFACTOR_AUTH_CLIENT_SECRET": "api-client-secret",
+    "KEYFACTOR_AUTH_TOKEN_URL": "https://localhost:PORT/_mock/idp/token",
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "handed"),
+    [
+        ((), {}, BASIC | OAUTH),
+        (("--auth", "basic"), {}, BASIC),
+        (("--auth", "oauth"), {"KEYFACTOR_MOCK_AUTH": "basic"}, OAUTH),
+        ((), {"KEYFACTOR_MOCK_AUTH": "oauth"}, OAUTH),
+    ],
+)
+def test_a_command_gets_accounts_of_both_kinds_or_of_one(
+    options: tuple[str, ...], variables: dict[str, str], handed: dict[str, str]
+) -> None:
+    done = run("run", *options, "--", "env", **variables)
+    found = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    accounts = {
+        name: re.sub(r":\d+/", ":PORT/", value)
+        for name, value in found.items()
+        if name.startswith("KEYFACTOR_AUTH") or name in BASIC
+    }
+    assert accounts == handed
+
+
+@pytest.mark.parametrize("https", ["0", "none"])
+def test_the_oauth_client_that_is_handed_down_gets_a_token(https: str) -> None:
+    script = (
+        'curl -sS --fail -u "$KEYFACTOR_AUTH_CLIENT_ID:$KEYFACTOR_AUTH_CLIENT_SECRET"'
+        ' -d grant_type=client_credentials "$KEYFACTOR_AUTH_TOKEN_URL"'
+    )
+    done = under_mock(script, "--https-port", https, "--world", "fuzz")
+    assert json.loads(done.stdout)["token_type"] == "Bearer", done.stderr
+
+
+@pytest.mark.parametrize("kind", ["basic", "oauth"])
+def test_a_kind_of_account_that_the_world_has_not_is_a_mistake(tmp_path: Path, kind: str) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text("extends: default\nroles: {Administrator: [], Mail operator: []}\n")
+    done = under_mock("true", "--auth", kind, "--world", str(world))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"keyfactor-mock: --auth {kind}: ")
+
+
 def test_a_command_trusts_the_mock_and_what_it_trusted_before() -> None:
     done = under_mock(
         'curl -sS --fail --cacert "$KEYFACTOR_CA_CERT" "$KEYFACTOR_MOCK_HTTPS_URL/livez"'
@@ -356,7 +409,7 @@ def test_nothing_inherited_leads_a_command_past_the_mock() -> None:
     lines = done.stdout.splitlines()
     assert "KEYFACTOR_PORT=0" in lines
     assert "NO_PROXY=intranet.test,localhost,127.0.0.1,::1" in lines
-    assert not any(line.startswith(("KEYFACTOR_AUTH", "SSL_CERT_DIR")) for line in lines)
+    assert not any(line.startswith(("KEYFACTOR_AUTH_ACC", "SSL_CERT_DIR")) for line in lines)
 
 
 def test_without_https_and_without_a_permitted_user_their_variables_are_missing(
@@ -366,8 +419,8 @@ def test_without_https_and_without_a_permitted_user_their_variables_are_missing(
     world.write_text("extends: default\nroles: {Administrator: [], Mail operator: []}\n")
     done = under_mock("env", "--https-port", "none", "--world", str(world))
     assert "KEYFACTOR_MOCK_URL=" in done.stdout
-    for name in ("KEYFACTOR_HOSTNAME=", "KEYFACTOR_USERNAME=", "KEYFACTOR_CA_CERT="):
-        assert name not in done.stdout
+    for name in ("HOSTNAME", "USERNAME", "CA_CERT", "AUTH_CLIENT_ID", "AUTH_TOKEN_URL"):
+        assert f"KEYFACTOR_{name}=" not in done.stdout
 
 
 @pytest.mark.parametrize(

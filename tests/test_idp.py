@@ -1,13 +1,15 @@
 """The identity provider over real HTTP: documents, token requests, refusals, and its tokens."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx2
 import pytest
@@ -23,7 +25,8 @@ from requests_oauthlib import OAuth2Session
 
 from mockserver import MockServer
 from mockserver.idp import API_AUDIENCE, IdentityProvider, TokenError, discovery_url
-from support import Caller, Json
+from mockserver.world import load
+from support import Caller, Json, calling
 
 TOKEN = "/_mock/idp/token"
 GOOD = {
@@ -36,6 +39,7 @@ API = {
     "client_id": "api-client",
     "client_secret": "api-client-secret",
 }
+CLIENT_CREDENTIALS = {"grant_type": "client_credentials"}
 FORM = "application/x-www-form-urlencoded"
 CLAIMS = {"iss": "https://idp.test/a", "sub": "api-client", "aud": "x", "scope": ""}
 
@@ -45,7 +49,11 @@ def without(form: Json, name: str) -> Json:
 
 
 def basic(name: str, secret: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + b64encode(f"{name}:{secret}".encode()).decode()}
+    return {"Authorization": basic_header(f"{name}:{secret}".encode())}
+
+
+def basic_header(octets: bytes) -> str:
+    return "Basic " + b64encode(octets).decode()
 
 
 def segment(part: str) -> Any:  # noqa: ANN401  # JSON
@@ -140,6 +148,72 @@ def test_the_documents_agree_with_each_other(caller: Caller) -> None:
     assert (key["alg"], key["use"], key["crv"]) == ("ES256", "sig", "P-256")
 
 
+@pytest.mark.parametrize("name", ["openid-configuration", "oauth-authorization-server"])
+@pytest.mark.parametrize("space", ["", "/ns/metadata"])
+def test_the_metadata_stand_before_and_behind_the_path_of_the_issuer(
+    caller: Caller, space: str, name: str
+) -> None:
+    issuer = f"/_mock{space}/idp"
+    behind = caller.http.get(f"{issuer}/.well-known/{name}")
+    before = caller.http.get(f"/.well-known/{name}{issuer}")
+    assert (before.status_code, before.json()) == (behind.status_code, behind.json())
+    assert before.json()["issuer"] == f"{caller.mock.url}{issuer}"
+    assert caller.http.get(before.json()["jwks_uri"]).status_code == 200
+    caller.mock.namespace("metadata").drop()
+
+
+@pytest.mark.parametrize("name", ["openid-configuration", "oauth-authorization-server"])
+@pytest.mark.parametrize(
+    ("issuer", "token_url"),
+    [
+        ("https://idp.test/a b", "https://idp.test/a%20b/token?v=2"),
+        ("https://idp.test", "https://idp.test/token"),
+    ],
+)
+def test_a_token_endpoint_of_the_world_has_its_metadata_in_both_places_too(
+    issuer: str, token_url: str, name: str
+) -> None:
+    async def read(path: str) -> Json:
+        play = httpx2.ASGITransport(IdentityProvider().play(load(), token_url))
+        async with httpx2.AsyncClient(transport=play, base_url="https://idp.test") as http:
+            document: Json = (await http.get(path)).json()
+            return document
+
+    path = issuer.removeprefix("https://idp.test")
+    behind = asyncio.run(read(f"{path}/.well-known/{name}"))
+    assert behind == asyncio.run(read(f"/.well-known/{name}{path}"))
+    assert behind["token_endpoint"] == token_url
+    assert behind["issuer"] == issuer.replace(" ", "%20")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/.well-known/oauth-authorization-server/_mock/idp", 200),
+        ("/.well-known/openid-configuration/_mock/ns/a/idp", 200),
+        ("/.well-known/oauth-authorization-server/_mock", 404),
+        ("/.well-known/oauth-authorization-server/KeyfactorAPI", 404),
+        ("/.well-known/openid-configuration/", 404),
+        ("/_mock/messages", 401),
+    ],
+)
+def test_metadata_need_no_control_token_but_a_host_that_is_ours(path: str, status: int) -> None:
+    with MockServer(control_token="control") as mock, calling(mock) as caller:
+        answered = caller.http.get(path)
+        refused = caller.http.get(path, headers={"host": "evil.test"})
+        assert (answered.status_code, refused.status_code) == (status, 403)
+        assert mock.requests == ()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_logs_in_at_the_authorization_endpoint(caller: Caller, method: str) -> None:
+    document = caller.http.get("/_mock/idp/.well-known/openid-configuration").json()
+    asked = {"response_type": "code", "client_id": "api-client", "redirect_uri": "https://a.test/"}
+    response = caller.http.request(method, document["authorization_endpoint"], params=asked)
+    assert (response.status_code, response.json()["error"]) == (400, "unsupported_response_type")
+    assert "location" not in response.headers
+
+
 def test_an_issuer_is_what_the_client_calls_it(caller: Caller) -> None:
     port = caller.mock.port("http")
     headers = {"host": f"localhost:{port}"}
@@ -154,7 +228,9 @@ def test_an_issuer_is_what_the_client_calls_it(caller: Caller) -> None:
     [
         ("GET", "token", 405, "POST"),
         ("POST", "jwks", 405, "GET"),
-        ("GET", "authorize", 404, None),
+        ("PUT", "authorize", 405, "GET, POST"),
+        ("POST", ".well-known/openid-configuration", 405, "GET"),
+        ("GET", "login", 404, None),
         ("POST", "tokens", 404, None),
     ],
 )
@@ -227,7 +303,8 @@ def test_a_bad_token_request_is_refused(
     response = caller.http.post(TOKEN, data=form)
     assert (response.status_code, response.json()["error"]) == (status, error)
     assert response.headers["cache-control"] == "no-store"
-    assert response.headers.get("www-authenticate", "").startswith("Basic") is (status == 401)
+    # RFC 6749, 5.2: only for a client that used the Authorization header.
+    assert "www-authenticate" not in response.headers
     assert "MySuperSecretClientSecret" not in response.text
     assert "wröng" not in response.text
 
@@ -251,13 +328,60 @@ def test_only_a_form_is_accepted(
     assert (response.status_code, response.json()["error"]) == (status, "invalid_request")
 
 
-def test_basic_credentials_are_form_encoded_first(mock: MockServer, caller: Caller) -> None:
-    mock.patch_world({"oauth_clients": {"a:b": {"secret": "p%+ ü"}}})
-    grant = {"grant_type": "client_credentials"}
-    encoded = basic("a%3Ab", "p%25%2B+%C3%BC")
-    assert caller.http.post(TOKEN, data=grant, headers=encoded).status_code == 200
-    refused = caller.http.post(TOKEN, data=grant, headers=basic("a%3Ab", "p%+ ü"))
-    assert refused.status_code == 401
+# What clients make of a text before they join id and secret with a colon. RFC 6749, 2.3.1 asks for
+# the first, and real libraries do each of the others.
+SENT: dict[str, Callable[[str], bytes]] = {
+    "form-encoded UTF-8": lambda text: quote_plus(text).encode(),
+    "percent-encoded UTF-8": lambda text: quote(text, safe="").encode(),
+    "form-encoded Latin-1": lambda text: quote_plus(text, encoding="latin-1").encode(),
+    "an encoded colon": lambda text: text.replace(":", "%3A").encode(),
+    "raw UTF-8": str.encode,
+    "raw Latin-1": lambda text: text.encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("of_secret", SENT)
+@pytest.mark.parametrize("of_id", SENT)
+def test_basic_credentials_are_taken_as_clients_send_them(
+    mock: MockServer, caller: Caller, of_id: str, of_secret: str
+) -> None:
+    client_id, secret = "a+b%41 ü", "p+w%41 /=:ü"
+    mock.patch_world({"oauth_clients": {client_id: {"secret": secret}}})
+    sent = SENT[of_id](client_id) + b":" + SENT[of_secret](secret)
+    for octets, status in ((sent, 200), (sent + b"x", 401)):
+        response = caller.http.post(
+            TOKEN, data=CLIENT_CREDENTIALS, headers={"authorization": basic_header(octets)}
+        )
+        assert response.status_code == status
+        assert secret not in response.text
+    for named, status in ((client_id, 200), ("other", 400)):
+        form = CLIENT_CREDENTIALS | {"client_id": named}
+        response = caller.http.post(TOKEN, data=form, headers={"authorization": basic_header(sent)})
+        assert response.status_code == status
+
+
+def test_an_encoded_colon_belongs_to_the_client_id(mock: MockServer, caller: Caller) -> None:
+    mock.patch_world({"oauth_clients": {"a:b": {"secret": "s"}}})
+    response = caller.http.post(TOKEN, data=CLIENT_CREDENTIALS, headers=basic("a%3Ab", "s"))
+    assert response.status_code == 200
+
+
+def test_what_a_name_may_also_be_read_as_is_no_other_client(
+    mock: MockServer, caller: Caller
+) -> None:
+    def subject(headers: dict[str, str]) -> object:
+        response = caller.http.post(TOKEN, data=CLIENT_CREDENTIALS, headers=headers)
+        token = response.json().get("access_token")
+        return token and segment(token.split(".")[1])["sub"]
+
+    mock.patch_world({"oauth_clients": {"a+b": {"secret": "plus"}, "a b": {"secret": "blank"}}})
+    assert subject(basic("a+b", "plus")) == "a+b"
+    assert subject(basic("a+b", "blank")) == "a b"
+    assert subject(basic("a%2Bb", "blank")) is None
+    # The entry for any other client does not take the place of one that the world names.
+    mock.patch_world({"oauth_clients": {"a b": None, "*": {}}})
+    assert subject(basic("a+b", "wrong")) is None
+    assert subject(basic("c+d", "any")) == "c d"
 
 
 @pytest.mark.parametrize(
@@ -278,12 +402,10 @@ def test_basic_credentials_are_form_encoded_first(mock: MockServer, caller: Call
 def test_bad_credentials_in_the_header_are_refused(
     caller: Caller, form: Json, headers: dict[str, str], error: str
 ) -> None:
-    form = {"grant_type": "client_credentials"} | form
-    response = caller.http.post(TOKEN, data=form, headers=headers)
-    assert (response.status_code, response.json()["error"]) == (
-        401 if error == "invalid_client" else 400,
-        error,
-    )
+    response = caller.http.post(TOKEN, data=CLIENT_CREDENTIALS | form, headers=headers)
+    refused = error == "invalid_client"
+    assert (response.status_code, response.json()["error"]) == (401 if refused else 400, error)
+    assert response.headers.get("www-authenticate", "").startswith("Basic realm=") is refused
 
 
 def test_a_client_without_a_secret_takes_any(mock: MockServer, caller: Caller) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from mockserver import pam
 from mockserver.problems import Code, Problem
 from mockserver.trace import Trace
 from mockserver.world import World, load
-from support import V2, VALID, Caller, refusal
+from support import ADMIN, V2, VALID, Caller, refusal
 
 Json = dict[str, Any]
 
@@ -352,6 +353,34 @@ def test_nothing_is_sent_when_a_secret_is_missing(caller: Caller, field: str) ->
     exchange = caller.exchange(response)
     assert exchange["delivery"] is None
     assert exchange["secrets"][-1]["provider"] == "91"
+
+
+# As GET /SMTP shows an id, it is a number of 32 bits.
+@pytest.mark.parametrize("provider", ["2147483648", "9999999999", "00000000001", 2147483648])
+def test_an_id_that_no_provider_can_have_is_refused(caller: Caller, provider: object) -> None:
+    body = login("command@keyexample.com", {**LOCAL, "Provider": provider})
+    limit = "must be the id of a PAM provider in digits, at most 2147483647."
+    if not isinstance(provider, str):
+        limit = "must be at most 2147483647."
+    for response in (caller.send("2", body), put(caller, body)):
+        assert refusal(response) == (400, f"RelayPassword/Provider: {limit}")
+
+
+@pytest.mark.parametrize("provider", ["2147483647", 2147483647, "0000000012"])
+def test_a_profile_shows_the_id_of_its_provider_as_a_number(
+    caller: Caller, provider: object
+) -> None:
+    body = login("command@keyexample.com", {**LOCAL, "Provider": provider})
+    response = put(caller, body)
+    assert response.status_code == 200
+    assert response.json()["RelayPassword"]["Provider"] == int(str(provider))
+    assert f"no PAM provider with the id {provider};" in refusal(caller.send("2", body))[1]
+
+
+def put(caller: Caller, body: Json) -> httpx2.Response:
+    headers = {"x-keyfactor-requested-with": "APIClient", "x-keyfactor-api-version": "2"}
+    profile = {name: value for name, value in body.items() if name != "TestRecipient"}
+    return caller.http.put("/KeyfactorAPI/SMTP", json=profile, auth=ADMIN, headers=headers)
 
 
 UNUSED = {

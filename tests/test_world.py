@@ -251,7 +251,9 @@ def test_what_is_no_host_name_is_a_value_error(host: str) -> None:
     [
         ("https://idp.test/token", "exact"),
         ("HTTPS://IDP.test:443/token", "exact"),
-        ("https://idp.test/token?tenant=1", "host"),
+        ("https://idp.test/token?tenant=1", "exact"),
+        ("https://idp.test/token?tenant=2", "query"),
+        ("https://idp.test/tokens?tenant=2", "host"),
         ("http://idp.test/token", "host"),
         ("https://login.idp.test", "suffix"),
         ("https://other.example/token", "any"),
@@ -261,6 +263,7 @@ def test_what_is_no_host_name_is_a_value_error(host: str) -> None:
 def test_the_most_specific_token_endpoint_wins(url: str, description: str) -> None:
     endpoints = {
         "https://Idp.test/token": {"description": "exact"},
+        "https://idp.test/token?tenant=2": {"description": "query"},
         "idp.test": {"description": "host"},
         "*.idp.test": {"description": "suffix"},
         "[::1]": {"description": "v6"},
@@ -601,6 +604,14 @@ BAD_FILES = {
     "extends: default\npam_providers: {'01': {name: N, type: any}}": (
         '/pam_providers/01: must be a provider id such as "1"'
     ),
+    "extends: default\npam_providers: {'2147483648': {name: N, type: any}}": (
+        '/pam_providers/2147483648: must be a provider id such as "1", up to "2147483647"'
+    ),
+    "extends: default\nsmtp_profile: {ClientId: {Provider: '2147483648', Parameters: {a: b}}}": (
+        "/smtp_profile/ClientId/Provider: must be the id of a PAM provider in digits, at most"
+    ),
+    "extends: default\napi_audiences: []": "/api_audiences: must have 1 entries or more",
+    "extends: default\napi_audiences: command": "/api_audiences: must be a list",
     "extends: default\npam_providers: {'1': {type: vault}}": (
         "/pam_providers/1/type: must be one of local, cyberark, delinea, any"
     ),
