@@ -57,6 +57,9 @@ class MockServer(View):
     the mock's own CA; `limits` bound HTTP clients. Raises WorldError for a bad world, SettingError
     for a bad base path, CertificateError for TLS names or files that cannot be used, BindError for
     a port that is taken; then nothing is left running.
+
+    Once it has stopped, what it kept can still be read, until it is started again: then it is as
+    new, but for its CA. RuntimeError for a start of one that runs.
     """
 
     def __init__(  # noqa: PLR0913  # each is one option of the command line
@@ -143,7 +146,12 @@ class MockServer(View):
     # How it runs.
 
     async def start(self) -> None:
-        """Bind the ports and begin to accept on the running loop."""
+        """Bind the ports and begin to accept on the running loop; RuntimeError if it does so."""
+        if self._http is not None:
+            raise RuntimeError("this mock runs already; one more is another MockServer")
+        self._states.reopen()
+        self._sink.closed = False
+        self._bound = {}
         self._http = HttpListener(self._application(), self._limits)
         try:
             for name, wanted in self._ports.items():
@@ -161,12 +169,14 @@ class MockServer(View):
 
     async def stop(self) -> None:
         """Stop accepting, answer what is under way, and close every socket."""
+        if self._http is None:
+            return
         self._ready = False
-        http = cast("HttpListener", self._http)
-        http.close()
+        self._http.close()
         self._states.close()
-        await http.drain(GRACE_S)
+        await self._http.drain(GRACE_S)
         await self._sink.close()
+        self._http = None
 
     def status(self) -> Json:
         """Give version, readiness and listeners."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import smtplib
 import socket
 import ssl
 import sys
@@ -33,6 +34,90 @@ def test_a_stopped_mock_leaves_no_port_and_no_thread() -> None:
         ports = [mock.port(name) for name in ("http", "https", "smtp", "smtps")]
         assert all(open_port(port) for port in ports)
     assert not any(open_port(port) for port in ports)
+    assert threading.active_count() == before
+
+
+def send(mock: MockServer, **changes: object) -> int:
+    with calling(mock) as caller:
+        return caller.send("2", V2 | changes).status_code
+
+
+SLOW: Json = {"relays": {"slow.test": {"delay": 0.2}}}
+
+
+def test_a_stopped_mock_starts_again_as_new() -> None:
+    mock = MockServer(SLOW, smtp_port=0)
+    mock.patch_world({"product_version": "1.0"})
+    with mock:
+        view = mock.namespace("job")
+        view.patch_world({"lenient": True})
+        assert mock.world.product_version == "1.0"
+        assert send(mock) == 200
+        ca = mock.ca_pem
+    (message,), (exchange,) = mock.messages, mock.requests  # what was there last can be read
+    assert message.request_id == exchange.id
+    with mock, ThreadPoolExecutor() as pool:
+        assert (mock.messages, mock.requests) == ((), ())
+        assert mock.world.product_version == MockServer().world.product_version
+        assert not view.world.lenient
+        assert mock.ca_pem == ca  # who trusts it need not learn another
+        with pytest.raises(TimeoutError):
+            mock.wait_for_message(timeout=0.05)
+        waiting = pool.submit(mock.wait_for_message, subject="test", timeout=10)
+        assert send(mock, Host="slow.test") == 200
+        assert waiting.result() == mock.messages[0]
+        assert mock.requests[0].duration_ms > 200
+        with smtplib.SMTP("127.0.0.1", mock.port("smtp") or 0) as client:
+            client.sendmail("a@b.test", ["c@d.test"], b"Subject: outside\r\n\r\n")
+        assert len(mock.messages) == 2
+
+
+def test_it_starts_again_on_another_loop_and_in_a_thread() -> None:
+    mock = MockServer(SLOW)
+    ports = []
+
+    async def scenario() -> None:
+        async with mock:
+            ports.append(mock.port("http"))
+            assert mock.messages == ()
+            waiting = asyncio.create_task(mock.next_message(timeout=10))
+            assert await asyncio.to_thread(send, mock, Host="slow.test") == 200
+            assert await waiting == mock.messages[0]
+            assert mock.requests[0].duration_ms > 200
+            await mock.stop()  # and once more at the end of the block
+        assert len(mock.messages) == 1
+
+    for _ in range(2):
+        asyncio.run(scenario())
+        with mock:
+            ports.append(mock.port("http"))
+            assert mock.messages == ()
+            assert send(mock) == 200
+    assert not any(open_port(port) for port in ports)
+
+
+def test_a_mock_that_could_not_start_may_start_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        mock = MockServer(SLOW, smtp_port=taken.getsockname()[1])
+        with pytest.raises(BindError), mock:
+            pass
+    with mock:
+        assert send(mock, Host="slow.test") == 200
+        assert mock.requests[0].duration_ms > 200
+
+
+def test_a_mock_that_runs_cannot_be_started_again() -> None:
+    async def on_a_loop(mock: MockServer) -> None:
+        async with mock:
+            pass
+
+    before = threading.active_count()
+    with MockServer() as mock:
+        for start in (mock.__enter__, lambda: asyncio.run(on_a_loop(mock))):
+            with pytest.raises(RuntimeError, match="runs already"):
+                start()
+        assert send(mock) == 200  # and it goes on as if nothing had been
+        assert len(mock.messages) == 1
     assert threading.active_count() == before
 
 
