@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import shutil
 import smtplib
 import socket
 import ssl
+import stat
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -79,7 +84,7 @@ def test_it_starts_again_on_another_loop_and_in_a_thread() -> None:
     async def scenario() -> None:
         async with mock:
             ports.append(mock.port("http"))
-            assert mock.messages == ()
+            assert not mock.messages
             waiting = asyncio.create_task(mock.next_message(timeout=10))
             assert await asyncio.to_thread(send, mock, Host="slow.test") == 200
             assert await waiting == mock.messages[0]
@@ -91,7 +96,7 @@ def test_it_starts_again_on_another_loop_and_in_a_thread() -> None:
         asyncio.run(scenario())
         with mock:
             ports.append(mock.port("http"))
-            assert mock.messages == ()
+            assert not mock.messages
             assert send(mock) == 200
     assert not any(open_port(port) for port in ports)
 
@@ -130,6 +135,71 @@ def test_urls_name_what_a_client_is_configured_with() -> None:
         with calling(mock) as caller:
             assert caller.send("2", V2, path="/keyfactor/api/smtp/test").status_code == 200
             assert caller.send("2", V2).status_code == 404
+
+
+def test_the_api_has_a_url_on_https_too() -> None:
+    with MockServer(https_port=0, base_path="/K") as mock:
+        trust = ssl.create_default_context(cafile=mock.ca_file)
+        job = mock.namespace("job")
+        assert mock.https_api_url == f"{mock.https_url}/K"
+        assert job.https_api_url == f"{mock.https_url}/_mock/ns/job/K"
+        for url in (mock.https_api_url, job.https_api_url):
+            assert httpx2.get(f"{url}/SMTP", verify=trust).status_code == 401
+        assert (len(mock.requests), len(job.requests)) == (1, 1)
+    with MockServer() as mock:
+        assert mock.https_api_url is mock.namespace("job").https_api_url is None
+
+
+def test_the_ca_file_is_private_and_goes_with_the_mock() -> None:
+    mock = MockServer(https_port=0)
+    paths = set()
+    for _ in range(2):
+        with mock, ThreadPoolExecutor(8) as pool:
+            (path,) = set(pool.map(lambda _: mock.ca_file, range(8)))  # made once
+            assert path == mock.namespace("job").ca_file
+            assert path.read_bytes() == mock.ca_pem
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+            paths.add(path)
+        with pytest.raises(RuntimeError, match="while the mock runs"):
+            _ = mock.ca_file
+
+    async def scenario() -> None:
+        async with mock:
+            paths.add(mock.ca_file)
+
+    asyncio.run(scenario())
+    assert len(paths) == 3
+    assert not any(path.parent.exists() for path in paths)
+
+
+def test_a_mock_that_nobody_asks_has_no_ca_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with MockServer(https_port=0) as mock:
+        assert list(tmp_path.iterdir()) == []
+        assert mock.ca_file.parent.parent == tmp_path
+        shutil.rmtree(mock.ca_file.parent)  # somebody tidied up: no reason to fail
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ca_file_is_right_for_a_certificate_of_ones_own_and_for_mail(tmp_path: Path) -> None:
+    """One file that holds key and certificate is usual; the key stays in there."""
+    own = tmp_path / "own.pem"
+    command = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.pem"
+        " -out certificate.pem -subj /CN=x -addext subjectAltName=DNS:localhost -days 1"
+    )
+    subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    certificate = (tmp_path / "certificate.pem").read_text()
+    own.write_text(own.read_text() + certificate)
+    with MockServer(https_port=0, smtp_port=0, tls_files=(own, own)) as mock:
+        own.unlink()  # read once, like the key
+        assert mock.ca_file.read_text() == certificate + mock.ca_pem.decode()
+        trust = ssl.create_default_context(cafile=mock.ca_file)
+        assert httpx2.get(f"{mock.https_url}/livez", verify=trust).status_code == 200
+        with smtplib.SMTP("localhost", mock.port("smtp") or 0) as client:
+            client.starttls(context=trust)
 
 
 def test_a_listener_can_be_off() -> None:
