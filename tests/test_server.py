@@ -14,6 +14,7 @@ import threading
 import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -327,16 +328,17 @@ def test_fifty_start_at_once() -> None:
 
 
 def test_stopping_answers_what_is_under_way() -> None:
-    def send(mock: MockServer) -> int:
-        with calling(mock) as caller:
-            return caller.send("2", V2 | {"Host": "a.test"}).status_code
-
-    with ThreadPoolExecutor() as pool:
-        with MockServer({"relays": {"*": {"delay": 0.2}}}) as mock:
-            answers = [pool.submit(send, mock) for _ in range(5)]
-            time.sleep(0.4)
+    with ThreadPoolExecutor() as pool, ExitStack() as clients:
+        with MockServer({"relays": {"a.test": {"delay": 0.5}}}) as mock:
+            caller = clients.enter_context(calling(mock))
+            body = V2 | {"Host": "a.test"}
+            answers = [pool.submit(caller.send, "2", body) for _ in range(5)]
+            deadline = time.monotonic() + 20
+            while len(mock._sink.sessions) < 5:  # noqa: SLF001  # nothing else tells of them so early
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             assert not any(answer.done() for answer in answers)
-        assert [answer.result() for answer in answers] == [200] * 5
+        assert [answer.result().status_code for answer in answers] == [200] * 5
 
 
 def test_stopping_ends_a_wait_at_once() -> None:
