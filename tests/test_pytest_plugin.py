@@ -435,7 +435,7 @@ def test_used(): pass
 @pytest.mark.parametrize("number", range(3))
 def test_forgotten(keyfactor_server, number): pass
 """
-    result = inner(pytester, source + forgotten, "-Wdefault::pytest.PytestWarning")
+    result = inner(pytester, source + forgotten, "-Wdefault:test_inner.py:pytest.PytestWarning")
     result.assert_outcomes(passed=6, warnings=1)
     said = "*PytestWarning: test_inner.py::test_forgotten: *take `keyfactor` as an argument, or *"
     result.stdout.fnmatch_lines(["*test_inner.py:*", said])
