@@ -58,7 +58,8 @@ versions: ## the suite with the lowest supported version of each dependency, the
 	python3 tests/lowest.py > build/lowest/versions.txt
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint build/lowest/versions.txt --editable . \
-		authlib hypothesis openapi-spec-validator playwright pytest pytest-xdist requests-oauth2client requests-oauthlib
+		authlib hypothesis openapi-spec-validator playwright pytest pytest-rerunfailures \
+		pytest-run-parallel pytest-xdist requests-oauth2client requests-oauthlib
 	build/lowest/bin/python -m pytest --numprocesses 2 -m 'not wheel and not browser' \
 		-k 'not client_is_generated' --ignore tests/test_fuzz.py --ignore tests/test_generated_clients.py --ignore tests/test_sdk.py
 	rm -rf build/newest

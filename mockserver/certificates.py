@@ -1,5 +1,6 @@
 """The mock's own certificate authority: certificates per host, made when first asked for."""
 
+import re
 import ssl
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,10 @@ MAX_CONTEXTS: Final = 256
 OTHER_NAME: Final = "another-host.test"
 # Apple's verifier refuses host certificates that are valid for more than 825 days.
 VALIDITY: Final = timedelta(days=397)
+# RFC 7468, 5.1; OpenSSL takes two more labels.
+_CERTIFICATE: Final = re.compile(
+    rb"-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----.*?-----END \1-----", re.DOTALL
+)
 
 
 class CertificateError(Exception):
@@ -33,6 +38,12 @@ def given_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise CertificateError(f"certificate {certificate} with key {key}: {reason}") from None
     return context
+
+
+def given_certificates(path: str | Path) -> bytes:
+    """Return the certificates of a PEM file without the key that may stand beside them."""
+    blocks = (found[0] for found in _CERTIFICATE.finditer(Path(path).read_bytes()))
+    return b"".join(block + b"\n" for block in blocks)
 
 
 class Authority:

@@ -190,8 +190,8 @@ async def _serve(mock: MockServer, ready_file: str | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _ready(mock, ready_file) as ca_file:
-        _announce(mock, ca_file)
+    async with _ready(mock, ready_file):
+        _announce(mock)
         await stop.wait()
 
 
@@ -202,8 +202,8 @@ async def _run(
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
-    async with _ready(mock, ready_file) as ca_file:
-        variables = _inherited() | _environment(mock, ca_file) | _accounts(mock, auth)
+    async with _ready(mock, ready_file):
+        variables = _inherited() | _environment(mock) | _accounts(mock, auth)
         try:
             process = await asyncio.create_subprocess_exec(*command, env=variables)
         except OSError as error:
@@ -232,14 +232,11 @@ def _in_foreground() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[Path]:
-    """Run the mock, with its CA and its facts in files; give the path of the CA."""
-    with tempfile.TemporaryDirectory(prefix="keyfactor-mock-") as folder:
-        ca_file = Path(folder, "ca.pem")
-        ca_file.write_bytes(mock.ca_pem)  # noqa: ASYNC240  # nothing else runs yet
-        async with mock:
-            with _ready_file(ready_file, _facts(mock, ca_file)):
-                yield ca_file
+async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[None]:
+    """Run the mock, with its facts in a file."""
+    async with mock:
+        with _ready_file(ready_file, _facts(mock)):
+            yield
 
 
 def _inherited() -> dict[str, str]:
@@ -254,7 +251,7 @@ def _inherited() -> dict[str, str]:
     return kept
 
 
-def _environment(mock: MockServer, ca_file: Path) -> dict[str, str]:
+def _environment(mock: MockServer) -> dict[str, str]:
     """Return the variables with which a command finds the mock, and trusts it."""
     variables = {
         "KEYFACTOR_MOCK_URL": mock.url,
@@ -266,20 +263,16 @@ def _environment(mock: MockServer, ca_file: Path) -> dict[str, str]:
     }
     if mock.https_url is None:
         return variables
-    trusted = mock.certificate_file or ca_file
-    bundle = ca_file.with_name("bundle.pem")
+    bundle = mock.ca_file.with_name("bundle.pem")
     system = ssl.create_default_context().get_ca_certs(binary_form=True)
-    bundle.write_text(
-        "\n".join(path.read_text(encoding="utf-8") for path in {ca_file, trusted})
-        + "".join(map(ssl.DER_cert_to_PEM_cert, system)),
-        encoding="utf-8",
-    )
+    text = mock.ca_file.read_text("utf-8") + "".join(map(ssl.DER_cert_to_PEM_cert, system))
+    bundle.write_text(text, "utf-8")
     return variables | {
         "KEYFACTOR_MOCK_HTTPS_URL": mock.https_url,
         "KEYFACTOR_HOSTNAME": mock.https_url.partition("://")[2],
         # The Go SDKs take the port from the host name if their own is 0.
         "KEYFACTOR_PORT": "0",
-        "KEYFACTOR_CA_CERT": str(trusted),
+        "KEYFACTOR_CA_CERT": str(mock.ca_file),
         **dict.fromkeys(_BUNDLES, str(bundle)),
     }
 
@@ -314,7 +307,7 @@ def _accounts(mock: MockServer, kind: str | None) -> dict[str, str]:
 _BUNDLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE")
 
 
-def _facts(mock: MockServer, ca_file: Path) -> dict[str, Any]:
+def _facts(mock: MockServer) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "version": mockserver.__version__,
@@ -323,7 +316,7 @@ def _facts(mock: MockServer, ca_file: Path) -> dict[str, Any]:
         "https_url": mock.https_url,
         "smtp_port": mock.port("smtp"),
         "smtps_port": mock.port("smtps"),
-        "ca_file": str(ca_file),
+        "ca_file": str(mock.ca_file),
         "token_url": mock.token_url,
         "control_url": mock.control_url,
     }
@@ -349,10 +342,10 @@ def _ready_file(name: str | None, facts: Mapping[str, Any]) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _announce(mock: MockServer, ca_file: Path) -> None:
+def _announce(mock: MockServer) -> None:
     click.echo(f"API      {mock.api_url}")
     if mock.https_url:
-        click.echo(f"HTTPS    {mock.https_url}{mock.base_path}   CA in {ca_file}")
+        click.echo(f"HTTPS    {mock.https_api_url}   CA in {mock.ca_file}")
     for name in ("smtp", "smtps"):
         if mock.port(name) is not None:
             click.echo(f"{name.upper():8} {mock.host}:{mock.port(name)}")

@@ -37,8 +37,12 @@ PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
 _PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
 _PUBLIC_BELOW: Final = tuple(f"{path}/" for path in (idp.MOUNT, *idp.METADATA))
-# The answers belong to a test, not to a cache or to a page that guesses types.
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# The answers belong to a test, not to a cache, to a page that guesses types, or to a foreign frame.
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,11 @@ class Guard:
     names: frozenset[str]
     token: str | None = None
 
-    def check(self, path: str, headers: Mapping[str, str]) -> None:
+    def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
         """Let a request pass, or raise Problem 401 or 403.
 
         A page of another origin must neither read nor reset a mock, whatever name it makes point
-        here (DNS rebinding); health paths are exempt.
+        here (DNS rebinding); it may link to one. Health paths are exempt.
         """
         if path in HEALTH:
             return
@@ -62,7 +66,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
             raise _forbidden("not for pages of another origin")
-        if headers.get("sec-fetch-site") == "cross-site":
+        if headers.get("sec-fetch-site") == "cross-site" and not _follows_link(method, headers):
             raise _forbidden("not for pages of another site")
         public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
         if self.token is not None and not public:
@@ -80,6 +84,15 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _follows_link(method: str, headers: Mapping[str, str]) -> bool:
+    """Say whether a browser opens an address as the page of a window, and not of a frame.
+
+    What it then shows, the page with the link cannot read (Fetch Metadata Request Headers, 2).
+    """
+    how = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+    return method == "GET" and how == ("navigate", "document")
 
 
 class Control:
@@ -132,7 +145,7 @@ class Control:
         """Answer one request as ASGI has it."""
         request = Request(scope, receive)
         try:
-            self._guard.check(request.url.path, request.headers)
+            self._guard.check(request.method, request.url.path, request.headers)
         except Problem as problem:
             await refuse(problem)(scope, receive, send)
         else:

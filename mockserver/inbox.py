@@ -26,8 +26,8 @@ from mockserver.trace import Delivery, Exchange, Message
 from mockserver.world import World
 
 Json = dict[str, Any]
-# Raises Problem for a request of that path with these headers, 401 where a token is missing.
-Check = Callable[[str, Mapping[str, str]], None]
+# Raises Problem for a request of that method, path and headers, 401 where a token is missing.
+Check = Callable[[str, str, Mapping[str, str]], None]
 Answer = Callable[[Request], Awaitable[ASGIApp]]
 
 ROOT: Final = "/_mock/inbox"
@@ -168,7 +168,7 @@ class Inbox:
         """Answer one request as ASGI has it."""
         request = Request(scope, receive)
         try:
-            self._check(request.url.path, request.headers)
+            self._check(request.method, request.url.path, request.headers)
         except Problem as problem:
             # Whoever has no token yet may look at what the page is made of, and send it.
             name = scope["path"].rpartition("/")[2]
@@ -333,11 +333,12 @@ class Inbox:
     async def _token(self, request: Request) -> Response:
         """Keep the control token in the browser, if it is the right one."""
         token = (await _form(request)).get("token", "")
-        self._check(ROOT, {"host": request.headers["host"], "x-mock-token": token})
+        self._check("POST", ROOT, {"host": request.headers["host"], "x-mock-token": token})
         response = _see_other("/")
         secure = request.url.scheme == "https"
+        # Not `strict`: then whoever comes by a link of another site would be asked once more.
         response.set_cookie(
-            wire.TOKEN_COOKIE, quote(token), httponly=True, samesite="strict", secure=secure
+            wire.TOKEN_COOKIE, quote(token), httponly=True, samesite="lax", secure=secure
         )
         return response
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 MAX_CALLS: Final = 10
 MAX_STORY: Final = 20_000  # characters
 
+_TITLE: Final = "keyfactor-mock"
+_SHARED: Final = (
+    "uses the fixture keyfactor, one mock for all threads; for a state of its own, a thread takes "
+    "keyfactor_server.namespace(NAME)"
+)
+
 _MOCKS: Final = pytest.StashKey[list["View"]]()
 _PASSED: Final = pytest.StashKey[bool]()
 
@@ -98,6 +104,35 @@ def keyfactor_factory(
         yield make
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Warn of a marker that changes nothing, as its test does not use the fixture."""
+    test = metafunc.definition
+    # A marker of a class or a module is for those of its tests that use the fixture.
+    marked = any(marker.name == "keyfactor" for marker in test.own_markers)
+    if marked and "keyfactor" not in metafunc.fixturenames:
+        text = (
+            f"{test.nodeid}: the marker keyfactor changes nothing, as the test does not use the "
+            "fixture: take `keyfactor` as an argument, or add "
+            '@pytest.mark.usefixtures("keyfactor")'
+        )
+        test.warn(pytest.PytestWarning(text))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have pytest-run-parallel call a test once where it shares one mock with itself."""
+    there = item.config.getoption("parallel_threads", None) is not None
+    if there and "keyfactor" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.thread_unsafe(reason=_SHARED))
+        item.add_marker(pytest.mark.iterations(1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Forget what happened when the test ran before."""
+    item.stash[_MOCKS] = []
+    item.stash[_PASSED] = False
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -107,7 +142,7 @@ def pytest_runtest_makereport(
     if call.when == "call":
         item.stash[_PASSED] = report.passed
     if report.failed and (mocks := item.stash.get(_MOCKS, None)):
-        report.sections.append(("keyfactor-mock", _story(mocks)))
+        _add_section(report, _TITLE, _story(mocks))
     return report
 
 
@@ -134,6 +169,14 @@ def _patches(node: pytest.Item) -> Iterator[Mapping[str, Any]]:
         if marker.args or marker.kwargs.keys() - {"world"}:
             raise pytest.UsageError(f"{node.nodeid}: the marker is keyfactor(world={{...}})")
         yield marker.kwargs.get("world", {})
+
+
+def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
+    """Add a section to the failure itself: of all others JUnit XML has what was captured only."""
+    if add := getattr(report.longrepr, "addsection", None):
+        add(title, text)
+    else:  # a text, such as that of a strict xfail, or something that becomes one under xdist
+        report.longrepr = f"{report.longrepr}\n{f' {title} ':-^80}\n{text}"
 
 
 def _watch(item: pytest.Item, mock: "View") -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Self, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,7 +19,7 @@ import mockserver
 from mockserver import wire
 from mockserver import world as worlds
 from mockserver.app import Api
-from mockserver.certificates import Authority, CertificateError, given_context
+from mockserver.certificates import Authority, CertificateError, given_certificates, given_context
 from mockserver.command import KeyfactorCommand
 from mockserver.contract import Contract
 from mockserver.control import HEALTH, PREFIX, Control, Guard
@@ -35,6 +36,7 @@ from mockserver.world import World
 Json = dict[str, Any]
 
 GRACE_S: Final = 35  # longer than a delivery may take
+CA_FILE: Final = "ca.pem"
 
 _NAMESPACED: Final = re.compile(r"(/_mock/ns/([^/]+))(/.+)", re.DOTALL)
 _CONTROL: Final = tuple(f"{path}/" for path in (PREFIX, *METADATA))
@@ -62,6 +64,9 @@ class MockServer(View):
     the mock's own CA; `limits` bound HTTP clients. Raises WorldError for a bad world, SettingError
     for a bad base path, CertificateError for TLS names or files that cannot be used, BindError for
     a port that is taken; then nothing is left running.
+
+    Once it has stopped, what it kept can still be read, until it is started again: then it is as
+    new, but for its CA. RuntimeError for a start of one that runs.
     """
 
     def __init__(  # noqa: PLR0913  # each is one option of the command line
@@ -93,12 +98,13 @@ class MockServer(View):
         }
         self._tls_names = tls_names
         self._tls_context = tls_files and given_context(*tls_files)
-        self.certificate_file = Path(tls_files[0]) if tls_files else None
+        self._given = given_certificates(tls_files[0]) if tls_files else b""
         self._token = control_token
         self._limits = limits
         self._bound: dict[str, int] = {}
         self._ready = False
         self._http: HttpListener | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self._thread: _LoopThread | None = None
 
     # What a test asks.
@@ -123,9 +129,19 @@ class MockServer(View):
         return self.url + self.base_path
 
     @property
+    def https_api_url(self) -> str | None:
+        """Give the same by HTTPS, or None where that is off."""
+        return self.https_url and self.https_url + self.base_path
+
+    @property
     def control_url(self) -> str:
         """Give the URL below which the control calls are."""
         return self.url + PREFIX
+
+    @property
+    def ca_file(self) -> Path:
+        """Give a file with the CA, and before it the certificates of `tls_files`."""
+        return self._on_loop(self._made_ca_file)
 
     @property
     def ca_pem(self) -> bytes:
@@ -148,7 +164,12 @@ class MockServer(View):
     # How it runs.
 
     async def start(self) -> None:
-        """Bind the ports and begin to accept on the running loop."""
+        """Bind the ports and begin to accept on the running loop; RuntimeError if it does so."""
+        if self._http is not None:
+            raise RuntimeError("this mock runs already; one more is another MockServer")
+        self._states.reopen()
+        self._sink.closed = False
+        self._bound = {}
         self._http = HttpListener(self._application(), self._limits)
         try:
             for name, wanted in self._ports.items():
@@ -166,12 +187,16 @@ class MockServer(View):
 
     async def stop(self) -> None:
         """Stop accepting, answer what is under way, and close every socket."""
+        if self._http is None:
+            return
         self._ready = False
-        http = cast("HttpListener", self._http)
-        http.close()
+        self._http.close()
         self._states.close()
-        await http.drain(GRACE_S)
+        await self._http.drain(GRACE_S)
         await self._sink.close()
+        if self._folder:
+            self._folder.cleanup()
+        self._http = self._folder = None
 
     def status(self) -> Json:
         """Give version, readiness and listeners."""
@@ -255,6 +280,15 @@ class MockServer(View):
         except ValueError as error:
             raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
 
+    def _made_ca_file(self) -> Path:
+        if self._http is None:
+            raise RuntimeError("ca_file is there while the mock runs; ca_pem is always")
+        if self._folder is None:
+            folder = TemporaryDirectory(prefix="keyfactor-mock-", ignore_cleanup_errors=True)
+            Path(folder.name, CA_FILE).write_bytes(self._given + self.authority.pem)
+            self._folder = folder
+        return Path(self._folder.name, CA_FILE)
+
     def _on_loop(self, read: Callable[[], Result]) -> Result:
         if self._thread is None:
             return read()
@@ -267,7 +301,7 @@ class MockServer(View):
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         if self._thread is None:
             coroutine.close()
-            raise RuntimeError("on a loop, await next_message(...) instead")
+            raise RuntimeError("the mock runs in no thread: on a loop, await next_message(...)")
         return self._thread.submit(coroutine).result()
 
     def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
@@ -308,6 +342,17 @@ class Namespace(View):
     def api_url(self) -> str:
         """Give the base URL that a client is configured with."""
         return self.control_url + self._mock.base_path
+
+    @property
+    def https_api_url(self) -> str | None:
+        """Give the same by HTTPS, or None where that is off."""
+        root = self._mock.https_url
+        return root and f"{root}{PREFIX}/ns/{self.name}{self._mock.base_path}"
+
+    @property
+    def ca_file(self) -> Path:
+        """Give the same file as the mock does."""
+        return self._mock.ca_file
 
     @property
     def control_url(self) -> str:

@@ -77,8 +77,7 @@ class States:
     def __init__(self, loaded: World, check: Check = lambda *_: None) -> None:
         self._loaded = loaded
         self._check = check
-        self._pool = Pool()
-        self._states = {DEFAULT: self._new(Feed())}
+        self._begin()
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._states))
@@ -114,10 +113,21 @@ class States:
             state.journal.feed.publish(None)
 
     def close(self) -> None:
-        """End every wait and every feed now."""
+        """End every wait and every feed now; what is kept can still be read."""
+        self._closed = True
         for state in self._states.values():
             state.close()
             state.journal.feed.publish(None)
+
+    def reopen(self) -> None:
+        """Forget what was closed, and begin anew: the loaded world, empty journals."""
+        if self._closed:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._closed = False
+        self._pool = Pool()
+        self._states = {DEFAULT: self._new(Feed())}
 
     def _new(self, feed: Feed) -> State:
         return State(self._loaded, Journal(self._pool, feed), self._check)

@@ -11,6 +11,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from pathlib import Path
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from mockserver.journal import exchange_filter, message_filter, token_filter
@@ -88,6 +89,20 @@ class View(ABC):
     @abstractmethod
     def api_url(self) -> str:
         """Give the base URL that a client is configured with."""
+
+    @property
+    @abstractmethod
+    def https_api_url(self) -> str | None:
+        """Give the same by HTTPS, or None where that is off."""
+
+    @property
+    @abstractmethod
+    def ca_file(self) -> Path:
+        """Give a PEM file with what a client must trust, for HTTPS and for mail, and with no key.
+
+        It is made when first asked for, in a folder that is its owner's alone, and is gone when the
+        mock stops. RuntimeError for a mock that does not run.
+        """
 
     @property
     @abstractmethod

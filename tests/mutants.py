@@ -67,6 +67,7 @@ FIRST: Final = (
 # A module's own tests are named after it; these know it too.
 RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("app", "status", "idp", "oauth"),
+    "certificates": ("server",),
     "coercion": ("lenient", "profile"),
     "command": ("app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),

@@ -646,6 +646,18 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
     (
         "mockserver/control.py",
+        'return method == "GET" and how ==',
+        "return how ==",
+        "a link of another site only reads",
+    ),
+    (
+        "mockserver/control.py",
+        'how == ("navigate", "document")',
+        'how[0] == "navigate"',
+        "no frame of another site shows the mock",
+    ),
+    (
+        "mockserver/control.py",
         "if not hmac.compare_digest(given.encode(), self.token.encode()):",
         "if False:",
         "the control calls ask for their token",
@@ -756,6 +768,18 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "the URL names the namespace",
     ),
     (
+        "mockserver/server.py",
+        "        self._states.reopen()\n",
+        "",
+        "a mock that starts again is as new",
+    ),
+    (
+        "mockserver/certificates.py",
+        'return b"".join(block + b"\\n" for block in blocks)',
+        "return Path(path).read_bytes()",
+        "no key is in the file that a client trusts",
+    ),
+    (
         "mockserver/wire.py",
         'named or request.headers.get("x-mock-namespace", "").strip()',
         "named",
@@ -797,6 +821,18 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "and exchange.id not in self._expected",
         "",
         "a refusal that was asked for is expected",
+    ),
+    (
+        "mockserver/pytest_plugin.py",
+        "    item.stash[_MOCKS] = []\n",
+        "",
+        "a test that runs again has another story",
+    ),
+    (
+        "mockserver/pytest_plugin.py",
+        "        item.add_marker(pytest.mark.thread_unsafe(reason=_SHARED))\n",
+        "",
+        "threads do not share a mock",
     ),
     (
         "mockserver/trace.py",

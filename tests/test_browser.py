@@ -535,6 +535,32 @@ def test_a_page_of_another_origin_neither_reads_nor_resets(
     assert len(mock.messages) == 1
 
 
+def test_a_link_of_another_site_opens_the_inbox_and_a_frame_does_not(browser: Browser) -> None:
+    with MockServer(control_token="the-token") as mock, calling(mock) as caller:
+        context = browser.new_context()
+        inbox = InboxPage(context.new_page())
+        inbox.page.goto(mock.url)
+        inbox.page.get_by_label("Control token").fill("the-token")
+        inbox.page.get_by_role("button", name="Open").click()
+        inbox.page.locator("#live", has_text="live").wait_for()
+        number = caller.send("2", V2).headers["x-mock-request-id"]
+        answers: list[tuple[str, int]] = []
+        address = f"{mock.url}/?request={number}"
+        body = f'<!doctype html><a href="{address}">the call</a><iframe src="{address}"></iframe>'
+        inbox.page.route(
+            "http://elsewhere.test/",
+            lambda route: route.fulfill(body=body, content_type="text/html"),
+        )
+        # The frame is refused, unless the browser has guarded the local network already.
+        inbox.page.on("response", lambda answer: answers.append((answer.url, answer.status)))
+        inbox.page.goto("http://elsewhere.test/")
+        assert (address, 200) not in answers
+        inbox.page.get_by_role("link", name="the call").click()
+        inbox.heading("test_smtp_v2").wait_for()
+        assert (address, 200) in answers
+        context.close()
+
+
 def test_it_can_be_read_without_scripts(browser: Browser, caller: Caller, mock: MockServer) -> None:
     caller.send("2", V2)
     context = browser.new_context(java_script_enabled=False)

@@ -287,8 +287,9 @@ def test_https_may_have_a_certificate_of_ones_own(tmp_path: Path) -> None:
     openssl("ec -in key.pem -aes128 -passout pass:secret -out encrypted.pem")
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     with serving(tmp_path, "--tls-cert", str(certificate), "--tls-key", str(key)) as (_, facts):
-        trust = ssl.create_default_context(cafile=certificate)
-        assert httpx2.get(facts["https_url"] + "/livez", verify=trust).status_code == 200
+        for file in (certificate, facts["ca_file"]):
+            trust = ssl.create_default_context(cafile=file)
+            assert httpx2.get(facts["https_url"] + "/livez", verify=trust).status_code == 200
     own = ("--tls-cert", str(certificate), "--tls-key", str(key))
     script = 'for file in "$KEYFACTOR_CA_CERT" "$SSL_CERT_FILE"; do'
     script += ' curl -sS --cacert "$file" "$KEYFACTOR_MOCK_HTTPS_URL/livez"; done'
@@ -386,12 +387,15 @@ def test_a_kind_of_account_that_the_world_has_not_is_a_mistake(tmp_path: Path, k
 def test_a_command_trusts_the_mock_and_what_it_trusted_before() -> None:
     done = under_mock(
         'curl -sS --fail --cacert "$KEYFACTOR_CA_CERT" "$KEYFACTOR_MOCK_HTTPS_URL/livez"'
-        ' && grep -c BEGIN "$SSL_CERT_FILE"'
+        ' && grep -c BEGIN "$SSL_CERT_FILE" && cd "$(dirname "$KEYFACTOR_CA_CERT")" && pwd && ls'
+        ' && ! grep "PRIVATE KEY" *'
     )
     assert done.returncode == 0, done.stderr
-    alive, certificates = done.stdout.split()
+    alive, certificates, folder, *files = done.stdout.split()
     before = len(ssl.create_default_context().get_ca_certs())
     assert (alive, int(certificates)) == ("alive", before + 1)
+    assert files == ["bundle.pem", "ca.pem"]
+    assert not Path(folder).exists()
 
 
 def test_nothing_inherited_leads_a_command_past_the_mock() -> None:

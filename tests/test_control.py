@@ -472,6 +472,59 @@ def test_pages_of_another_origin_are_refused(caller: Caller, headers: dict[str, 
     assert caller.http.get("/_mock/messages", headers=headers).status_code == 403
 
 
+LINK = {
+    "sec-fetch-site": "cross-site",
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-dest": "document",
+    "sec-fetch-user": "?1",
+}
+
+
+def test_a_link_of_another_site_may_be_followed(caller: Caller) -> None:
+    response = caller.send("2", V2)
+    (message,) = caller.messages()
+    for path in (
+        "/_mock",
+        "/_mock/messages",
+        f"/_mock/messages/{message['id']}/raw",
+        f"/_mock/requests/{response.headers['x-mock-request-id']}",
+        "/_mock/world",
+    ):
+        answer = caller.http.get(path, headers=LINK)
+        assert answer.status_code == 200
+        # Where a browser does not say what it loads a page for, no frame shows it all the same.
+        assert answer.headers["content-security-policy"] == "frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sec-fetch-dest": "iframe"},
+        {"sec-fetch-dest": "object"},
+        {"sec-fetch-dest": ""},
+        {"sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
+        {"sec-fetch-mode": "no-cors"},
+        {"sec-fetch-mode": "cors", "sec-fetch-dest": "empty"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"host": "rebound.example"},
+    ],
+    ids=str,
+)
+def test_nothing_but_a_link_leads_here_from_another_site(
+    caller: Caller, changes: dict[str, str]
+) -> None:
+    assert caller.http.get("/_mock/messages", headers=LINK | changes).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "PUT", "HEAD"])
+def test_a_link_only_reads(caller: Caller, method: str) -> None:
+    caller.send("2", V2)
+    for path in ("/_mock/messages", "/_mock/reset", "/_mock/world"):
+        assert caller.http.request(method, path, headers=LINK).status_code == 403
+    assert len(caller.mock.messages) == 1
+
+
 def test_a_page_of_the_mock_itself_may_ask(caller: Caller) -> None:
     headers = {"origin": caller.mock.url, "sec-fetch-site": "same-origin"}
     assert caller.http.post("/_mock/reset", headers=headers).status_code == 204

@@ -830,6 +830,29 @@ def test_a_page_from_elsewhere_may_do_nothing(caller: Caller, headers: dict[str,
     assert len(caller.mock.requests) == 1
 
 
+LINK = {
+    "sec-fetch-site": "cross-site",
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-dest": "document",
+}
+
+
+def test_a_link_of_another_site_leads_to_the_page(caller: Caller) -> None:
+    response = caller.send("2", V2)
+    address = f"/?request={response.headers['x-mock-request-id']}"
+    page = caller.http.get(address, headers=LINK)
+    assert "test_smtp_v2" in page.text
+    # It may be looked at, and by no page that hides it in a frame of its own.
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    for name in ("clear", "try", "token"):
+        form = {"row": "relays/*", "user": "admin", "token": "x"}
+        answer = caller.http.post(f"/_mock/inbox/{name}", data=form, headers=LINK)
+        assert answer.status_code == 403
+    frame = LINK | {"sec-fetch-dest": "iframe"}
+    assert caller.http.get("/", headers=frame).status_code == 403
+    assert len(caller.mock.requests) == 1
+
+
 TOKEN = "a; token, é"
 
 
@@ -846,7 +869,7 @@ def test_a_remote_mock_asks_for_its_token_and_keeps_it_in_a_cookie() -> None:
         answer = caller.http.post("/_mock/inbox/token", data={"token": TOKEN})
         assert answer.status_code == 303
         parts = answer.headers["set-cookie"].split("; ")
-        assert {"HttpOnly", "Path=/", "SameSite=strict"} <= set(parts)
+        assert {"HttpOnly", "Path=/", "SameSite=lax"} <= set(parts)
         assert "Secure" not in parts
         # The client keeps it, as a browser does.
         assert "Nothing has happened yet" in look(caller).text

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -33,6 +34,8 @@ CALL = """
                 return error.code
 """
 
+STORY = "- keyfactor-mock -"
+
 
 @pytest.fixture(autouse=True)
 def client(pytester: pytest.Pytester) -> None:
@@ -46,7 +49,8 @@ def inner(pytester: pytest.Pytester, source: str, *options: str) -> pytest.RunRe
     pytester.makepyfile(test_inner="from client import call\n" + source)
     # The package is there already, in the session that runs this one.
     warnings = ("-Werror", "-Wignore::pytest.PytestAssertRewriteWarning")
-    return pytester.runpytest_inprocess(*warnings, "-pno:cacheprovider", *options)
+    without = [f"-pno:{name}" for name in ("cacheprovider", "rerunfailures", "run-parallel")]
+    return pytester.runpytest_inprocess(*warnings, *without, *options)
 
 
 def test_each_test_gets_the_mock_as_new(pytester: pytest.Pytester) -> None:
@@ -269,9 +273,175 @@ def test_a_failure_shows_what_happened_in_the_mock(pytester: pytest.Pytester) ->
         ]
     )
     output = result.stdout.str()
-    assert output.count("- keyfactor-mock -") == 4
+    assert output.count(STORY) == 4
     # What shows it is the test's own source.
     assert "hunter2" not in output.replace("hunter2-user", "").replace('Value": "hunter2"}', "")
+
+
+OTHER_FAILURES = """
+@pytest.fixture
+def breaks(keyfactor):
+    yield
+    raise ValueError("own error of the fixture")
+
+def test_teardown(keyfactor, breaks):
+    call(keyfactor)
+
+def test_without_traceback(keyfactor):
+    call(keyfactor)
+    pytest.fail("own error of the test", pytrace=False)
+
+@pytest.mark.xfail(strict=True, reason="own reason")
+def test_strict_xfail(keyfactor):
+    call(keyfactor)
+
+def test_unknown_fixture(keyfactor, not_there):
+    pass
+"""
+
+
+def told(pytester: pytest.Pytester) -> dict[str | None, list[tuple[str, int, int]]]:
+    """Give the failures of each test in the JUnit XML, with the stories and calls in each."""
+    found: dict[str | None, list[tuple[str, int, int]]] = {}
+    for case in ET.parse(pytester.path / "report.xml").iter("testcase"):
+        for failure in case:
+            text = failure.text or ""
+            counts = text.count(STORY), text.count("POST /KeyfactorAPI")
+            found.setdefault(case.get("name"), []).append((failure.tag, *counts))
+    return found
+
+
+@pytest.mark.parametrize("option", ["--tb=long", "--tb=short", "--tb=line", "--tb=no", "-n1"])
+def test_junit_xml_has_the_story_in_the_failure(
+    pytester: pytest.Pytester, alone: str, option: str
+) -> None:
+    pytester.makepyfile(test_inner="from client import call\n" + FAILING + OTHER_FAILURES)
+    run = pytester.runpytest_subprocess if option == "-n1" else pytester.runpytest_inprocess
+    result = run(alone, "-pxdist.plugin", option, "--junitxml=report.xml")
+    assert told(pytester) == {
+        "test_call": [("failure", 1, 2)],
+        "test_setup": [("error", 1, 1)],
+        "test_factory": [("failure", 1, 1)],
+        "test_nothing": [("failure", 1, 0)],
+        "test_without": [("failure", 0, 0)],
+        "test_teardown": [("error", 1, 1)],
+        "test_without_traceback": [("failure", 1, 1)],
+        "test_strict_xfail": [("failure", 1, 1)],
+        "test_unknown_fixture": [("error", 1, 0)],
+    }
+    assert result.stdout.str().count(STORY) == (0 if option == "--tb=no" else 8)
+
+
+def test_a_test_that_runs_again_tells_of_its_last_run(
+    pytester: pytest.Pytester, alone: str
+) -> None:
+    pytester.makepyfile(
+        test_inner="""
+        import pytest
+        from client import call
+
+        runs, ends = [], []
+
+        def test_call(keyfactor, keyfactor_factory):
+            runs.append(None)
+            call(keyfactor, SenderName=f"run {len(runs)}")
+            call(keyfactor_factory(), Port=0)
+            raise SystemError("own error of the test")
+
+        @pytest.fixture
+        def breaks(keyfactor):
+            yield
+            ends.append(None)
+            raise ValueError("own error of the fixture")
+
+        @pytest.fixture
+        def begins_once(breaks):
+            assert not ends
+
+        def test_setup(keyfactor, begins_once):
+            call(keyfactor, Port=0)
+        """
+    )
+    options = ("-ppytest_rerunfailures", "--reruns=1", "--junitxml=report.xml")
+    result = pytester.runpytest_subprocess(alone, *options, "--keyfactor-strict")
+    assert result.parseoutcomes() == {"failed": 1, "passed": 1, "errors": 2, "rerun": 2}
+    # The first run of the second test passed, and called; neither is true of the last one.
+    assert told(pytester) == {"test_call": [("failure", 1, 2)], "test_setup": [("error", 1, 0)] * 2}
+    assert "run 2" in result.stdout.str()
+    assert "run 1" not in result.stdout.str()
+
+
+def test_threads_that_would_share_one_mock_run_one_after_the_other(
+    pytester: pytest.Pytester, alone: str
+) -> None:
+    """A test gets its fixtures once, whatever number of threads then calls it."""
+    pytester.makepyfile(
+        test_inner="""
+        from client import call
+
+        def test_shared(keyfactor):
+            assert call(keyfactor) == 200
+            keyfactor.assert_delivered()
+
+        def test_factory(keyfactor_factory):
+            server = keyfactor_factory()
+            assert call(server) == 200
+            server.assert_delivered()
+
+        def test_namespace(keyfactor_server, thread_index, iteration_index):
+            view = keyfactor_server.namespace(f"{thread_index}-{iteration_index}")
+            assert call(view) == 200
+            view.assert_delivered()
+        """
+    )
+    threads = ("-ppytest_run_parallel.plugin", "--parallel-threads=4", "--iterations=2")
+    result = pytester.runpytest_subprocess(alone, "-v", "-Werror", *threads)
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*::test_shared PASSED ?thread-unsafe]*",
+            "*::test_factory PARALLEL PASSED*",
+            "*::test_namespace PARALLEL PASSED*",
+            "*::test_shared was not run in parallel: * a thread takes keyfactor_server.namespace(*",
+        ]
+    )
+
+
+def test_a_marker_without_the_fixture_is_warned_of(pytester: pytest.Pytester) -> None:
+    source = """
+import pytest
+
+pytestmark = pytest.mark.keyfactor(world={"lenient": True})
+
+@pytest.fixture
+def mailer(keyfactor):
+    return keyfactor
+
+@pytest.mark.keyfactor(world={"product_version": "1.0"})
+class TestClass:
+    def test_neither(self): pass
+
+    @pytest.mark.keyfactor(world={"product_version": "2.0"})
+    def test_indirect(self, mailer):
+        assert mailer.world.product_version == "2.0"
+
+@pytest.mark.keyfactor(world={"product_version": "2.0"})
+@pytest.mark.usefixtures("keyfactor")
+def test_used(): pass
+"""
+    inner(pytester, source).assert_outcomes(passed=3)
+    forgotten = """
+@pytest.mark.keyfactor(world={"product_version": "2.0"})
+@pytest.mark.parametrize("number", range(3))
+def test_forgotten(keyfactor_server, number): pass
+"""
+    result = inner(pytester, source + forgotten, "-Wdefault:test_inner.py:pytest.PytestWarning")
+    result.assert_outcomes(passed=6, warnings=1)
+    said = "*PytestWarning: test_inner.py::test_forgotten: *take `keyfactor` as an argument, or *"
+    result.stdout.fnmatch_lines(["*test_inner.py:*", said])
+    result = inner(pytester, source + forgotten)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*ERROR collecting test_inner.py*", f"E  {said}"])
 
 
 def test_the_story_of_a_failure_is_bounded(pytester: pytest.Pytester) -> None:
@@ -290,7 +460,7 @@ def test_it(keyfactor):
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["… 5 earlier calls", "mail from outside: * <o@b.test> *outside"])
-    story = result.stdout.str().partition("- keyfactor-mock -")[2]
+    story = result.stdout.str().partition(STORY)[2]
     assert story.count("POST /KeyfactorAPI") == 10
     assert len(story) < 25_000
 
@@ -309,7 +479,7 @@ def test_it(keyfactor_factory):
 """,
     )
     result.assert_outcomes(failed=1)
-    story = result.stdout.str().partition("- keyfactor-mock -")[2]
+    story = result.stdout.str().partition(STORY)[2]
     assert "last.test:25, none: stage data" in story
     assert 19_000 < len(story) < 21_000
 

@@ -2,14 +2,21 @@
 
 import asyncio
 import json
+import shutil
+import smtplib
 import socket
 import ssl
+import stat
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -36,6 +43,90 @@ def test_a_stopped_mock_leaves_no_port_and_no_thread() -> None:
     assert threading.active_count() == before
 
 
+def send(mock: MockServer, **changes: object) -> int:
+    with calling(mock) as caller:
+        return caller.send("2", V2 | changes).status_code
+
+
+SLOW: Json = {"relays": {"slow.test": {"delay": 0.2}}}
+
+
+def test_a_stopped_mock_starts_again_as_new() -> None:
+    mock = MockServer(SLOW, smtp_port=0)
+    mock.patch_world({"product_version": "1.0"})
+    with mock:
+        view = mock.namespace("job")
+        view.patch_world({"lenient": True})
+        assert mock.world.product_version == "1.0"
+        assert send(mock) == 200
+        ca = mock.ca_pem
+    (message,), (exchange,) = mock.messages, mock.requests  # what was there last can be read
+    assert message.request_id == exchange.id
+    with mock, ThreadPoolExecutor() as pool:
+        assert (mock.messages, mock.requests) == ((), ())
+        assert mock.world.product_version == MockServer().world.product_version
+        assert not view.world.lenient
+        assert mock.ca_pem == ca  # who trusts it need not learn another
+        with pytest.raises(TimeoutError):
+            mock.wait_for_message(timeout=0.05)
+        waiting = pool.submit(mock.wait_for_message, subject="test", timeout=10)
+        assert send(mock, Host="slow.test") == 200
+        assert waiting.result() == mock.messages[0]
+        assert mock.requests[0].duration_ms > 200
+        with smtplib.SMTP("127.0.0.1", mock.port("smtp") or 0) as client:
+            client.sendmail("a@b.test", ["c@d.test"], b"Subject: outside\r\n\r\n")
+        assert len(mock.messages) == 2
+
+
+def test_it_starts_again_on_another_loop_and_in_a_thread() -> None:
+    mock = MockServer(SLOW)
+    ports = []
+
+    async def scenario() -> None:
+        async with mock:
+            ports.append(mock.port("http"))
+            assert not mock.messages
+            waiting = asyncio.create_task(mock.next_message(timeout=10))
+            assert await asyncio.to_thread(send, mock, Host="slow.test") == 200
+            assert await waiting == mock.messages[0]
+            assert mock.requests[0].duration_ms > 200
+            await mock.stop()  # and once more at the end of the block
+        assert len(mock.messages) == 1
+
+    for _ in range(2):
+        asyncio.run(scenario())
+        with mock:
+            ports.append(mock.port("http"))
+            assert not mock.messages
+            assert send(mock) == 200
+    assert not any(open_port(port) for port in ports)
+
+
+def test_a_mock_that_could_not_start_may_start_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        mock = MockServer(SLOW, smtp_port=taken.getsockname()[1])
+        with pytest.raises(BindError), mock:
+            pass
+    with mock:
+        assert send(mock, Host="slow.test") == 200
+        assert mock.requests[0].duration_ms > 200
+
+
+def test_a_mock_that_runs_cannot_be_started_again() -> None:
+    async def on_a_loop(mock: MockServer) -> None:
+        async with mock:
+            pass
+
+    before = threading.active_count()
+    with MockServer() as mock:
+        for start in (mock.__enter__, lambda: asyncio.run(on_a_loop(mock))):
+            with pytest.raises(RuntimeError, match="runs already"):
+                start()
+        assert send(mock) == 200  # and it goes on as if nothing had been
+        assert len(mock.messages) == 1
+    assert threading.active_count() == before
+
+
 def test_urls_name_what_a_client_is_configured_with() -> None:
     with MockServer(https_port=0, base_path="Keyfactor/API/") as mock:
         assert mock.url == f"http://127.0.0.1:{mock.port('http')}"
@@ -45,6 +136,71 @@ def test_urls_name_what_a_client_is_configured_with() -> None:
         with calling(mock) as caller:
             assert caller.send("2", V2, path="/keyfactor/api/smtp/test").status_code == 200
             assert caller.send("2", V2).status_code == 404
+
+
+def test_the_api_has_a_url_on_https_too() -> None:
+    with MockServer(https_port=0, base_path="/K") as mock:
+        trust = ssl.create_default_context(cafile=mock.ca_file)
+        job = mock.namespace("job")
+        assert mock.https_api_url == f"{mock.https_url}/K"
+        assert job.https_api_url == f"{mock.https_url}/_mock/ns/job/K"
+        for url in (mock.https_api_url, job.https_api_url):
+            assert httpx2.get(f"{url}/SMTP", verify=trust).status_code == 401
+        assert (len(mock.requests), len(job.requests)) == (1, 1)
+    with MockServer() as mock:
+        assert mock.https_api_url is mock.namespace("job").https_api_url is None
+
+
+def test_the_ca_file_is_private_and_goes_with_the_mock() -> None:
+    mock = MockServer(https_port=0)
+    paths = set()
+    for _ in range(2):
+        with mock, ThreadPoolExecutor(8) as pool:
+            (path,) = set(pool.map(lambda _: mock.ca_file, range(8)))  # made once
+            assert path == mock.namespace("job").ca_file
+            assert path.read_bytes() == mock.ca_pem
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+            paths.add(path)
+        with pytest.raises(RuntimeError, match="while the mock runs"):
+            _ = mock.ca_file
+
+    async def scenario() -> None:
+        async with mock:
+            paths.add(mock.ca_file)
+
+    asyncio.run(scenario())
+    assert len(paths) == 3
+    assert not any(path.parent.exists() for path in paths)
+
+
+def test_a_mock_that_nobody_asks_has_no_ca_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with MockServer(https_port=0) as mock:
+        assert list(tmp_path.iterdir()) == []
+        assert mock.ca_file.parent.parent == tmp_path
+        shutil.rmtree(mock.ca_file.parent)  # somebody tidied up: no reason to fail
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ca_file_is_right_for_a_certificate_of_ones_own_and_for_mail(tmp_path: Path) -> None:
+    """One file that holds key and certificate is usual; the key stays in there."""
+    own = tmp_path / "own.pem"
+    command = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.pem"
+        " -out certificate.pem -subj /CN=x -addext subjectAltName=DNS:localhost -days 1"
+    )
+    subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    certificate = (tmp_path / "certificate.pem").read_text()
+    own.write_text(own.read_text() + certificate)
+    with MockServer(https_port=0, smtp_port=0, tls_files=(own, own)) as mock:
+        own.unlink()  # read once, like the key
+        assert mock.ca_file.read_text() == certificate + mock.ca_pem.decode()
+        trust = ssl.create_default_context(cafile=mock.ca_file)
+        assert httpx2.get(f"{mock.https_url}/livez", verify=trust).status_code == 200
+        with smtplib.SMTP("localhost", mock.port("smtp") or 0) as client:
+            client.starttls(context=trust)
 
 
 def test_a_listener_can_be_off() -> None:
@@ -172,16 +328,17 @@ def test_fifty_start_at_once() -> None:
 
 
 def test_stopping_answers_what_is_under_way() -> None:
-    def send(mock: MockServer) -> int:
-        with calling(mock) as caller:
-            return caller.send("2", V2 | {"Host": "a.test"}).status_code
-
-    with ThreadPoolExecutor() as pool:
-        with MockServer({"relays": {"*": {"delay": 0.2}}}) as mock:
-            answers = [pool.submit(send, mock) for _ in range(5)]
-            time.sleep(0.4)
+    with ThreadPoolExecutor() as pool, ExitStack() as clients:
+        with MockServer({"relays": {"a.test": {"delay": 0.5}}}) as mock:
+            caller = clients.enter_context(calling(mock))
+            body = V2 | {"Host": "a.test"}
+            answers = [pool.submit(caller.send, "2", body) for _ in range(5)]
+            deadline = time.monotonic() + 20
+            while len(mock._sink.sessions) < 5:  # noqa: SLF001  # nothing else tells of them so early
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             assert not any(answer.done() for answer in answers)
-        assert [answer.result() for answer in answers] == [200] * 5
+        assert [answer.result().status_code for answer in answers] == [200] * 5
 
 
 def test_stopping_ends_a_wait_at_once() -> None:
