@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
@@ -17,7 +16,7 @@ from mockserver.contract import Contract, Operation, describe
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Trace
-from mockserver.wire import Broken, namespace, product_json, read_body, refuse
+from mockserver.wire import Broken, contained, namespace, product_json, read_body, refuse
 from mockserver.world import ApiFault
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
@@ -83,20 +82,10 @@ class Api:
 
     async def _perform(self, request: Request, state: State, trace: Trace) -> Response:
         try:
-            return await self._steps(request, state, trace)
-        except Problem:
-            raise
+            with contained(trace.request_id):
+                return await self._steps(request, state, trace)
         except ClientDisconnect:
             raise Problem(400, Code.BODY, "the connection ended before the body did") from None
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
-            # The place is enough to find it; a traceback could show a secret.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(  # noqa: TRY400  # see above
-                "%s %s at %s:%s", trace.request_id, type(error).__name__, place.name, place.lineno
-            )
-            raise Problem(
-                500, Code.INTERNAL, f"the mock failed; its log names {trace.request_id}"
-            ) from None
 
     async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
         """Take the steps in their order: 404, 401, 405, a fault, 403, 413, 415, 400."""

@@ -5,6 +5,7 @@ import hmac
 import ipaddress
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -25,6 +26,7 @@ from mockserver.jsontext import parse_json
 from mockserver.problems import Code, Problem
 from mockserver.report import cut, exchange_text
 from mockserver.state import State, States
+from mockserver.trace import Exchange, Message
 from mockserver.wire import namespace, read_body, refuse, token_cookie
 from mockserver.world import WorldError
 
@@ -61,10 +63,10 @@ class Guard:
         if path in HEALTH:
             return
         host = headers.get("host", "")
-        if not self._answers_to(urlsplit(f"//{host}").hostname or ""):
+        if not self._answers_to(_name(host)):
             raise _forbidden(f"not for the host {host!r}: use an IP address or localhost")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             raise _forbidden("not for pages of another origin")
         if headers.get("sec-fetch-site") == "cross-site" and not _follows_link(method, headers):
             raise _forbidden("not for pages of another site")
@@ -137,7 +139,11 @@ class Control:
                 Route(f"{PREFIX}/ca.pem", self._ca),
                 Mount(idp.MOUNT, self._identity_provider),
             ],
-            exception_handlers={Problem: _refused, HTTPException: _not_served},
+            exception_handlers={
+                Problem: _refused,
+                HTTPException: _not_served,
+                Exception: wire.not_here,
+            },
         )
         self._app.router.redirect_slashes = False
 
@@ -145,7 +151,7 @@ class Control:
         """Answer one request as ASGI has it."""
         request = Request(scope, receive)
         try:
-            self._guard.check(request.method, request.url.path, request.headers)
+            self._guard.check(request.method, scope["path"], request.headers)
         except Problem as problem:
             await refuse(problem)(scope, receive, send)
         else:
@@ -251,6 +257,14 @@ class Control:
         return self._states.get(namespace(request))
 
 
+def _name(host: str) -> str:
+    """Return the name in a Host header without its port, or an empty text where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def _query(request: Request) -> dict[str, Either]:
     """Read the query: each name once, with what its value may mean.
 
@@ -305,9 +319,15 @@ async def _event_stream(queue: "asyncio.Queue[Event | None]") -> AsyncIterator[s
             continue
         if event is None:
             return
-        kind, entry = event
-        data = json.dumps(entry.as_json() if entry else {})
-        yield f"event: {kind}\n{f'id: {entry.id}' if entry else 'id'}\ndata: {data}\n\n"
+        text = ": an event that could not be written; the log says why\n\n"
+        with suppress(Problem), wire.contained(f"{PREFIX}/events"):
+            text = _written(*event)
+        yield text
+
+
+def _written(kind: str, entry: Exchange | Message | None) -> str:
+    data = json.dumps(entry.as_json() if entry else {})
+    return f"event: {kind}\n{f'id: {entry.id}' if entry else 'id'}\ndata: {data}\n\n"
 
 
 def _prefers_text(accept: str) -> bool:
@@ -343,7 +363,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _not_served(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
-    message = f"{request.method} {request.url.path} is not a control call; {PREFIX} lists them"
+    message = f"{request.method} {request.scope['path']} is not a control call; {PREFIX} lists them"
     if error.status_code != 405:  # noqa: PLR2004  # an HTTP status
         return await _refused(request, Problem(error.status_code, Code.NOT_FOUND, message))
     allow = ", ".join(sorted(_methods(request)))
@@ -354,5 +374,5 @@ async def _not_served(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> set[str]:
     """Give the methods of all routes of a path; Starlette names those of the first one."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
-    found = [route for route in routes if route.path_regex.match(request.url.path)]
+    found = [route for route in routes if route.path_regex.match(request.scope["path"])]
     return {method for route in found for method in route.methods or ()}

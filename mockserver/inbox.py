@@ -153,7 +153,11 @@ class Inbox:
                 Route(f"{ROOT}/token", self._token, methods=["POST"]),
                 *(Route(f"{ROOT}/{name}", self._file) for name in _FILES),
             ],
-            exception_handlers={Problem: _refused, HTTPException: _not_served},
+            exception_handlers={
+                Problem: _refused,
+                HTTPException: _not_served,
+                Exception: wire.not_here,
+            },
         )
         self._app.router.redirect_slashes = False
 
@@ -168,7 +172,7 @@ class Inbox:
         """Answer one request as ASGI has it."""
         request = Request(scope, receive)
         try:
-            self._check(request.method, request.url.path, request.headers)
+            self._check(request.method, scope["path"], request.headers)
         except Problem as problem:
             # Whoever has no token yet may look at what the page is made of, and send it.
             name = scope["path"].rpartition("/")[2]
@@ -206,14 +210,12 @@ class Inbox:
         wanted = request.query_params.get("message")
         for message in state.journal.messages:
             if message.id == wanted and message.html:
-                html = message.html.encode("utf-8", "replace")
-                return Response(
-                    html, headers={**_MAIL_HEADERS, **_NO_STORE}, media_type="text/html"
-                )
+                headers = {**_MAIL_HEADERS, **_NO_STORE}
+                return Response(message.html, headers=headers, media_type="text/html")
         raise Problem(404, Code.CONTROL, "No mail with HTML has this id; perhaps it was dropped.")
 
     async def _file(self, request: Request) -> Response:
-        file = self._files[request.url.path.rpartition("/")[2]]
+        file = self._files[request.scope["path"].rpartition("/")[2]]
         response = file.answer(request)
         response.headers.update(_HEADERS)
         return response
@@ -523,6 +525,6 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _not_served(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
-    text = f"{request.method} {request.url.path} is no part of the inbox."
+    text = f"{request.method} {request.scope['path']} is no part of the inbox."
     code = Code.METHOD if error.status_code == 405 else Code.NOT_FOUND  # noqa: PLR2004  # an HTTP status
     return _problem_page(Problem(error.status_code, code, text, error.headers or {}))

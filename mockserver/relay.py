@@ -22,7 +22,7 @@ from aiosmtplib.response import SMTPResponse
 
 from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
-from mockserver.trace import Attempt, new_id
+from mockserver.trace import Attempt, Endpoint, new_id
 from mockserver.world import host_name
 
 IMPLICIT_PORT: Final = 465  # RFC 8314, 3.3
@@ -31,12 +31,14 @@ SUBJECT: Final = "Keyfactor Command test message"
 QUIT_SECONDS: Final = 2
 
 MAX_LINE: Final = 78  # what a line should have at most; it must have at most 998 (RFC 5322, 2.1.1)
-MAX_PHRASE: Final = 400  # in one line, where each character may need a backslash
+MAX_PHRASE: Final = 400  # perhaps without a blank to fold at, and a backslash before each character
 CHUNK_BYTES: Final = 45  # of UTF-8: an encoded word of 72 octets, at most 75 (RFC 2047, 2)
 MAX_REPLY: Final = 500
 
 _PHRASE = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
+# Nothing is folded behind the name of a header: not every parser expects an empty line there.
+_WORD = re.compile(r"^[^ ]+ [^ ]+| *[^ ]+")
 
 # X509_V_ERR_… of OpenSSL's x509_vfy.h
 _BAD_CERTIFICATES: Final = {
@@ -101,6 +103,11 @@ class Submission:
     login: Login | TokenLogin | None = None
     timeout: float = 30
 
+    @property
+    def relay(self) -> Endpoint:
+        """Give host and port."""
+        return Endpoint(self.host, self.port)
+
 
 def tls_mode(*, use_ssl: bool, port: int) -> TlsMode:
     """Tell how UseSSL and the port are to be understood; the product does not document it."""
@@ -115,8 +122,9 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
     It is put together as text, since `EmailMessage` takes half as long as the delivery. Addresses
     stand in it as they are, so they must have no white space, control characters or angle brackets.
     """
+    name = _phrase(submission.sender_name) or " ".join(_encoded_words(submission.sender_name))
     return (
-        f"From: {_mailbox(submission.sender_name, submission.sender)}\r\n"
+        f"{_folded(f'From: {name} <{submission.sender}>')}\r\n"
         f"To: {submission.recipient}\r\n"
         f"Subject: {SUBJECT}\r\n"
         f"Date: {format_datetime(now)}\r\n"
@@ -128,15 +136,20 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
         "This is a test message from Keyfactor Command.\r\n"
         "\r\n"
         "It was sent to check the SMTP settings; there is nothing to do.\r\n"
-        f"Relay: {submission.host}:{submission.port}, TLS: {submission.tls_mode}\r\n"
+        f"Relay: {submission.relay}, TLS: {submission.tls_mode}\r\n"
     ).encode()
 
 
-def _mailbox(name: str, address: str) -> str:
-    """Return a mailbox that no name can break out of, folded to stand after `From: `."""
-    phrase = _phrase(name) or "\r\n ".join(_encoded_words(name))
-    fold = "" if len(phrase) + len(address) <= MAX_LINE - len("From:  <>") else "\r\n"
-    return f"{phrase}{fold} <{address}>"
+def _folded(header: str) -> str:
+    """Fold a header at its blanks, of which none is lost (RFC 5322, 2.2.3)."""
+    first, *words = _WORD.findall(header)
+    lines = [first]
+    for word in words:
+        if len(lines[-1]) + len(word) <= MAX_LINE:
+            lines[-1] += word
+        else:
+            lines.append(word)
+    return "\r\n".join(lines)
 
 
 def _phrase(name: str) -> str | None:
@@ -387,8 +400,9 @@ def _problem(error: Exception, submission: Submission, delivery: Attempt) -> Pro
     reason = delivery.reply or _reason(error, submission.timeout)
     if isinstance(error, _RefusedTokenError):
         reason += f" (it challenged the token: status {error.status})"
-    relay = f"{submission.host}:{submission.port}"
-    return Problem(400, code, f"The relay {relay} failed at stage {delivery.stage}: {reason}")
+    return Problem(
+        400, code, f"The relay {submission.relay} failed at stage {delivery.stage}: {reason}"
+    )
 
 
 def _reason(error: Exception, timeout: float) -> str:

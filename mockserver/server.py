@@ -258,7 +258,7 @@ class MockServer(View):
             scope = _in_namespace(_below_issuer(scope), self.base_path)
             await serving(scope)(scope, receive, send)
 
-        return dispatch
+        return wire.Net(dispatch)
 
     async def _listen(self, name: str, port: int, http: HttpListener) -> None:
         context = self._certificate() if name == "https" else None

@@ -1,28 +1,24 @@
 """What one call causes: recorded while it happens, then kept as values that cannot change."""
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from email.message import EmailMessage
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import uuid4
 
+from mockserver import mailtext
 from mockserver.problems import Problem, Violation
 
 Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
 Speaker = Literal["C", "S"]
-
-_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")  # RFC 5322, 2.2.3
 
 
 def new_id() -> str:
@@ -51,7 +47,9 @@ class Endpoint:
     port: int
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        # RFC 3986, 3.2.2: an IPv6 address has brackets; it may come with them, or without.
+        host = f"[{self.host.strip('[]')}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -231,18 +229,18 @@ class Message:
 
     @cached_property
     def parsed(self) -> EmailMessage:
-        """Parse the mail once, when somebody looks."""
+        """Parse the mail as the standard library does, which may raise for a malformed one."""
         return message_from_bytes(self.raw, policy=policy.default)
 
     @cached_property
     def text(self) -> str:
         """Give the plain text part, or an empty text where there is none."""
-        return self._part("plain")
+        return mailtext.text(self.raw, "plain")
 
     @cached_property
     def html(self) -> str:
         """Give the HTML part, or an empty text where there is none."""
-        return self._part("html")
+        return mailtext.text(self.raw, "html")
 
     @property
     def subject(self) -> str:
@@ -267,17 +265,7 @@ class Message:
     @cached_property
     def headers(self) -> Headers:
         """Give all headers, unfolded and decoded, in the order of the mail."""
-        return tuple((name, _decoded(value)) for name, value in self.parsed.raw_items())
-
-    def _part(self, kind: Literal["plain", "html"]) -> str:
-        part = self.parsed.get_body(preferencelist=(kind,))
-        if part is None:
-            return ""
-        try:
-            return str(part.get_content())
-        except (LookupError, UnicodeError):
-            # It names a charset that does not exist, or that is none for text.
-            return bytes(part.get_payload(decode=True)).decode("utf-8", "replace")
+        return mailtext.headers(self.raw)
 
     def _header(self, wanted: str) -> str:
         return next((value for name, value in self.headers if name.lower() == wanted.lower()), "")
@@ -303,16 +291,6 @@ class Message:
             "size": self.size,
             "dialogue": self.dialogue,
         }
-
-
-def _decoded(value: str) -> str:
-    """Decode a header as it was parsed: folded, with encoded words, or UTF-8 (RFC 6532)."""
-    # The parser's own decoding leaves blanks between adjacent encoded words (Python 3.11).
-    text = _FOLD.sub("", value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    try:
-        return str(make_header(decode_header(text)))
-    except (LookupError, ValueError, HeaderParseError):
-        return text
 
 
 # What records

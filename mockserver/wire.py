@@ -1,16 +1,19 @@
 """The HTTP form of bodies and problems, and what the application and its listener agree on."""
 
-import contextlib
 import json
+import logging
+import traceback
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from starlette.requests import Request, cookie_parser
+from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mockserver.problems import Code, Problem
 
@@ -24,6 +27,8 @@ TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
 # Names in `scope["state"]`: a function that ends the connection, and the mark of a late body.
 BREAK_OFF: Final = "keyfactor_mock.break_off"
 LATE: Final = "keyfactor_mock.late"
+
+log = logging.getLogger(__name__)
 
 
 def namespace(request: Request) -> str:
@@ -57,7 +62,7 @@ def readings(octets: bytes) -> list[str]:
     RFC 7617, 2.1 leaves the encoding open where the challenge names none, and clients use both.
     """
     texts = [octets.decode("latin-1")]
-    with contextlib.suppress(UnicodeDecodeError):
+    with suppress(UnicodeDecodeError):
         texts.insert(0, octets.decode())
     return texts
 
@@ -81,6 +86,53 @@ def refuse(problem: Problem) -> Response:
         )
     response.headers.update(problem.headers)
     return response
+
+
+@contextmanager
+def contained(name: str) -> Iterator[None]:
+    """Turn an error that nobody foresaw into Problem 500; the log names type, place and `name`.
+
+    That is enough to find it; its text or a traceback could show a secret.
+    """
+    try:
+        yield
+    except (Problem, ClientDisconnect):
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).stem}.{place.name}:{place.lineno}"
+        log.error("%s %s at %s", name, type(error).__name__, where)  # noqa: TRY400  # see above
+        raise Problem(500, Code.INTERNAL, f"the mock failed; its log names {name}") from None
+
+
+class Net:
+    """Catch the errors of an application that nobody foresaw, as an ASGI application around it."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with 500, or break an answer off that has begun."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            with contained(f"{scope['method']} {scope['path']}"):
+                await self._application(scope, receive, sending)
+        except ClientDisconnect:
+            return  # there is nobody to answer
+        except Problem as problem:
+            if not begun:
+                await refuse(problem)(scope, receive, send)
+
+
+async def not_here(_: Request, error: Exception) -> Response:
+    """Leave an error to the net around the whole application: a handler for Starlette."""
+    raise error
 
 
 @dataclass(frozen=True)

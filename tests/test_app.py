@@ -493,7 +493,7 @@ def test_a_bug_of_the_mock_is_a_500_without_a_traceback(caplog: pytest.LogCaptur
     status, message = refusal(response)
     assert (status, response.headers["x-mock-request-id"] in message) == (500, True)
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "ValueError at test_smtp_v2:" in record.getMessage()
+    assert "ValueError at test_app.test_smtp_v2:" in record.getMessage()
     assert record.exc_info is None
     assert "Keyfactor Command" not in record.getMessage() + message
 

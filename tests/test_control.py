@@ -447,6 +447,8 @@ def test_the_ca_signed_the_certificate_of_https(caller: Caller) -> None:
         ("rebound.example", 403),
         ("localhost.example", 403),
         ("", 403),
+        ("[", 403),
+        ("localhost]", 403),
     ],
 )
 def test_only_known_hosts_are_answered(host: str, status: int) -> None:
@@ -463,6 +465,7 @@ def test_only_known_hosts_are_answered(host: str, status: int) -> None:
         {"origin": "https://evil.example"},
         {"origin": "http://localhost:1"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
     ],
     ids=str,

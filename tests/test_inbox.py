@@ -815,6 +815,7 @@ STRANGE: list[dict[str, str]] = [
     {"origin": "null"},
     {"sec-fetch-site": "cross-site"},
     {"host": "evil.test"},
+    {"host": "["},
 ]
 
 

@@ -9,7 +9,7 @@ import mockserver
 
 PACKAGE = Path(mockserver.__file__).parent
 LAYERS = (
-    {"problems", "masking", "logs"},
+    {"problems", "masking", "logs", "mailtext"},
     {"world", "trace", "certificates", "jsontext", "pagefiles", "wire"},
     {"journal", "report", "coercion"},
     {"state"},

@@ -1,0 +1,187 @@
+"""What a person reads of a mail: its headers and texts, as well as they can be read.
+
+A sink takes any octets. So nothing here raises, gives a lone surrogate, or takes longer than in
+proportion to the size of the mail. What breaks a rule is read as an ordinary mail reader would.
+"""
+
+import re
+from binascii import a2b_base64, a2b_qp
+from codecs import lookup
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from email.message import Message
+from email.parser import HeaderParser
+from email.policy import compat32
+from email.utils import unquote
+from functools import partial
+from itertools import groupby, islice
+from typing import Final, TypeVar
+
+MAX_DEPTH: Final = 30  # of parts within parts; what lies deeper is not divided any more
+MAX_PARTS: Final = 1_000
+MAX_BOUNDARY: Final = 998  # RFC 2046, 5.1.1 says 70; no line has more
+
+Pairs = tuple[tuple[str, str], ...]
+Read = TypeVar("Read")
+
+_EMPTY_LINE: Final = re.compile(r"^\r?\n", re.MULTILINE)
+_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")  # RFC 5322, 2.2.3
+_TYPE: Final = re.compile(r"[^\s/;()]+/[^\s/;()]+")
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
+_PARAMETER: Final = re.compile(rf';\s*([^\s=;"]+)\s*=\s*({_QUOTED}|[^\s;]*)', re.DOTALL)
+
+# RFC 2047, 2. What stands before an at sign is a part of an address, where there are none (5).
+_WORD: Final = re.compile(r"=\?([^?\s]+)\?([bq])\?([^?]*)\?=(?!@)", re.IGNORECASE)
+_WORDS: Final = rf"{_WORD.pattern}(?:\s*{_WORD.pattern})*+"
+# Nor are there any in a quoted string (5 (3)), or between angle brackets.
+_LITERAL: Final = rf"\\.|{_QUOTED}|<[^<>]*>"
+_IN_TEXT: Final = re.compile(_WORDS, re.IGNORECASE)
+_IN_ADDRESSES: Final = re.compile(rf"{_LITERAL}|{_WORDS}", re.IGNORECASE | re.DOTALL)
+_OF_ADDRESSES: Final = {"from", "sender", "reply-to", "to", "cc", "bcc"}  # RFC 5322, 3.6
+
+# Encodings of Python's own, which no mail means; the first two take hours for a large one.
+_NO_CHARSETS: Final = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+_ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "b": lambda octets: a2b_base64(octets + b"==="),
+    "q": partial(a2b_qp, header=True),
+    "base64": lambda octets: a2b_base64(octets + b"==="),
+    "quoted-printable": a2b_qp,
+}
+
+
+def headers(raw: bytes) -> Pairs:
+    """Return all headers, unfolded and decoded, in the order of the mail."""
+    return _first(partial(_headers, raw), tuple)
+
+
+def text(raw: bytes, kind: str) -> str:
+    """Return the first text of a kind (`plain`, `html`) that is no attachment, or an empty one."""
+    return _first(partial(_text, raw, f"text/{kind}"), str)
+
+
+def _first(*readings: Callable[[], Read]) -> Read:
+    """Return what the first reading gives that does not fail, whatever it fails by."""
+    for reading in readings[:-1]:
+        with suppress(Exception):
+            return reading()
+    return readings[-1]()  # one that cannot fail
+
+
+def _divided(mail: str) -> tuple[Message, str]:
+    """Divide a mail or a part, its octets as Latin-1, into headers and body."""
+    gap = _EMPTY_LINE.search(mail)
+    head = mail[: gap.start()] if gap else mail
+    message = HeaderParser(policy=compat32).parsestr(head)
+    # From a line on that is no header, all is body.
+    rest = len(message.get_payload())
+    begin = len(head) - rest if rest or gap is None else gap.end()
+    return message, mail[begin:]
+
+
+def _decoded(octets: bytes, codec: str) -> str:
+    """Decode octets of a charset that a mail names, rightly or not."""
+    found = _first(
+        lambda: octets.decode(codec),
+        lambda: octets.decode("utf-8"),
+        lambda: octets.decode(codec, "replace"),
+        lambda: octets.decode("utf-8", "replace"),
+    )
+    # UTF-7 has half a surrogate pair too, which is no text and cannot be sent as UTF-8.
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _codec(charset: str) -> str:
+    """Return the name of the codec for a charset; LookupError or ValueError where there is none."""
+    name = lookup(charset).name
+    if name in _NO_CHARSETS:
+        raise LookupError(name)
+    return name
+
+
+# Headers
+
+
+def _headers(raw: bytes) -> Pairs:
+    found = _divided(raw.decode("latin-1"))[0].raw_items()
+    return tuple((name, _header(name, value)) for name, value in found)
+
+
+def _header(name: str, value: str) -> str:
+    """Decode encoded words where they may stand (RFC 2047, 5), and UTF-8 beside them (RFC 6532)."""
+    of_addresses = name.lower().removeprefix("resent-") in _OF_ADDRESSES
+    line = _decoded(_FOLD.sub("", value).encode("latin-1"), "utf-8")
+    return (_IN_ADDRESSES if of_addresses else _IN_TEXT).sub(_read, line)
+
+
+def _read(found: re.Match[str]) -> str:
+    """Decode adjacent encoded words, or leave them where one cannot be; what is literal stays."""
+    stretch = found[0]
+    return _first(partial(_joined, stretch), lambda: stretch) if stretch[0] == "=" else stretch
+
+
+def _joined(words: str) -> str:
+    # The blanks between them are no text (RFC 2047, 6.2), and many senders divide a character
+    # between two; a language may stand behind the charset (RFC 2231, 5).
+    found = [(word[1].partition("*")[0].lower(), word) for word in _WORD.finditer(words)]
+    return "".join(
+        _decoded(b"".join(_octets(word[2], word[3].encode()) for _, word in alike), _codec(charset))
+        for charset, alike in groupby(found, lambda each: each[0])
+    )
+
+
+def _octets(encoding: str, octets: bytes) -> bytes:
+    return _ENCODINGS[encoding.lower()](octets)
+
+
+# Texts
+
+
+def _text(raw: bytes, wanted: str) -> str:
+    leaves = islice(_leaves(raw.decode("latin-1")), MAX_PARTS)
+    found = ((part, body) for kind, part, body in leaves if kind == wanted)
+    return next((_content(part, body) for part, body in found), "")
+
+
+def _leaves(mail: str, depth: int = 0) -> Iterator[tuple[str, Message, str]]:
+    """Give the type, headers and body of each part that has none within it and is no attachment.
+
+    What cannot be understood is plain text (RFC 2045, 5.2).
+    """
+    part, body = _divided(mail)
+    if _field(part, "Content-Disposition").lower().startswith("attachment"):
+        return
+    found = _TYPE.match(_field(part, "Content-Type"))
+    kind = found[0].lower() if found else "text/plain"
+    within = []
+    if kind.startswith("multipart/"):
+        kind = "text/plain"
+        boundary = _parameter(part, "boundary")[:MAX_BOUNDARY]
+        within = _parts(body, boundary) if boundary and depth < MAX_DEPTH else []
+    for each in within:
+        yield from _leaves(each, depth + 1)
+    if not within:
+        yield kind, part, body
+
+
+def _parts(body: str, boundary: str) -> list[str]:
+    """Divide the body of a multipart (RFC 2046, 5.1.1)."""
+    delimiter = rf"\n--{re.escape(boundary)}"
+    inner = re.split(rf"{delimiter}--[ \t\r]*(?=\n|\Z)", f"\n{body}", maxsplit=1)[0]
+    parts = re.split(rf"{delimiter}[ \t\r]*(?=\n|\Z)", inner, maxsplit=MAX_PARTS)[1:]
+    return [part[1:].removesuffix("\r") for part in parts]
+
+
+def _field(part: Message, name: str) -> str:
+    return _FOLD.sub("", part.get(name, "")).strip()
+
+
+def _parameter(part: Message, name: str) -> str:
+    pairs = _PARAMETER.finditer(_field(part, "Content-Type"))
+    return next((unquote(pair[2]) for pair in pairs if pair[1].lower() == name), "")
+
+
+def _content(part: Message, body: str) -> str:
+    octets = body.encode("latin-1")
+    encoding = _field(part, "Content-Transfer-Encoding")
+    plain = _first(lambda: _octets(encoding, octets), lambda: octets)
+    return _decoded(plain, _first(lambda: _codec(_parameter(part, "charset")), lambda: "utf-8"))
