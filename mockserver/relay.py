@@ -245,7 +245,7 @@ class _Client:
     async def connect(
         self, dial: Callable[[], Awaitable[socket.socket]], trust: Callable[[], ssl.SSLContext]
     ) -> None:
-        """Dial, encrypt as asked, and say EHLO."""
+        """Dial, encrypt as asked, and say hello."""
         mode = self._submission.tls_mode
         sock = await self._dial(dial)
         context = trust() if mode is TlsMode.IMPLICIT else None
@@ -258,10 +258,10 @@ class _Client:
         )
         self._delivery.stage = "greeting"
         self._expect(await self._protocol.read_response(), 220)
-        await self._ehlo()
+        await self._hello()
         if mode is TlsMode.STARTTLS:
             await self._start_tls(trust())
-            await self._ehlo()
+            await self._hello()
 
     async def send(self) -> None:
         """Log in if there is a login, and send the mail."""
@@ -299,10 +299,18 @@ class _Client:
             self._delivery.stage = "resolve"
             raise
 
-    async def _ehlo(self) -> None:
+    async def _hello(self) -> None:
+        """Say EHLO, or where that is unknown and not needed HELO (RFC 5321, 2.2.1 and 3.2)."""
         self._delivery.stage = "ehlo"
-        response = await self._command(b"EHLO", LOCAL_NAME.encode())
-        self._extensions, self._mechanisms = parse_esmtp_extensions(response.message)
+        needed = self._submission.login or self._submission.tls_mode is TlsMode.STARTTLS
+        try:
+            response = await self._command(b"EHLO", LOCAL_NAME.encode())
+        except SMTPResponseException as refused:
+            if needed or refused.code not in {500, 502}:
+                raise
+            await self._command(b"HELO", LOCAL_NAME.encode())
+        else:
+            self._extensions, self._mechanisms = parse_esmtp_extensions(response.message)
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         self._delivery.stage = "starttls"
@@ -356,7 +364,8 @@ class _Client:
             yield f"SIZE={size}".encode()
         for address in (submission.sender, submission.recipient):
             if not address.isascii():
-                self._need("SMTPUTF8", f"which the address {address} needs")
+                for extension in ("SMTPUTF8", "8BITMIME"):
+                    self._need(extension, f"which the address {address} needs")
                 yield from (b"BODY=8BITMIME", b"SMTPUTF8")
                 return
 

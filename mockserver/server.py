@@ -31,7 +31,7 @@ from mockserver.reference import Reference
 from mockserver.sink import Sink
 from mockserver.state import DEFAULT, States
 from mockserver.view import Result, View
-from mockserver.world import World
+from mockserver.world import World, WorldError
 
 Json = dict[str, Any]
 
@@ -89,7 +89,7 @@ class MockServer(View):
         self.authority = Authority()
         self._idp = IdentityProvider()
         self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
-        super().__init__(States(load_world(world), _check), DEFAULT, _operations())
+        super().__init__(States(load_world(world), self._check_patch), DEFAULT, _operations())
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -226,6 +226,17 @@ class MockServer(View):
     def _url(self, scheme: str, host: str) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to connect to
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port(scheme)}"
+
+    def _check_patch(self, world: World, source: str) -> None:
+        _check(world, source)
+        # A port that is open goes on, whatever becomes of its relay.
+        late = [
+            (f"/relays/{key}/listen", "opens at a start only; put it in the world to start with")
+            for key, relay in world.relays.items()
+            if self._ready and relay.listen not in {None, self.port(f"smtp {key}")}
+        ]
+        if late:
+            raise WorldError(source, late)
 
     def _application(self) -> ASGIApp:
         contract = load_contract()

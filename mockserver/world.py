@@ -98,7 +98,7 @@ class TokenEndpoint:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a relay answers at a stage, the first so many times, or always."""
+    """What a relay answers at a stage, in one line or more, the first so many times or always."""
 
     reply: str
     first: int | None = None
@@ -120,6 +120,7 @@ class Account:
 class Relay:
     """How one mail server behaves, times in seconds; None as accounts: any login is accepted."""
 
+    esmtp: bool = True
     starttls: bool = True
     require_auth: bool = False
     require_tls: bool = False
@@ -130,6 +131,7 @@ class Relay:
     certificate: str = "good"
     delay: float = 0
     timeout: float = 30
+    idle_timeout: float = 60
     listen: int | None = None
     audience: str | None = None
     max_size: int = 10 * 1024 * 1024
@@ -684,8 +686,15 @@ def _conflicts(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _twins("/users", data["users"], _fold)
     yield from _twins("/token_endpoints", data["token_endpoints"], _endpoint_key)
     yield from _twins("/relays", data["relays"], _relay_key)
+    listening: dict[int | str, str] = {}
     for key, relay in data["relays"].items():
         yield from _twins(f"/relays{_step(key)}/accounts", relay.get("accounts", {}), _fold)
+        twin = listening.setdefault(relay.get("listen", key), key)
+        if twin != key:
+            yield (
+                f"/relays{_step(key)}/listen",
+                f"the same port as that of the relay '{_cut(twin)}'",
+            )
 
 
 def _twins(

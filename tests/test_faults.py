@@ -1,5 +1,6 @@
 """Every fault of a relay by its name, end to end, in both versions."""
 
+import re
 import time
 
 import pytest
@@ -48,7 +49,7 @@ FAULTS: dict[str, tuple[Json, str, str, str | None]] = {
     "rejected.test": ({}, "data", "", "554 5.6.0 Message rejected"),
     "dropped.test": ({}, "data", "closed the connection", None),
 }  # fmt: skip
-NOT_REFUSED = {"slow.test", "oauthbearer.test"}
+NOT_REFUSED = {"slow.test", "oauthbearer.test", "helo-only.test"}
 
 
 def body_of(version: str, host: str, changes: Json) -> Json:
@@ -60,6 +61,26 @@ def body_of(version: str, host: str, changes: Json) -> Json:
 def test_every_fault_of_the_default_world_is_here() -> None:
     named = {name for name, relay in world.load().relays.items() if relay.description}
     assert named == FAULTS.keys() | NOT_REFUSED
+
+
+def test_a_code_that_a_description_names_is_in_the_answer(caller: Caller) -> None:
+    relays = world.load().relays
+    codes = {name: re.findall(r"\b[245]\d\d\b", relays[name].description) for name in relays}
+    assert codes["auth-required.test"] == ["530"]
+    for name in filter(codes.get, codes):
+        _, message = refusal(caller.send("2", body_of("2", name, FAULTS[name][0])))
+        assert all(f" {code} " in message for code in codes[name]), name
+
+
+@pytest.mark.parametrize("version", VALID)
+def test_a_relay_without_ehlo_takes_plain_mail_only(caller: Caller, version: str) -> None:
+    response = caller.send(version, body_of(version, "helo-only.test", {}))
+    assert response.status_code == 200
+    (message,) = caller.messages()
+    assert ["C", "HELO keyfactor-command.test"] in message["dialogue"]
+    for changes in (TLS, {"login": True}):
+        response = caller.send(version, body_of(version, "helo-only.test", changes))
+        assert "at stage ehlo: 502 5.5.1 EHLO not implemented" in refusal(response)[1]
 
 
 @pytest.mark.parametrize("version", VALID)

@@ -648,7 +648,7 @@ def rows(page: Page) -> Iterator[str]:
 
 def test_every_part_of_the_world_shows_what_it_does(caller: Caller) -> None:
     """Each fault fails, where it says so, and each part without a fault works."""
-    works = ("*", "keyexample.com", "oauthbearer", "/1", "/2", "/3")
+    works = ("*", "keyexample.com", "oauthbearer", "helo-only", "/1", "/2", "/3")
     mock = caller.mock
     slow = {key: {"delay": 0.01} for key in ("slow.test", "timeout.test")}
     mock.patch_world({"relays": slow | {"timeout.test": {"timeout": 0.05}}})

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from mockserver import MockServer
+from mockserver import MockServer, WorldError
 from mockserver.server import BindError
 from support import V2, Caller, calling
 
@@ -69,9 +69,89 @@ def test_it_is_filtered_and_removed_like_any_other(caller: Caller) -> None:
     assert caller.messages() == []
 
 
-def test_a_relay_of_the_world_listens_where_its_entry_says() -> None:
+@pytest.mark.parametrize("listener", ["smtp", "smtps"])
+def test_an_idle_session_ends_with_a_reply(caller: Caller, listener: str) -> None:
+    mock = caller.mock
+    mock.patch_world({"relays": {"*": {"idle_timeout": 1}}})
+    port = mock.port(listener) or 0
+    with socket.create_connection(("127.0.0.1", port), 10) as plain:
+        encrypted = listener == "smtps"
+        sock = trust(mock).wrap_socket(plain, server_hostname="localhost") if encrypted else plain
+        with sock, sock.makefile("rb") as file:
+            sock.sendall(b"EHLO x\r\n")
+            assert file.read().splitlines()[-1] == b"421 4.4.2 No line came in time"
+
+
+def test_the_ports_play_a_relay_that_is_down(caller: Caller) -> None:
+    mock = caller.mock
+    mock.patch_world({"relays": {"*": {"fault": "unresolvable"}}})
+    with (
+        socket.create_connection(("127.0.0.1", mock.port("smtp") or 0), 10) as sock,
+        pytest.raises(ConnectionResetError),
+    ):
+        sock.recv(1)
+
+
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def test_a_relay_that_refuses_resets_its_own_port_as_long_as_it_does() -> None:
+    port = free_port()
+    world = {"relays": {"mail.example.com": {"listen": port, "fault": "refused"}}}
+    with MockServer(world) as mock:
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="reset by peer"):
+            smtplib.SMTP("127.0.0.1", port)
+        mock.patch_world({"relays": {"mail.example.com": {"fault": None}}})
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.send_message(mail())
+        assert len(mock.messages) == 1
+
+
+def test_a_port_that_only_a_patch_names_is_refused() -> None:
+    port = free_port()
+    entry = {"listen": port, "smtputf8": False}
+    with MockServer({"relays": {"mail.example.com": entry, "other.test": {}}}) as mock:
+        for changes in (
+            {"other.test": {"listen": port + 1}},
+            {"mail.example.com": {"listen": port + 1}},
+            {"new.test": {"listen": port + 1}},
+        ):
+            with pytest.raises(WorldError) as refused:
+                mock.patch_world({"relays": changes})
+            (name,) = changes
+            assert str(refused.value) == (
+                f"patch: /relays/{name}/listen: opens at a start only; "
+                "put it in the world to start with"
+            )
+        with calling(mock) as caller:
+            patch = {"relays": {"other.test": {"listen": port + 1}}}
+            answer = caller.http.patch("/_mock/world", json=patch)
+            assert (answer.status_code, "opens at a start only" in answer.text) == (400, True)
+        # What leaves the ports alone passes.
+        mock.patch_world({"relays": {"mail.example.com": {"listen": port, "delay": 0.01}}})
+        mock.patch_world({"relays": {"mail.example.com": {"listen": None}}})
+        mock.patch_world({"relays": {"mail.example.com": {"listen": port}}})
+        mock.patch_world({"relays": {"mail.example.com": None}})
+        mock.namespace("other").patch_world({"lenient": True})
+        mock.reset()
+        assert mock.world.relays["mail.example.com"].listen == port
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.ehlo()
+            assert not client.has_extn("smtputf8")
+
+
+def test_a_patch_before_the_start_opens_its_port() -> None:
+    port = free_port()
+    mock = MockServer()
+    mock.patch_world({"relays": {"mail.example.com": {"listen": port}}})
+    with mock, smtplib.SMTP("127.0.0.1", port) as client:
+        assert client.noop()[0] == 250
+
+
+def test_a_relay_of_the_world_listens_where_its_entry_says() -> None:
+    port = free_port()
     world = {"relays": {"mail.example.com": {"listen": port, "replies": {"rcpt": "550 5.1.1 No"}}}}
     with MockServer(world) as mock, calling(mock) as caller:
         assert caller.http.get("/_mock").json()["listeners"]["smtp mail.example.com"] == {

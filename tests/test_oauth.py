@@ -287,12 +287,25 @@ def test_the_challenge_is_answered_as_specified(
     facts = json.loads(b64decode(lines[place][1][4:]))
     assert list(facts) == challenge
     assert facts["status"] == status
-    assert lines[place - 1] == ("S", "<token refused: it has expired>")
+    assert lines[place - 1][1].startswith("AUTH ")
     assert lines[place + 1][:2] == ("C", answer)
-    assert lines[place + 2] == ("S", "535 5.7.8 Authentication credentials invalid")
-    assert delivery["reply"] == "535 5.7.8 Authentication credentials invalid"
+    assert lines[place + 2] == ("S", "535 5.7.8 Token refused: it has expired")
+    assert delivery["reply"] == "535 5.7.8 Token refused: it has expired"
     url = facts.get("openid-configuration")
     assert url is None or caller.http.get(url).json()["token_endpoint"] == caller.mock.token_url
+
+
+def test_each_bad_token_is_refused_for_its_own_reason(caller: Caller) -> None:
+    reasons = {
+        "expired": "it has expired",
+        "forged": "its signature is not of this identity provider",
+        "wrong-audience": "it is for another audience",
+    }
+    for fault, reason in reasons.items():
+        changes = {"TokenEndpoint": f"https://idp-{fault}.test/token"}
+        response = caller.send("2", OAUTH | changes)
+        assert f"stage auth: 535 5.7.8 Token refused: {reason} (" in refusal(response)[1]
+        assert caller.exchange(response)["delivery"]["reply"].endswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +313,7 @@ def test_the_challenge_is_answered_as_specified(
     [
         ({}, {"Host": "noauth.test"}, "neither AUTH XOAUTH2 nor AUTH OAUTHBEARER"),
         ({}, {"Host": "badlogin.test"}, "535 5.7.8"),
-        ({"mailboxes": ["other@keyexample.com"]}, {}, "535 5.7.8"),
+        ({"mailboxes": ["other@keyexample.com"]}, {}, "its client may not use this mailbox"),
         ({"mailboxes": None}, {"Host": "relay.test"}, "535 5.7.8"),
         ({}, {"Host": "corpexch02.keyexample.com", "SenderAccount": MAILBOX}, None),
         ({}, {"Host": "strict.test"}, "550 5.7.60"),
@@ -433,11 +446,15 @@ def sasl(text: str) -> str:
 @pytest.mark.parametrize(
     ("mechanism", "text", "reply"),
     [
-        ("XOAUTH2", "user=a@b.test\x01auth=Bearer x\x01", "501 5.5.2 Not an XOAUTH2 response"),
-        ("XOAUTH2", "auth=Bearer x\x01\x01", "501 5.5.2 Not an XOAUTH2 response"),
-        ("XOAUTH2", "user=a\x01auth=Basic x\x01\x01", "501 5.5.2 Not an XOAUTH2 response"),
-        ("OAUTHBEARER", "n,a=u,\x01host=h\x01\x01", "501 5.5.2 Not an OAUTHBEARER response"),
-        ("OAUTHBEARER", "user=u\x01auth=Bearer x\x01\x01", "501 5.5.2 Not an OAUTHBEARER response"),
+        ("XOAUTH2", "user=a@b.test\x01auth=Bearer x\x01", "501 5.5.2 Not a response of XOAUTH2"),
+        ("XOAUTH2", "auth=Bearer x\x01\x01", "501 5.5.2 Not a response of XOAUTH2"),
+        ("XOAUTH2", "user=a\x01auth=Basic x\x01\x01", "501 5.5.2 Not a response of XOAUTH2"),
+        ("OAUTHBEARER", "n,a=u,\x01host=h\x01\x01", "501 5.5.2 Not a response of OAUTHBEARER"),
+        (
+            "OAUTHBEARER",
+            "user=u\x01auth=Bearer x\x01\x01",
+            "501 5.5.2 Not a response of OAUTHBEARER",
+        ),
         ("OAUTHBEARER", "y,a=u,\x01auth=Bearer x\x01\x01", "334 "),
         # RFC 7628, 4.3: no token, to be told where to get one; and one without a user.
         ("OAUTHBEARER", "n,a=u,\x01host=h\x01port=1\x01auth=\x01\x01", "334 "),

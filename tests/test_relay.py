@@ -439,6 +439,101 @@ def test_a_login_may_not_use_every_sender() -> None:
     assert "stage mail: 550 5.7.60 " in problem.message
 
 
+HELO_ONLY = {"esmtp": False}
+
+
+@pytest.mark.parametrize("mode", [TlsMode.NONE, TlsMode.IMPLICIT])
+@pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+def test_a_relay_that_knows_helo_only_gets_plain_mail(
+    mode: TlsMode, new_loop: Callable[[], Any]
+) -> None:
+    post = Post(HELO_ONLY)
+    run(post.send(submission(tls_mode=mode, sender="jsmith@bücher.example")), new_loop)
+    message = post.message
+    assert (message.tls_mode, message.envelope.sender) == (mode, "jsmith@xn--bcher-kva.example")
+    lines = [line for _, line in message.dialogue]
+    assert lines[lines.index("HELO keyfactor-command.test") - 1] == "502 5.5.1 EHLO not implemented"
+    # SIZE, which only EHLO could offer, is not there.
+    assert "MAIL FROM:<jsmith@xn--bcher-kva.example>" in lines
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage", "reason"),
+    [
+        ({"login": LOGIN}, "ehlo", "502 5.5.1 EHLO not implemented"),
+        ({"tls_mode": TlsMode.STARTTLS}, "ehlo", "502 5.5.1 EHLO not implemented"),
+        (
+            {"sender": "jörg@b.test"},
+            "mail",
+            "it does not offer SMTPUTF8, which the address jörg@b.test needs",
+        ),
+    ],
+)
+def test_what_needs_more_than_helo_is_not_sent_by_it(
+    changes: dict[str, Any], stage: str, reason: str
+) -> None:
+    post, problem = refused(HELO_ONLY, changes)
+    assert problem.message.endswith(f"failed at stage {stage}: {reason}")
+    assert not any(line.startswith("MAIL") for _, _, line in post.delivery.dialogue.lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "goes_on"), [(500, True), (502, True), (421, False), (550, False)]
+)
+def test_only_an_unknown_ehlo_is_followed_by_helo(code: int, goes_on: bool) -> None:
+    relay = {"replies": {"ehlo": f"{code} 5.5.1 No"}}
+    post, problem = refused(relay, {})
+    assert problem.message.endswith(f"failed at stage ehlo: {code} 5.5.1 No")
+    helos = [line for _, _, line in post.delivery.dialogue.lines if line.startswith("HELO")]
+    assert len(helos) == goes_on
+
+
+def test_a_stock_server_without_ehlo_gets_the_mail() -> None:
+    class Old(SMTP):
+        async def smtp_EHLO(self, _: str) -> None:  # noqa: N802  # aiosmtpd's way to name verbs
+            await self.push("500 Error: command not recognized")
+
+    keeper = Keeper()
+    delivery = Attempt(Endpoint("relay.test", 25), "none", Dialogue())
+
+    async def attempt() -> None:
+        async with stock_server(keeper, kind=Old) as dial:
+            await deliver(submission(), dial, AUTHORITY.client_context, delivery)
+
+    run(attempt())
+    ((session, envelope),) = keeper.kept
+    assert (session.extended_smtp, session.host_name) == (False, "keyfactor-command.test")
+    assert (envelope.mail_from, envelope.mail_options) == ("jsmith@keyexample.com", [])
+
+
+def test_a_relay_must_offer_all_that_a_utf8_address_needs() -> None:
+    words = [b"220 hi\r\n", b"250-relay.test\r\n250 SMTPUTF8\r\n"]
+    delivery = Attempt(Endpoint("relay.test", 25), "none", Dialogue())
+
+    async def dial() -> socket.socket:
+        ours, theirs = socket.socketpair()
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: Chatter(words), ours)
+        theirs.setblocking(False)
+        return theirs
+
+    async def attempt() -> None:
+        what = submission(sender="jörg@b.test")
+        with pytest.raises(Problem, match="it does not offer 8BITMIME, which the address jörg@b"):
+            await deliver(what, dial, AUTHORITY.client_context, delivery)
+
+    run(attempt())
+
+
+def test_a_reply_of_several_lines_is_one_line_of_the_problem() -> None:
+    reply = "550 5.7.1 Relaying denied\n550 5.7.1 Ask postmaster@relay.test\n"
+    post, problem = refused({"replies": {"rcpt": reply}}, {})
+    shown = "550 5.7.1 Relaying denied 5.7.1 Ask postmaster@relay.test"
+    assert problem.message.endswith(f"failed at stage rcpt: {shown}")
+    assert post.delivery.reply == shown
+    lines = [line for _, who, line in post.delivery.dialogue.lines if line.startswith("550")]
+    assert lines == ["550-5.7.1 Relaying denied", "550 5.7.1 Ask postmaster@relay.test"]
+
+
 def test_an_unknown_relay_cannot_be_resolved() -> None:
     post = Post()
     post.state.patch_world({"relays": {"*": None}})
@@ -599,11 +694,12 @@ def check_login(*args: object) -> AuthResult:
 async def stock_server(
     keeper: Keeper,
     tls: ssl.SSLContext | None = None,
+    kind: type[SMTP] = SMTP,
     **options: Any,  # noqa: ANN401  # whatever aiosmtpd takes
 ) -> AsyncIterator[Callable[[], Awaitable[socket.socket]]]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(keeper, hostname="relay.test", **options), "127.0.0.1", 0, ssl=tls
+        lambda: kind(keeper, hostname="relay.test", **options), "127.0.0.1", 0, ssl=tls
     )
 
     async def dial() -> socket.socket:

@@ -22,7 +22,6 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mockserver import sink as sinks
 from mockserver.certificates import Authority
 from mockserver.sink import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE, Sink
 from mockserver.state import State, States
@@ -286,7 +285,7 @@ def test_rfc_4616_and_the_login_draft_give_these_examples() -> None:
         ([b"AUTH PLAIN AGEAYg=="], "503"),
         ([b"HELO x", b"AUTH PLAIN AGEAYg=="], "503"),
         ([b"EHLO x", b"MAIL FROM:<a@b.test>", b"AUTH PLAIN AGEAYg=="], "503"),
-        ([b"EHLO x", b"AUTH"], "504"),
+        ([b"EHLO x", b"AUTH"], "501"),
         ([b"EHLO x", b"AUTH CRAM-MD5"], "504"),
         ([b"EHLO x", b"AUTH PLAIN not base64"], "501"),
         ([b"EHLO x", b"AUTH PLAIN \xff\xfe"], "501"),
@@ -360,16 +359,15 @@ def test_a_sink_without_an_identity_provider_takes_no_token(
         ("MAIL FROM:<jörg@b.test>".encode(), "553"),
         (b"MAIL FROM:<\xff@b.test> SMTPUTF8", "553"),
         (b"MAIL FROM:<a@b.test> SIZE=10485761", "552"),
-        ("MAIL FROM:<a@b.test> SIZE=²".encode(), "250"),
-        (b"MAIL FROM:<a@b.test> SIZE=" + b"9" * 900, "552"),
-        (b"MAIL FROM:<a@b.test> FOO=1", "555"),
         (b"MAIL FROM:a@b.test", "553"),
         (b"MAIL FROM:<a@b.test", "553"),
         (b"MAIL FROM:<a@b\x00.test>", "553"),
+        (b"MAIL FROM:<@relay.test:>", "553"),
+        (b"MAIL FROM: <a@b.test>", "250"),
         (b"MAIL TO:<a@b.test>", "501"),
         (b"MAIL", "501"),
         (b"DATA", "503"),
-        (b"VRFY \xff", "502"),
+        (b"VRFY \xff", "252"),
         (b"EHLO", "501"),
         (b"STARTTLS now", "501"),
         (b"AUTHORITY", "500"),
@@ -387,6 +385,7 @@ def test_each_line_gets_its_reply(line: bytes, code: str) -> None:
         reply = client.say(line)
         assert reply.startswith(code), reply
         assert client.say(b"RSET").startswith("250")
+        assert client.say(b"RSET now").startswith("501")
         client.close()
 
 
@@ -426,11 +425,192 @@ def test_the_envelope_is_kept_to_the_letter() -> None:
     assert (second.envelope.sender, second.envelope.recipients) == ("", ("c@d.test",))
 
 
+PARAMETERS = {
+    "250": [
+        "AUTH=<>",
+        "auth=<>",
+        "AUTH=e+3Dmc2@example.com",  # RFC 4954, 5.1
+        "SIZE=0",
+        "size=00000000000000000100",
+        "BODY=7BIT",
+        "body=8bitmime",
+        "SMTPUTF8",
+        "smtputf8",
+        "AUTH=<> SIZE=1  Body=8BitMime SMTPUTF8",
+    ],
+    "501": [
+        "AUTH",
+        "AUTH=",
+        "AUTH=a=b",
+        "AUTH=a+3db",
+        "AUTH=a+",
+        "AUTH=jörg@b.test",
+        "AUTH=<> auth=<>",
+        "SIZE",
+        "SIZE=",
+        "SIZE=-1",
+        "SIZE=²",
+        "SIZE=000000000000000000100",
+        "SIZE=1 size=1",
+        "BODY",
+        "BODY=BINARYMIME",
+        "BODY=7BIT BODY=7BIT",
+        "SMTPUTF8=",
+        "SMTPUTF8=yes",
+        "SMTPUTF8 smtputf8",
+    ],
+    "552": ["SIZE=10485761", "SIZE=99999999999999999999"],
+    "555": ["FOO", "FOO=1", "=1", "=", "RET=FULL", "ENVID=x", "8BITMIME", "STARTTLS", "SIZE:1"],
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [(parameters, code) for code, each in PARAMETERS.items() for parameters in each],
+)
+def test_each_parameter_of_mail_is_read_as_its_rfc_says(parameters: str, code: str) -> None:
+    with running() as server:
+        client = server.raw()
+        client.say(b"EHLO x")
+        line = f"MAIL FROM:<a@b.test> {parameters}"
+        assert client.say(line.encode()).startswith(code)
+        client.say(b"MAIL FROM:<a@b.test>")
+        client.say(b"RCPT TO:<c@d.test>")
+        client.say(b"DATA")
+        client.say(b".")
+        client.close()
+        assert ("C", line) in server.messages[0].dialogue
+
+
+@pytest.mark.parametrize(
+    ("relay", "hello", "parameter"),
+    [
+        ({"smtputf8": False}, "EHLO x", "SMTPUTF8"),
+        ({"mechanisms": []}, "EHLO x", "AUTH=<>"),
+        ({"require_tls": True}, "EHLO x", "AUTH=<>"),
+        *(({}, "HELO x", each) for each in ("SIZE=1", "BODY=7BIT", "SMTPUTF8", "AUTH=<>")),
+    ],
+)
+def test_a_parameter_goes_with_what_ehlo_offers(
+    relay: dict[str, Any], hello: str, parameter: str
+) -> None:
+    with running(relay) as server, server.smtp() as client:
+        client.docmd(hello)
+        assert client.docmd(f"MAIL FROM:<a@b.test> {parameter}")[0] == 555
+        client.starttls(context=AUTHORITY.client_context())
+        client.docmd("EHLO x")
+        offered = client.docmd(f"MAIL FROM:<a@b.test> {parameter}")[0] == 250
+        assert offered is ("smtputf8" not in relay and "mechanisms" not in relay)
+
+
+@pytest.mark.parametrize("parameter", ["NOTIFY=NEVER", "ORCPT=rfc822;c@d.test", "SIZE=1", "x"])
+def test_rcpt_has_no_parameters(parameter: str) -> None:
+    with running() as server, server.smtp() as client:
+        client.ehlo()
+        client.mail("a@b.test")
+        assert client.docmd(f"RCPT TO:<c@d.test> {parameter}")[0] == 555
+        assert client.docmd("RCPT TO:<c@d.test> ")[0] == 250
+
+
+def test_a_source_route_is_taken_off() -> None:
+    with running() as server, server.smtp() as client:
+        client.ehlo()
+        # RFC 5321, appendix C
+        assert client.docmd("MAIL FROM:<@one.test:a@b.test>")[0] == 250
+        assert client.docmd("RCPT TO:<@one.test,@two.test:c@d.test>")[0] == 250
+        assert client.docmd('RCPT TO:<@one.test:"@x:y"@d.test>')[0] == 250
+        client.data(MAIL)
+        (message,) = server.messages
+    assert message.envelope.sender == "a@b.test"
+    assert message.envelope.recipients == ("c@d.test", '"@x:y"@d.test')
+
+
+def test_verbs_that_only_inform_are_answered_at_any_time() -> None:
+    with running() as server, server.smtp() as client:
+        for _ in range(2):
+            assert client.verify("mjones@keyexample.com")[0] == 252
+            assert client.docmd("VRFY")[0] == 501
+            assert client.expn("staff")[0] == 502
+            assert client.docmd("NOOP", "with a text")[0] == 250
+            assert client.noop()[0] == 250
+            verbs = {line.split()[0] for line in client.help().decode().splitlines()}
+            assert verbs >= {"EHLO", "HELO", "MAIL", "RCPT", "DATA", "AUTH", "STARTTLS", "QUIT"}
+            assert client.docmd("HELP", "mail") == (214, b"MAIL FROM:<address> [parameters]")
+            assert client.docmd("HELP", "me")[0] == 214
+            client.ehlo()
+
+
+def test_a_relay_may_know_helo_only() -> None:
+    with running({"esmtp": False}) as server, server.smtp() as client:
+        assert client.docmd("EHLO x")[0] == 502
+        assert client.docmd("STARTTLS")[0] == 502
+        assert client.docmd("AUTH PLAIN AGEAYg==")[0] == 503
+        assert client.docmd("HELO x") == (250, b"[127.0.0.1]")
+        client.sendmail("a@b.test", ["c@d.test"], MAIL.replace("ö".encode(), b"o"))
+        assert len(server.messages) == 1
+
+
+def test_who_refuses_ehlo_refuses_helo_too() -> None:
+    with running({"replies": {"ehlo": "502 5.5.1 No"}}) as server, server.smtp() as client:
+        with pytest.raises(smtplib.SMTPHeloError):
+            client.ehlo_or_helo_if_needed()
+        assert client.docmd("MAIL FROM:<a@b.test>")[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("127.0.0.1", "[127.0.0.1]"),
+        ("::1", "[IPv6:::1]"),
+        ("[2001:DB8::1]", "[IPv6:2001:db8::1]"),
+        ("Relay.Test.", "relay.test"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+    ],
+)
+def test_an_address_is_a_literal_where_the_relay_says_its_name(host: str, name: str) -> None:
+    async def names() -> list[str]:
+        state, sink = state_of(), Sink(AUTHORITY)
+        trace = Trace(delivery=Attempt(Endpoint(host, 25), "none", Dialogue()))
+        sock = await sink.connect(state, state.world, trace)
+        reader, writer = await asyncio.open_connection(sock=sock)
+        writer.write(b"EHLO x\r\nHELO x\r\nQUIT\r\n")
+        lines = (await reader.read()).decode().splitlines()
+        writer.close()
+        await writer.wait_closed()
+        await sink.close()
+        return lines
+
+    greeting, ehlo, *_, helo, _ = asyncio.run(names())
+    assert greeting == f"220 {name} ESMTP keyfactor-mock"
+    assert ehlo == f"250-{name}"
+    assert helo == f"250 {name}"
+
+
+REPLY = "550 5.7.1 Relaying denied\n550-5.7.1 Ask postmaster@relay.test\n550 5.7.1 or go\n"
+
+
+@pytest.mark.parametrize("stage", ["greeting", "mail", "data"])
+@pytest.mark.parametrize("reply", [REPLY, {"first": 1, "reply": REPLY}], ids=["always", "first"])
+def test_a_reply_may_have_several_lines(stage: str, reply: object) -> None:
+    text = b"5.7.1 Relaying denied\n5.7.1 Ask postmaster@relay.test\n5.7.1 or go"
+    with running({"replies": {stage: reply}}) as server:
+        if stage == "greeting":
+            with pytest.raises(smtplib.SMTPConnectError) as caught:
+                server.smtp()
+            assert (caught.value.smtp_code, caught.value.smtp_error) == (550, text)
+            return
+        with server.smtp() as client:
+            client.ehlo()
+            replies = [client.mail("a@b.test"), client.rcpt("c@d.test")]
+            replies += [client.data(MAIL)] if stage == "data" else []
+        assert (550, text) in replies
+
+
 def test_without_smtputf8_the_extension_is_refused() -> None:
     with running({"smtputf8": False}) as server, server.smtp() as client:
         client.ehlo()
         assert not client.has_extn("smtputf8")
-        assert client.docmd("MAIL FROM:<a@b.test> SMTPUTF8")[0] == 501
+        assert client.docmd("MAIL FROM:<a@b.test> SMTPUTF8")[0] == 555
 
 
 def test_recipients_are_bounded() -> None:
@@ -481,6 +661,98 @@ def test_lines_and_size_of_a_message_are_bounded(content: bytes, code: int) -> N
             client.rcpt("c@d.test")
             assert client.data(content)[0] == code
         assert [message.raw for message in server.messages] == [content] * 2 * (code == 250)
+
+
+# What other servers took for the end of a message, so that a second one could be smuggled in.
+NOT_THE_END = [
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r.\r",
+    b"\r.\r\n",
+    b"\r\n.\n",
+    b"\r\n.\r",
+    b"\r\r\n.\r\r\n",
+    b"\r\n.\r\r\n",
+    b"\n\n.\r\n",
+]
+
+
+@pytest.mark.parametrize("end", NOT_THE_END)
+def test_only_cr_lf_dot_cr_lf_ends_a_message(end: bytes) -> None:
+    smuggled = b"MAIL FROM:<evil@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nSubject: evil"
+    with running() as server:
+        client = server.raw()
+        for line in (b"EHLO x", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA"):
+            client.say(line)
+        reply = client.say(b"Subject: one\r\n\r\nfirst" + end + smuggled + b"\r\n.")
+        assert reply == "554 5.6.0 A CR or LF stands alone; each line must end with CR LF"
+        assert client.say(b"NOOP").startswith("250")
+        client.close()
+        assert server.messages == []
+
+
+@pytest.mark.parametrize("content", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\r\n", b"\n\r\n", b"\r\r\n"])
+def test_a_bare_cr_or_lf_is_refused_and_the_session_goes_on(content: bytes) -> None:
+    with running() as server:
+        client = server.raw()
+        client.say(b"EHLO x")
+        for text, code in ((content, "554"), (b"fine\r\n", "250")):
+            for line in (b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA"):
+                client.say(line)
+            assert client.say(text + b".").startswith(code)
+        client.close()
+        assert [message.raw for message in server.messages] == [b"fine\r\n"]
+
+
+def said(message: Message) -> list[str]:
+    return [line for _, line in message.dialogue]
+
+
+def test_a_message_has_its_own_part_of_the_dialogue_and_the_beginning() -> None:
+    with running() as server, server.smtp() as client:
+        client.ehlo()
+        for _ in range(300):
+            client.mail("a@b.test")
+            client.rcpt("c@d.test")
+            client.data(MAIL)
+        messages = server.messages
+    assert len(messages) == 300
+    beginning = said(messages[0])[:-8]
+    assert (beginning[0][:3], beginning[1], beginning[-1]) == (
+        "220",
+        "ehlo client.test",
+        "250 8BITMIME",
+    )
+    for message in messages:
+        assert said(message) == [
+            *beginning,
+            *("mail FROM:<a@b.test>", "250 OK", "rcpt TO:<c@d.test>", "250 OK"),
+            *("data", "354 End data with <CR><LF>.<CR><LF>", f"<{len(MAIL)} octets>"),
+            f"250 2.0.0 Kept as {message.id}",
+        ]
+
+
+def test_every_message_shows_how_its_session_came_to_tls_and_login() -> None:
+    with running() as server, server.smtp() as client:
+        steps: list[Callable[[], object]] = [
+            client.ehlo,
+            lambda: client.starttls(context=AUTHORITY.client_context()),
+            client.ehlo,
+            lambda: client.login("someone", "something"),
+            client.noop,
+        ]
+        for prepare in steps:
+            prepare()
+            client.ehlo_or_helo_if_needed()
+            client.sendmail("a@b.test", ["c@d.test"], MAIL)
+        first, tls, again, login, last = map(said, server.messages)
+    assert "STARTTLS" not in first
+    for later in (tls, again, login, last):
+        assert "STARTTLS" in later
+    for later in (login, last):
+        assert "235 2.7.0 Authentication successful" in later
+    assert "noop" in last
+    assert [sum(line.startswith("354") for line in lines) for lines in (again, last)] == [1, 1]
 
 
 @pytest.mark.parametrize("stage", ["ehlo", "starttls", "auth", "mail", "rcpt", "data"])
@@ -562,12 +834,102 @@ def test_a_relay_may_be_slow_at_each_stage() -> None:
         assert time.monotonic() - begin >= 0.25
 
 
-def test_idle_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mockserver.sink.IDLE_SECONDS", 0.1)
-    with running() as server:
+IDLE = {
+    "nothing": b"",
+    "half a line": b"EHLO",
+    "a command": b"EHLO x\r\n",
+    "a login": b"EHLO x\r\nAUTH LOGIN\r\n",
+    "a message": b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nhalf a li",
+}
+
+
+@pytest.mark.parametrize("sent", IDLE.values(), ids=IDLE)
+def test_an_idle_session_is_told_why_it_ends(sent: bytes) -> None:
+    with running({"idle_timeout": 0.4, "delay": 0.01}) as server:
         client = server.raw()
-        assert client.file.read() == b""
+        client.sock.sendall(sent)
+        *_, last = client.file.read().splitlines()
+        assert last == b"421 4.4.2 No line came in time"
         client.close()
+        eventually(lambda: not server.sink.sessions)
+
+
+def test_a_client_that_sends_lines_slowly_is_not_idle() -> None:
+    with running({"idle_timeout": 1}) as server:
+        client = server.raw()
+        for line in (b"EHLO x", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA"):
+            client.say(line)
+        begin = time.monotonic()
+        while time.monotonic() - begin < 2.2:
+            client.sock.sendall(b"a line of many\r\n")
+            time.sleep(0.05)
+        assert client.say(b".").startswith("250")
+        client.close()
+        assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_client_that_reads_nothing_does_not_stay(new_loop: Callable[[], Any]) -> None:
+    reply = "\n".join(["550 " + "x" * 490] * 8)  # so that many do not fit where they wait
+    state = state_of({"idle_timeout": 0.2, "replies": {"ehlo": reply}})
+
+    async def flood() -> None:
+        sink = Sink(AUTHORITY)
+        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
+        with await sink.connect(state, state.world, trace) as sock:
+            await asyncio.get_running_loop().sock_sendall(sock, b"EHLO x\r\n" * 900)
+            async with asyncio.timeout(5):
+                while sink.sessions:  # noqa: ASYNC110  # as a user would see it
+                    await asyncio.sleep(0.01)
+        await sink.close()
+        await no_tasks_left()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(flood())
+    gc.collect()
+
+
+def test_a_client_that_does_not_end_tls_does_not_stay() -> None:
+    with running({"idle_timeout": 0.1}) as server:
+        context = AUTHORITY.client_context()
+        with (
+            socket.create_connection(("127.0.0.1", server.tls_port), 5) as plain_sock,
+            context.wrap_socket(plain_sock, server_hostname="localhost"),
+        ):
+            eventually(lambda: not server.sink.sessions)
+
+
+def test_a_relay_that_never_speaks_says_nothing_at_the_end_either() -> None:
+    with (
+        running({"fault": "timeout", "idle_timeout": 0.1}) as server,
+        socket.create_connection(("127.0.0.1", server.port), 5) as sock,
+    ):
+        assert sock.recv(100) == b""
+
+
+@pytest.mark.parametrize("fault", ["refused", "unresolvable"])
+@pytest.mark.parametrize("implicit", [False, True], ids=["plain", "implicit"])
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_relay_that_refuses_resets_what_comes_to_its_port(
+    fault: str, new_loop: Callable[[], Any], *, implicit: bool
+) -> None:
+    async def knock() -> None:
+        state, sink = state_of({"fault": fault}), Sink(AUTHORITY)
+        listener = socket.create_server(("127.0.0.1", 0))
+        await sink.listen(listener, lambda: state, implicit=implicit)
+        with socket.create_connection(listener.getsockname()) as sock:
+            sock.setblocking(False)
+            async with asyncio.timeout(5):
+                with pytest.raises(ConnectionResetError):
+                    await asyncio.get_running_loop().sock_recv(sock, 1)
+        while sink.sessions:  # noqa: ASYNC110  # as a user would see it
+            await asyncio.sleep(0.01)
+        await sink.close()
+        await no_tasks_left()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(knock())
+    gc.collect()
 
 
 @pytest.mark.parametrize(
@@ -658,24 +1020,28 @@ def test_a_handshake_that_comes_before_the_session_is_answered(
         assert runner.run(shake_hands()) == b"\x16"  # RFC 8446, 5.1: a handshake record
 
 
+@pytest.mark.parametrize("implicit", [False, True], ids=["starttls", "implicit"])
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_a_handshake_that_does_not_come_ends_with_the_idle_time(
-    new_loop: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    new_loop: Callable[[], Any], *, implicit: bool
 ) -> None:
-    monkeypatch.setattr(sinks, "IDLE_SECONDS", 0.1)
-
     async def wait() -> None:
-        state, sink = state_of(), Sink(AUTHORITY)
+        state, sink = state_of({"idle_timeout": 0.3}), Sink(AUTHORITY)
         errors: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
         listener = socket.create_server(("127.0.0.1", 0))
-        await sink.listen(listener, lambda: state, implicit=True)
-        with socket.create_connection(listener.getsockname()):
-            await asyncio.sleep(0.05)
-            assert len(sink.sessions) == 1
-            async with asyncio.timeout(5):
-                while sink.sessions:  # noqa: ASYNC110  # as a user would see it
-                    await asyncio.sleep(0.01)
+        await sink.listen(listener, lambda: state, implicit=implicit)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        async with asyncio.timeout(5):
+            if not implicit:
+                writer.write(b"STARTTLS\r\n")
+                assert (await reader.readuntil(b"TLS\r\n")).startswith(b"220")
+            # A 421 could not be told from a part of the handshake.
+            assert await reader.read() == b""
+            while sink.sessions:  # noqa: ASYNC110  # as a user would see it
+                await asyncio.sleep(0.01)
+        writer.close()
+        await writer.wait_closed()
         await sink.close()
         gc.collect()
         assert errors == []
@@ -807,6 +1173,42 @@ def test_swaks_curl_and_openssl_can_talk_to_it(tmp_path: Path) -> None:
         ("starttls", "PLAIN"),
         ("implicit", "PLAIN"),
     ]
+
+
+def test_curl_and_swaks_use_what_is_offered(tmp_path: Path) -> None:
+    tools = {name: shutil.which(name) for name in ("swaks", "curl")}
+    if missing := [name for name, path in tools.items() if path is None]:
+        pytest.skip(f"not installed: {missing}")
+    mail = tmp_path / "mail"
+    mail.write_bytes(b"Subject: hello\n\nlines that end with LF alone\n")
+    with running() as server:
+        curl = f"curl -sS smtp://127.0.0.1:{server.port}"
+        envelope = f"--mail-from a@b.test --mail-rcpt c@d.test -T {mail}"
+        swaks = f"swaks --server 127.0.0.1:{server.port} --from a@b.test --to c@d.test"
+        replies = []
+        for command in (
+            f"{curl} {envelope} --crlf --user me:pw --mail-auth e@b.test",
+            f"{curl} {envelope} --crlf --user me:pw --mail-auth ",
+            f"{curl} {envelope}",
+            f"{curl} --mail-rcpt mjones@keyexample.com",
+            f"{curl} -X HELP",
+            f"{swaks} --data {mail}",
+            f"{swaks} --protocol SMTP --data {mail}",
+        ):
+            done = subprocess.run(
+                command.split(" "), capture_output=True, timeout=30, check=False, text=True
+            )
+            replies.append((done.returncode, done.stdout[:4]))
+        lines = [line for message in server.messages for line in said(message)]
+    # 8 is "weird server reply", to lines that end with LF.
+    assert [code for code, _ in replies] == [0, 0, 8, 0, 0, 0, 0]
+    assert [reply for _, reply in replies[3:5]] == ["252 ", "214-"]
+    assert [line.partition(" SIZE")[0] for line in lines if line.startswith("MAIL")] == [
+        "MAIL FROM:<a@b.test> AUTH=<e@b.test>",
+        "MAIL FROM:<a@b.test> AUTH=<>",
+        *["MAIL FROM:<a@b.test>"] * 2,
+    ]
+    assert sum(line.startswith("HELO ") for line in lines) == 1
 
 
 def test_a_mail_with_utf8_headers_is_kept() -> None:

@@ -117,6 +117,7 @@ def test_the_vendors_accounts_work() -> None:
         ("tls-required.test", {"require_tls": True}),
         ("oauthbearer.test", {"mechanisms": ("OAUTHBEARER",)}),
         ("no-smtputf8.test", {"smtputf8": False}),
+        ("helo-only.test", {"esmtp": False}),
     ],
 )
 def test_a_fault_by_name_is_an_entry(host: str, differs: dict[str, Any]) -> None:
@@ -644,10 +645,19 @@ BAD_FILES = {
         "/relays/a.test/replies/rcpt: must be a reply that refuses, such as 550"
     ),
     "extends: default\nrelays: {a.test: {replies: {rcpt: 550}}}": "/rcpt: must be a text or a map",
-    'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\n"}}}': "must be a reply that",
+    'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\n551 b"}}}': "same code in each",
+    'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\r\\n550 b"}}}': "must be a reply",
+    'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\n\\n550 b"}}}': "must be a reply",
+    "extends: default\nrelays: {a.test: {fault: unresolvable, listen: 2525}}": (
+        '/relays/a.test: must not have both "fault: unresolvable" and "listen": a host that does'
+    ),
+    "extends: default\nrelays: {a.test: {listen: 2525}, b.test: {listen: 2525.0}}": (
+        "/relays/b.test/listen: the same port as that of the relay 'a.test'"
+    ),
+    "extends: default\nrelays: {a.test: {idle_timeout: 0}}": "idle_timeout: must be more than 0",
     "extends: default\nrelays: {a.test: {replies: {rcpt: {reply: 550 No}}}}": "rcpt/first: missing",
     f"extends: default\nrelays: {{a.test: {{replies: {{rcpt: 550 {'x' * 600}}}}}}}": (
-        "must have 500 characters or fewer"
+        "at most 500 characters after it"
     ),
     "extends: default\nrelays: {a.test: [": "line 3, column 1: did not find expected",
     "extends: default\nrelays: {a.test: {}, a.test: {}}": (
