@@ -68,6 +68,7 @@ FIRST: Final = (
 RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("app", "status", "idp"),
     "coercion": ("lenient", "profile"),
+    "contract": ("wording",),
     "command": ("app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
     "jsontext": ("contract",),

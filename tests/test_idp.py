@@ -1,5 +1,6 @@
 """The identity provider over real HTTP: documents, token requests, refusals, and its tokens."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -249,6 +251,14 @@ def test_only_a_form_is_accepted(
     headers = {"content-type": media_type} if media_type else {}
     response = caller.http.post(TOKEN, content=content, headers=headers)
     assert (response.status_code, response.json()["error"]) == (status, "invalid_request")
+
+
+def test_a_content_coding_is_refused_by_name(caller: Caller) -> None:
+    content = gzip.compress(urlencode(GOOD).encode())
+    headers = {"content-type": FORM, "content-encoding": "gzip"}
+    response = caller.http.post(TOKEN, content=content, headers=headers)
+    assert (response.status_code, response.json()["error"]) == (415, "invalid_request")
+    assert "content coding gzip" in response.json()["error_description"]
 
 
 def test_basic_credentials_are_form_encoded_first(mock: MockServer, caller: Caller) -> None:
