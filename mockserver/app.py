@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver import access, faults, masking
 from mockserver.command import Answer, Call, KeyfactorCommand
-from mockserver.contract import Contract, Operation, describe
+from mockserver.contract import VERSION_HEADER, Contract, Operation
+from mockserver.jsontext import cut
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Trace
@@ -90,6 +91,8 @@ class Api:
     async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
         """Take the steps in their order: 404, 401, 405, a fault, 403, 413, 415, 400."""
         world = state.world
+        headers = _combined(request.headers.items())
+        trace.version = self._contract.version(headers.get(VERSION_HEADER))
         # Not request.url.path: that ends where a %3F was, and drops line ends.
         path = self._below_base(request.scope["path"])
         identity = access.authenticate(
@@ -98,12 +101,8 @@ class Api:
         trace.identity = identity.name
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
-        headers = _combined(request.headers.items())
-        operation = self._contract.operation(
-            path, request.method, headers.get("x-keyfactor-api-version")
-        )
+        operation = self._contract.operation(path, request.method, headers.get(VERSION_HEADER))
         trace.operation = operation.id
-        trace.version = operation.version
         trace.deprecated = operation.deprecated
         fault, source = faults.due(state, world, operation.id, headers.get(faults.HEADER.lower()))
         if fault is not faults.NONE:
@@ -119,7 +118,7 @@ class Api:
         if trace.violations:
             headers_only = all(each.path.startswith("header ") for each in trace.violations)
             code = Code.HEADER if headers_only else Code.BODY
-            raise Problem(400, code, describe(trace.violations))
+            raise Problem(400, code, operation.describe(headers, body, trace.violations))
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
         call = Call(state, world, identity, given, filled, trace, self._contract)
@@ -128,15 +127,14 @@ class Api:
     def _below_base(self, path: str) -> str:
         """Return the path below the base path, slashes folded; letter case is free."""
         folded = "/" + "/".join(part for part in path.split("/") if part)
-        below = folded[len(self._base_path) :]
-        if folded[: len(self._base_path)].lower() != self._base_path.lower() or below[:1] != "/":
-            raise Problem(
-                404,
-                Code.NOT_FOUND,
-                f"nothing is at {folded}: the API is below {self._base_path}, "
-                "the control calls are below /_mock",
-            )
-        return below
+        base, below = folded[: len(self._base_path)], folded[len(self._base_path) :]
+        if base.lower() == self._base_path.lower() and below[:1] == "/":
+            return below
+        text = f": the API is below {self._base_path}, the control calls are below /_mock"
+        if folded.lower() == self._base_path.lower():
+            example = self._base_path + self._contract.operations[0].path
+            text = f" itself: a path of the API goes on, such as {example}"
+        raise Problem(404, Code.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
 
 
 def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Method]:

@@ -1,5 +1,6 @@
 """The documents as the program: operations with validators, each compiled once."""
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,7 @@ from functools import cached_property, lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NamedTuple, NoReturn, Self, cast
 
 import yaml
 from jsonschema_rs import (
@@ -47,6 +48,19 @@ _TEXTS: Final = {
     "maxProperties": "must have {} or fewer members",
 }
 _ARTICLES: Final = {"array": "an ", "integer": "an ", "object": "an ", "null": ""}
+_TYPES: Final[Mapping[type, str]] = {
+    bool: "boolean",
+    dict: "object",
+    float: "number",
+    int: "integer",
+    list: "array",
+    str: "string",
+    type(None): "null",
+}
+# The rules that are told before all others of a value: as long as one of them is broken, what the
+# others say of it is beside the point, or untrue (an empty text has no NUL character).
+_FOREMOST: Final = {"type": 0, "enum": 1, "minLength": 2, "maxLength": 2}
+_NEAR: Final = 0.75  # how alike a typing error and its path are; /Templates and /SMTP/Test have 0.6
 
 
 class ContractError(Exception):
@@ -101,6 +115,8 @@ class _Schema:
     """A schema that words its violations by the document's annotations."""
 
     place: _Place
+    # By schema path: each rule is read when it is first broken.
+    rules: dict[tuple[str | int, ...], "_Rule"] = field(default_factory=dict, repr=False)
 
     @property
     def document(self) -> Json:
@@ -126,68 +142,110 @@ class _Schema:
             place = "/".join(str(part) for part in error.instance_path)
             self.place.fail(f"a schema that cannot be compiled: {place}: {error.message}")
 
-    def violations(self, instance: object, root: str = "") -> Iterator[Violation]:
-        """Give what is wrong with the instance; `root` names it where it is not the body."""
-        for error in self.validator.iter_errors(instance):
-            yield from self._of(error, root)
+    def violations(self, instance: object, root: str = "") -> list[Violation]:
+        """Return one violation for each place that is wrong; `root` names what is not the body."""
+        if self.validator.is_valid(instance):  # which is faster than a list of no errors
+            return []
+        told: dict[tuple[str | int, ...], _Broken] = {}
+        for broken in chain.from_iterable(map(_broken, self.validator.iter_errors(instance))):
+            known = told.get(broken.path)
+            if known is None or broken.order < known.order:
+                told[broken.path] = broken
+            if len(told) > MAX_VIOLATIONS:
+                break
+        return [self._violation(broken, root) for broken in told.values()]
 
-    def _of(self, error: ValidationError, root: str) -> Iterator[Violation]:
-        kind, path = error.kind, error.instance_path
-        if isinstance(kind, ValidationErrorKind.AnyOf):
-            yield from self._of_branches(error, kind.context, root)
-        elif isinstance(kind, ValidationErrorKind.Required):
-            yield self._violation(error, "required", "required", [*path, kind.property], root)
-        elif isinstance(kind, ValidationErrorKind.AdditionalProperties):
-            known = tuple(self._schema_of(error)["properties"])
-            for name in kind.unexpected:
-                text = f"unknown; the nearest known name is {_nearest(cut(name), known)}"
-                yield self._violation(error, kind.name, text, [*path, name], root)
-        else:
-            yield self._violation(error, kind.name, _text(kind), path, root)
-
-    def _of_branches(
-        self, error: ValidationError, branches: Sequence[Sequence[ValidationError]], root: str
-    ) -> Iterator[Violation]:
-        """Word an anyOf by the one branch whose type fits, or by the types of all of them."""
-        types = [_types_refused(branch, error.instance_path) for branch in branches]
-        fitting = [branch for branch, refused in zip(branches, types, strict=True) if not refused]
-        if not fitting:
-            text = _type_text([name for refused in types for name in refused])
-            yield self._violation(error, "type", text, error.instance_path, root)
-        for inner in fitting[0] if fitting else ():
-            yield from self._of(inner, root)
-
-    def _violation(
-        self, error: ValidationError, rule: str, text: str, path: Sequence[str | int], root: str
-    ) -> Violation:
-        expected, when = self._annotations(error)
-        if rule in {"pattern", "format", "not"}:
-            text = f"must be {expected}"
-        names = [cut(str(part)) for part in path]
+    def _violation(self, broken: "_Broken", root: str) -> Violation:
+        rule = self._rule(broken)
+        names = [cut(str(part)) for part in broken.path]
         shown = "/".join(names) or root.partition(" ")[2] or "body"
-        return Violation(
-            root or "".join(f"/{_escaped(name)}" for name in names),
-            rule,
-            f"{shown}: {text}{when}.",
-            "".join(f"/{_escaped(part)}" for part in error.schema_path),
-        )
+        text = rule.text or f"unknown; the nearest known name is {_nearest(names[-1], rule.known)}"
+        path = root or "".join(f"/{_escaped(name)}" for name in names)
+        return Violation(path, broken.rule, f"{shown}: {text}.", rule.pointer)
 
-    def _annotations(self, error: ValidationError) -> tuple[str, str]:
-        """Return the innermost `x-expected` and `x-when` on the way to the broken rule."""
+    def _rule(self, broken: "_Broken") -> "_Rule":
+        steps = tuple(broken.error.schema_path)
+        if steps not in self.rules:
+            self.rules[steps] = self._read(broken, steps)
+        return self.rules[steps]
+
+    def _read(self, broken: "_Broken", steps: Sequence[str | int]) -> "_Rule":
+        """Read what words a rule: the innermost `x-expected` and `x-when` on the way to it."""
         node: Any = self.document
+        parent: Any = node
         expected, when = "valid", ""
-        for part in error.schema_path:
-            node = node[part]
+        for part in steps:
+            parent, node = node, node[part]
             if isinstance(node, dict):
                 expected = node.get("x-expected", expected)
                 when = f" when {node['x-when']}" if "x-when" in node else when
-        return expected, when
+        pointer = "".join(f"/{_escaped(part)}" for part in steps)
+        if broken.rule == "additionalProperties":
+            return _Rule("", pointer, tuple(parent["properties"]))
+        return _Rule(_text(broken, expected) + when, pointer)
 
-    def _schema_of(self, error: ValidationError) -> Json:
-        node: Any = self.document
-        for part in error.schema_path[:-1]:
-            node = node[part]
-        return dict(node)
+    @property
+    def members(self) -> Mapping[str, Mapping[str, Sequence[object]]]:
+        """The members of an object, each with the types and the values that it may have."""
+        properties = self.place.at("properties")
+        return {name: _choices(properties.at(name)) for name in properties.value}
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The members that an object must have, whatever else is in it."""
+        return frozenset(self.place.value.get("required", ()))
+
+
+class _Rule(NamedTuple):
+    """How a rule of a document is told; `known` are the names where others are unknown."""
+
+    text: str
+    pointer: str
+    known: tuple[str, ...] = ()
+
+
+class _Broken(NamedTuple):
+    """A broken rule: where in the instance, and for a `type` what it should be."""
+
+    path: tuple[str | int, ...]
+    rule: str
+    error: ValidationError
+    types: Sequence[str] = ()
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Where it stands among the broken rules of one place; the first one is told."""
+        # Of two types that of a condition is narrower, and so the whole truth; of other rules that
+        # of the field itself, to which the way is shorter, goes before a condition that repeats it.
+        rank = _FOREMOST.get(self.rule, len(_FOREMOST))
+        return rank, len(self.types), len(self.error.schema_path)
+
+
+def _broken(error: ValidationError) -> Iterator[_Broken]:
+    kind, path = error.kind, tuple(error.instance_path)
+    if isinstance(kind, ValidationErrorKind.AnyOf):
+        yield from _of_branches(error, kind.context)
+    elif isinstance(kind, ValidationErrorKind.Required):
+        yield _Broken((*path, kind.property), "required", error)
+    elif isinstance(kind, ValidationErrorKind.AdditionalProperties):
+        for name in kind.unexpected:
+            yield _Broken((*path, name), kind.name, error)
+    else:
+        types = kind.types if isinstance(kind, ValidationErrorKind.Type) else ()
+        yield _Broken(path, kind.name, error, types)
+
+
+def _of_branches(
+    error: ValidationError, branches: Sequence[Sequence[ValidationError]]
+) -> Iterator[_Broken]:
+    """Tell an anyOf by the one branch whose type fits, or by the types of all of them."""
+    types = [_types_refused(branch, error.instance_path) for branch in branches]
+    fitting = [branch for branch, refused in zip(branches, types, strict=True) if not refused]
+    if not fitting:
+        names = [name for refused in types for name in refused]
+        yield _Broken(tuple(error.instance_path), "type", error, names)
+    for inner in fitting[0] if fitting else ():
+        yield from _broken(inner)
 
 
 @dataclass(frozen=True)
@@ -241,6 +299,8 @@ class Operation:
     defaults: Mapping[str, object] = field(repr=False)
     takes_form: bool
     status: int
+    # The bodies of the same operation in other versions.
+    others: Mapping[str, _Schema] = field(default_factory=dict, repr=False)
 
     def read(self, content_type: str | None, raw: bytes) -> object:
         """Parse a body; Problem 415 when it is not sent as JSON or form, 400 when it is neither.
@@ -289,13 +349,24 @@ class Operation:
     def check(
         self, headers: Mapping[str, str], body: object, given: Mapping[str, object] = _NOTHING
     ) -> list[Violation]:
-        """Return all violations of headers, body and parameters, but no more than MAX_VIOLATIONS.
+        """Return the violations of headers, body and parameters, but no more than MAX_VIOLATIONS.
 
         The names of `headers` are in lower case, or their letter case does not matter.
         """
-        found = islice(self._violations(headers, body, given), MAX_VIOLATIONS)
-        # A condition repeats a rule of the field itself: one of the two says enough.
-        return list({(violation.path, violation.rule): violation for violation in found}.values())
+        return list(islice(self._violations(headers, body, given), MAX_VIOLATIONS))
+
+    def describe(
+        self, headers: Mapping[str, str], body: object, violations: Sequence[Violation]
+    ) -> str:
+        """Make one message of what `check` found.
+
+        It begins with the version where no header chose it, and another one would find less.
+        """
+        texts = [violation.message for violation in violations]
+        if VERSION_HEADER not in headers and any(self._other(each, body) for each in violations):
+            reason = f"the header {VERSION_HEADER} is absent"
+            texts.insert(0, f"This call is version {self.version}, because {reason}.")
+        return " ".join(dict.fromkeys(texts))
 
     def filled(self, body: Json) -> Json:
         """Return a valid body with the document's defaults; a null is the same as absent."""
@@ -308,7 +379,49 @@ class Operation:
         for parameter in self.parameters:
             yield from parameter.violations(headers if parameter.place == "header" else given)
         if self.body is not None:
-            yield from self.body.violations(_without_whole_floats(body))
+            for violation in self.body.violations(_without_whole_floats(body)):
+                yield self._compared(violation, body)
+
+    def _compared(self, violation: Violation, body: object) -> Violation:
+        """Name the version of the operation that takes what this one refuses."""
+        other = self._other(violation, body)
+        if other is None or violation.rule == "required":
+            return violation
+        if violation.rule == "additionalProperties":
+            text = f"{other.member}: unknown in version {self.version}; it belongs to"
+            message = f"{text} version {other.version}."
+        else:
+            text = f"{violation.message.removesuffix('.')}; version {other.version} takes"
+            message = f"{text} {other.takes[0]}."
+        return Violation(violation.path, violation.rule, message, violation.pointer)
+
+    def _other(self, violation: Violation, body: object) -> "_Elsewhere | None":
+        """Return the version that would not find a violation, and what it takes of the body."""
+        other = self._elsewhere.get((violation.path, violation.rule))
+        if other is None or not other.takes:
+            return other
+        value = cast("Json", body)[other.member]
+        given = _with_article(_TYPES[type(value)]) if violation.rule == "type" else value
+        return other._replace(takes=[given]) if given in other.takes else None
+
+    @cached_property
+    def _elsewhere(self) -> Mapping[tuple[str, str], "_Elsewhere"]:
+        """By path and rule the violations of this version that another one would not find."""
+        if self.body is None:
+            return {}
+        return {
+            (f"/{_escaped(name)}", rule): _Elsewhere(name, version, takes)
+            for version, other in self.others.items()
+            for rule, name, takes in _lacking(self.body, other)
+        }
+
+
+class _Elsewhere(NamedTuple):
+    """A version that lacks a rule of this one for a member, and what only that version takes."""
+
+    member: str
+    version: str
+    takes: Sequence[object] = ()
 
 
 @dataclass(frozen=True)
@@ -326,6 +439,9 @@ class Contract:
             operation
             for version, place in documents.items()
             for operation in _operations(version, place)
+        )
+        operations = tuple(
+            replace(operation, others=_others(operation, operations)) for operation in operations
         )
         return cls({version: place.document for version, place in documents.items()}, operations)
 
@@ -353,7 +469,10 @@ class Contract:
                 f"{cut(method)} is not allowed, only {allow}",
                 {"Allow": allow},
             )
-        wanted = self._version(version)
+        wanted = self.version(version)
+        if wanted is None:
+            known = ", ".join(self._spellings)
+            raise Problem(400, Code.VERSION, f"{VERSION_HEADER}: must be one of {known}.")
         for operation in candidates:
             if operation.version == wanted:
                 return operation
@@ -372,12 +491,10 @@ class Contract:
         found = [operation for operation in self.operations if _matches(operation.path, path)]
         if not found:
             known = tuple(dict.fromkeys(operation.path for operation in self.operations))
-            raise Problem(
-                404,
-                Code.NOT_FOUND,
-                f"nothing is at {cut(path)}; the nearest known path is "
-                f"{_nearest(cut(path), known)}",
-            )
+            text = f"nothing is at {cut(path)}"
+            for near in _near_paths(cut(path), known):
+                text += f"; the nearest known path is {near}"
+            raise Problem(404, Code.NOT_FOUND, text)
         # A literal segment goes before a template.
         best = min(_templates(operation.path) for operation in found)
         return [operation for operation in found if _templates(operation.path) == best]
@@ -391,14 +508,9 @@ class Contract:
                 found.setdefault(operation.path.lower(), []).append(operation)
         return found
 
-    def _version(self, value: str | None) -> str:
-        """Return the version that a header value selects, as the documents list them."""
-        if value is None:
-            return _VERSIONS[0]
-        if value not in self._spellings:
-            known = ", ".join(self._spellings)
-            raise Problem(400, Code.VERSION, f"{VERSION_HEADER}: must be one of {known}.")
-        return self._spellings[value]
+    def version(self, value: str | None) -> str | None:
+        """Return the version that a header value selects; None where no document lists it."""
+        return _VERSIONS[0] if value is None else self._spellings.get(value)
 
     @cached_property
     def _spellings(self) -> Mapping[str, str]:
@@ -409,11 +521,6 @@ class Contract:
             if parameter.name == VERSION_HEADER
             for spelling in parameter.values
         }
-
-
-def describe(violations: Iterable[Violation]) -> str:
-    """Make one message of many violations."""
-    return " ".join(dict.fromkeys(violation.message for violation in violations))
 
 
 def _without_whole_floats(value: object) -> object:
@@ -444,19 +551,37 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
     return nearest(name, known)
 
 
-def _text(kind: ValidationErrorKind) -> str:
-    if isinstance(kind, ValidationErrorKind.Type):
-        return _type_text(kind.types)
-    if isinstance(kind, ValidationErrorKind.Enum):
+@lru_cache(maxsize=1_024)
+def _near_paths(path: str, known: tuple[str, ...]) -> list[str]:
+    """Return the known path that was probably meant, or none: one of the same area, or a typo."""
+    area = path.split("/")[1].lower()
+    related = {each.lower(): each for each in known if each.split("/")[1].lower() == area}
+    paths = related or {each.lower(): each for each in known}
+    cutoff = 0 if related else _NEAR
+    return [paths[each] for each in difflib.get_close_matches(path.lower(), paths, 1, cutoff)]
+
+
+def _text(broken: _Broken, expected: str) -> str:
+    kind: Any = broken.error.kind
+    if broken.rule in {"pattern", "format", "not"}:
+        return f"must be {expected}"
+    if broken.rule == "required":
+        return "required"
+    if broken.rule == "type":
+        return _type_text(broken.types)
+    if broken.rule == "enum":
         return f"must be one of {', '.join(str(option) for option in kind.options)}"
-    return _TEXTS.get(kind.name, "breaks its rule").format(kind.value)
+    return _TEXTS.get(broken.rule, "breaks its rule").format(kind.value)
 
 
 def _type_text(types: Sequence[str]) -> str:
     if types == ["null"]:
         return "must be absent"
-    names = sorted(types, key="null".__eq__)
-    return "must be " + " or ".join(_ARTICLES.get(name, "a ") + name for name in names)
+    return "must be " + " or ".join(map(_with_article, sorted(types, key="null".__eq__)))
+
+
+def _with_article(name: str) -> str:
+    return _ARTICLES.get(name, "a ") + name
 
 
 def _types_refused(branch: Sequence[ValidationError], path: Sequence[str | int]) -> list[str]:
@@ -530,6 +655,37 @@ def _operation(version: str, path: str, method: str, place: _Place) -> Operation
         takes_form=place.value.get("requestBody", {}).get("x-accepts-form", False),
         status=next(int(status) for status in place.at("responses").value if status[0] == "2"),
     )
+
+
+def _others(own: Operation, operations: Iterable[Operation]) -> Mapping[str, _Schema]:
+    return {
+        other.version: other.body
+        for other in operations
+        if other.body and other is not own and (other.path, other.method) == (own.path, own.method)
+    }
+
+
+def _lacking(own: _Schema, other: _Schema) -> Iterator[tuple[str, str, Sequence[object]]]:
+    """Give each rule and member that only one of two objects refuses, and what the other takes."""
+    known = own.members
+    for name, choices in other.members.items():
+        if name not in known:
+            yield "additionalProperties", name, ()
+            continue
+        for rule, takes in choices.items():
+            more = [each for each in takes if each not in known[name][rule]]
+            if more:
+                yield rule, name, more
+    for name in own.required - other.required:
+        yield "required", name, ()
+
+
+def _choices(place: _Place) -> Mapping[str, Sequence[object]]:
+    """Return the types, with their articles, and the values that a schema enumerates."""
+    branches = list(place.at("anyOf").items()) if "anyOf" in place.value else [place]
+    types = chain.from_iterable(types_of(branch.value) for branch in branches)
+    values = chain.from_iterable(branch.value.get("enum", ()) for branch in branches)
+    return {"type": [*map(_with_article, types)], "enum": [*values]}
 
 
 def _defaults(body: _Place) -> Json:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mockserver.jsontext import cut
 from mockserver.problems import Code, Problem
 
 MAX_BODY: Final = 1024 * 1024
@@ -166,4 +167,20 @@ async def read_body(request: Request) -> bytes:
         raise Problem(408, Code.TIMEOUT, text, {"Connection": "close"})
     if size > MAX_BODY:
         raise Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    if body:
+        _check_coding(request)
+    return body
+
+
+def _check_coding(request: Request) -> None:
+    """Refuse a body with a content coding (RFC 9110, 8.4); nothing here decodes one."""
+    listed = ",".join(request.headers.getlist("content-encoding"))
+    codings = [coding.strip() for coding in listed.split(",")]
+    if unknown := [coding for coding in codings if coding.lower() not in {"", "identity"}]:
+        shown = cut(", ".join(unknown))
+        text = (
+            f"the body has the content coding {shown}; send it as it is, without Content-Encoding"
+        )
+        # The header says what would have been taken (RFC 9110, 15.5.16).
+        raise Problem(415, Code.MEDIA_TYPE, text, {"Accept-Encoding": "identity"})

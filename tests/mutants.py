@@ -69,6 +69,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("app", "status", "idp", "oauth"),
     "certificates": ("server",),
     "coercion": ("lenient", "profile"),
+    "contract": ("wording",),
     "command": ("app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
     "jsontext": ("contract",),

@@ -74,16 +74,10 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     # The request path
     (
         "mockserver/app.py",
-        """        operation = self._contract.operation(
-            path, request.method, headers.get("x-keyfactor-api-version")
-        )
-""",
+        "        operation = self._contract.operation(",
         """        if not identity.permissions:
             access.require(identity, ("/",), trace)
-        operation = self._contract.operation(
-            path, request.method, headers.get("x-keyfactor-api-version")
-        )
-""",
+        operation = self._contract.operation(""",
         "404 and 405 come before 403",
     ),
     (
@@ -128,9 +122,21 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
     (
         "mockserver/app.py",
-        ".lower() != self._base_path.lower()",
-        " != self._base_path",
+        "base.lower() == self._base_path.lower()",
+        "base == self._base_path",
         "the base path has any letter case",
+    ),
+    (
+        "mockserver/app.py",
+        "if folded.lower() == self._base_path.lower():",
+        "if False:",
+        "nothing says that the base path is below itself",
+    ),
+    (
+        "mockserver/app.py",
+        "trace.version = self._contract.version(headers.get(VERSION_HEADER))",
+        "pass",
+        "a refused call has a version",
     ),
     (
         "mockserver/app.py",
@@ -147,8 +153,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     # The contract
     (
         "mockserver/contract.py",
-        "return _VERSIONS[0]",
-        "return _VERSIONS[1]",
+        "return _VERSIONS[0] if",
+        "return _VERSIONS[1] if",
         "without the header version 1 answers",
     ),
     (
@@ -188,6 +194,36 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "formats are checked",
     ),
     (
+        "mockserver/contract.py",
+        "if known is None or broken.order < known.order:",
+        "if known is None:",
+        "what makes another sentence untrue is told first",
+    ),
+    (
+        "mockserver/contract.py",
+        "return rank, len(self.types), len(self.error.schema_path)",
+        "return rank, 0, len(self.error.schema_path)",
+        "the narrower of two types is told",
+    ),
+    (
+        "mockserver/contract.py",
+        "if given in other.takes else None",
+        "",
+        "a version is named only where it takes the value",
+    ),
+    (
+        "mockserver/contract.py",
+        "if VERSION_HEADER not in headers and any(",
+        "if any(",
+        "a version that the caller chose is not explained",
+    ),
+    (
+        "mockserver/contract.py",
+        "cutoff = 0 if related else _NEAR",
+        "cutoff = 0",
+        "a path that is not near is not named",
+    ),
+    (
         "mockserver/jsontext.py",
         "if len(entries) < len(pairs):",
         "if False:",
@@ -210,6 +246,18 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "    if size > MAX_BODY:\n",
         "    if size > MAX_DISCARDED:\n",
         "a larger body is 413",
+    ),
+    (
+        "mockserver/wire.py",
+        "    if body:\n",
+        "    if False:\n",
+        "a body with a content coding is 415",
+    ),
+    (
+        "mockserver/wire.py",
+        'not in {"", "identity"}',
+        'not in {""}',
+        "identity is no coding",
     ),
     (
         "mockserver/wire.py",

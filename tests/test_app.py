@@ -1,6 +1,7 @@
 """The request path over real HTTP: versions, headers, paths, permissions, bodies, answers."""
 
 import asyncio
+import gzip
 import http.client
 import json
 import socket
@@ -92,6 +93,29 @@ def test_version_1_is_the_default(caller: Caller, header: str | None, version: s
     assert (response.status_code, caller.exchange(response)["version"]) == (200, version)
 
 
+@pytest.mark.parametrize(
+    ("header", "version"),
+    [(None, "1"), ("1.0", "1"), ("2", "2"), ("2.0", "2"), ("3", None), ("", None)],
+)
+def test_a_refused_call_has_the_version_that_was_asked_for(
+    caller: Caller, header: str | None, version: str | None
+) -> None:
+    for path, auth, status in (
+        (PATH, None, 401),
+        ("/KeyfactorAPI/Mail", ADMIN, 404),
+        ("/elsewhere", ADMIN, 404),
+        ("/KeyfactorAPI/Status/Endpoints", ADMIN, 405),
+    ):
+        response = caller.send(header, V2, auth=auth, path=path)
+        assert (response.status_code, caller.exchange(response)["version"]) == (status, version)
+
+
+def test_the_version_of_a_path_that_lacks_it_is_kept(caller: Caller) -> None:
+    headers = {"x-keyfactor-requested-with": "APIClient", "x-keyfactor-api-version": "2"}
+    response = caller.http.get("/KeyfactorAPI/Status/Endpoints", auth=ADMIN, headers=headers)
+    assert (response.status_code, caller.exchange(response)["version"]) == (400, "2")
+
+
 @pytest.mark.parametrize("header", ["2", "2.0"])
 def test_version_2_has_two_spellings(caller: Caller, header: str) -> None:
     response = caller.send(header, V2)
@@ -139,6 +163,30 @@ def test_paths_have_any_case_and_slashes(caller: Caller, path: str) -> None:
 )
 def test_an_unknown_path_is_404(caller: Caller, path: str) -> None:
     assert refusal(caller.send("2", V2, path=path))[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/KeyfactorAPI", "/KeyfactorAPI/", "//keyfactorapi//"])
+def test_the_base_path_itself_names_a_path_below_it(caller: Caller, path: str) -> None:
+    shown = path.replace("//", "/").rstrip("/")
+    assert refusal(caller.send("2", V2, path=caller.mock.url + path)) == (
+        404,
+        f"nothing is at {shown} itself: a path of the API goes on, such as /KeyfactorAPI/SMTP",
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/Keyfactor", "/KeyfactorAPIs", "/SMTP/Test"])
+def test_a_path_that_is_not_below_the_base_path_is_told_where_that_is(
+    caller: Caller, path: str
+) -> None:
+    assert refusal(caller.send("2", V2, path=path)) == (
+        404,
+        f"nothing is at {path}: the API is below /KeyfactorAPI, the control calls are below /_mock",
+    )
+
+
+def test_a_long_path_is_shown_short(caller: Caller) -> None:
+    _, message = refusal(caller.send("2", V2, path="/" + "x" * 10_000))
+    assert len(message) < 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "TRACE", "QUERY"])
@@ -395,6 +443,52 @@ def test_another_media_type_is_415(caller: Caller, media_type: str | None) -> No
     assert refusal(caller.send("2", V2, headers={"content-type": media_type}))[0] == 415
 
 
+PLAIN = json.dumps(V2).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "codings", "named"),
+    [
+        (PLAIN, ["gzip"], "gzip"),
+        (gzip.compress(PLAIN), ["gzip"], "gzip"),
+        (gzip.compress(PLAIN), ["identity, GZip"], "GZip"),
+        (PLAIN, ["br", "identity", "x-mine"], "br, x-mine"),
+        (PLAIN, ["x" * 10_000], "x" * 64 + "…"),
+        (b"no JSON", ["gz\x85ip"], r"'gz\x85ip'"),
+    ],
+    ids=["a plain body", "gzip", "a list", "three lines", "a long one", "not printable"],
+)
+def test_a_content_coding_is_415_and_named(
+    caller: Caller, body: bytes, codings: list[str], named: str
+) -> None:
+    headers = [
+        *(("x-keyfactor-requested-with", "APIClient"), ("x-keyfactor-api-version", "2")),
+        ("content-type", "application/json"),
+        *(("content-encoding", coding) for coding in codings),
+    ]
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    response = caller.http.post(PATH, content=body, headers=encoded, auth=ADMIN)
+    text = f"the body has the content coding {named}; send it as it is, without Content-Encoding"
+    assert refusal(response) == (415, text)
+    # RFC 9110, 15.5.16: what would have been taken.
+    assert response.headers["accept-encoding"] == "identity"
+    assert caller.messages() == []
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity , identity", ","])
+def test_a_body_as_it_is_may_say_so(caller: Caller, coding: str) -> None:
+    assert caller.send("2", V2, headers={"content-encoding": coding}).status_code == 200
+
+
+def test_a_call_without_a_body_has_no_coding(caller: Caller) -> None:
+    headers = {"x-keyfactor-requested-with": "APIClient", "content-encoding": "gzip"}
+    profile = "/KeyfactorAPI/SMTP"
+    assert caller.http.get(profile, auth=ADMIN, headers=headers).status_code == 200
+    encoded = caller.http.request("GET", profile, content=b"x", auth=ADMIN, headers=headers)
+    assert refusal(encoded)[0] == 415
+    assert refusal(caller.send("2", b"", headers=headers))[1].startswith("the body is empty")
+
+
 def test_a_byte_order_mark_is_accepted(caller: Caller) -> None:
     assert caller.send("2", b"\xef\xbb\xbf" + json.dumps(V2).encode()).status_code == 200
 
@@ -426,6 +520,31 @@ def test_all_violations_are_named_at_once(caller: Caller) -> None:
     }  # fmt: skip
     for violation in violations:
         assert violation["message"] in message
+
+
+def test_a_body_of_version_2_without_the_header_is_told_which_version_it_met(
+    caller: Caller,
+) -> None:
+    login = {"RelayAuthenticationType": 3, "ClientId": {"SecretValue": "a"}}
+    response = caller.send(None, V2 | login)
+    status, message = refusal(response)
+    assert (status, message) == (
+        400,
+        (
+            "This call is version 1, because the header x-keyfactor-api-version is absent. "
+            "Id: required. RelayAuthenticationType: must be one of 0, 2; version 2 takes 3. "
+            "ClientId: unknown in version 1; it belongs to version 2."
+        ),
+    )
+    exchange = caller.exchange(response)
+    assert exchange["problem"]["message"] == message
+    found = {(each["path"], each["rule"], each["message"]) for each in exchange["violations"]}
+    assert (
+        "/ClientId",
+        "additionalProperties",
+        "ClientId: unknown in version 1; it belongs to version 2.",
+    ) in found
+    assert len(found) == 3
 
 
 def test_an_unknown_field_is_told_its_nearest_name(caller: Caller) -> None:

@@ -1,5 +1,6 @@
 """The `/_mock` endpoints over real HTTP."""
 
+import gzip
 import ssl
 import threading
 import time
@@ -412,6 +413,10 @@ def test_a_patch_of_another_type_or_form_is_refused(caller: Caller) -> None:
     assert caller.http.patch("/_mock/world", content=b"{", headers=headers).status_code == 400
     large = b'"' + b"x" * 2_000_000 + b'"'
     assert caller.http.patch("/_mock/world", content=large, headers=headers).status_code == 413
+    headers["content-encoding"] = "gzip"
+    response = caller.http.patch("/_mock/world", content=gzip.compress(b"{}"), headers=headers)
+    status, message = refusal(response)
+    assert (status, "content coding gzip" in message) == (415, True)
 
 
 # Documents and certificates

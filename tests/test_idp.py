@@ -1,6 +1,7 @@
 """The identity provider over real HTTP: documents, token requests, refusals, and its tokens."""
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
 import httpx2
 import pytest
@@ -326,6 +327,14 @@ def test_only_a_form_is_accepted(
     headers = {"content-type": media_type} if media_type else {}
     response = caller.http.post(TOKEN, content=content, headers=headers)
     assert (response.status_code, response.json()["error"]) == (status, "invalid_request")
+
+
+def test_a_content_coding_is_refused_by_name(caller: Caller) -> None:
+    content = gzip.compress(urlencode(GOOD).encode())
+    headers = {"content-type": FORM, "content-encoding": "gzip"}
+    response = caller.http.post(TOKEN, content=content, headers=headers)
+    assert (response.status_code, response.json()["error"]) == (415, "invalid_request")
+    assert "content coding gzip" in response.json()["error_description"]
 
 
 # What clients make of a text before they join id and secret with a colon. RFC 6749, 2.3.1 asks for

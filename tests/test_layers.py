@@ -10,8 +10,8 @@ import mockserver
 PACKAGE = Path(mockserver.__file__).parent
 LAYERS = (
     {"problems", "masking", "logs", "mailtext"},
-    {"world", "trace", "certificates", "jsontext", "pagefiles", "wire"},
-    {"journal", "report", "coercion"},
+    {"world", "trace", "certificates", "jsontext", "pagefiles"},
+    {"journal", "report", "coercion", "wire"},
     {"state"},
     {"contract", "access", "faults", "pam", "idp", "listing", "oauth", "relay", "sink"},
     {"command"},

@@ -149,7 +149,7 @@ def test_a_refused_body_hides_a_header_in_any_letter_case(caller: Caller) -> Non
         ("1", {**V1, "UseSSL": "yes"}, "UseSSL: must be a boolean or null."),
         ("1", {**V1, "UseSSL": 1}, "UseSSL: must be a boolean or null."),
         ("1", {"Id": 1}, "Host: required."),
-        ("2", {**V2, "RelayUsername": "u"}, "RelayUsername: must be an object or null."),
+        ("2", {**V2, "RelayUsername": "u"}, "RelayUsername: must be an object or null;"),
         ("2", {**V2, "relayauthenticationtype": "2"}, "RelayPassword: required"),
     ],
 )

@@ -1,5 +1,6 @@
 """GET and PUT /SMTP: the one SMTP profile of a mock."""
 
+import gzip
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -215,10 +216,18 @@ def test_a_refused_reader_is_told_the_permission(caller: Caller) -> None:
         ("1", {"Port": "25"}, "Port: must be an integer or null."),
         ("1", {"Port": 2**31}, "Port: must be at most 2147483647."),
         ("1", {"Host": 1}, "Host: must be a string or null."),
-        ("1", {"RelayUsername": {"SecretValue": "u"}}, "RelayUsername: must be a string or null."),
+        (
+            "1",
+            {"RelayUsername": {"SecretValue": "u"}},
+            "RelayUsername: must be a string or null; version 2 takes an object.",
+        ),
         ("1", {"RelayPassword": "***"}, "RelayPassword: must be the secret itself"),
         ("1", {"ClientId": "x"}, "ClientId: unknown"),
-        ("2", {"RelayUsername": "u"}, "RelayUsername: must be an object or null."),
+        (
+            "2",
+            {"RelayUsername": "u"},
+            "RelayUsername: must be an object or null; version 1 takes a string.",
+        ),
         ("2", {"ClientSecret": {"SecretValue": "***"}}, "ClientSecret/SecretValue: must be the"),
         ("2", {"RequestHeaders": [{"Name": "N", "Value": "***"}]}, "RequestHeaders/0/Value: must"),
         ("2", {"RequestHeaders": [{"Name": "N"}] * 65}, "RequestHeaders: must have 64 or fewer"),
@@ -285,6 +294,17 @@ def test_a_bad_form_is_refused(caller: Caller, form: bytes, names: str) -> None:
 def test_an_empty_form_clears_the_profile(caller: Caller) -> None:
     assert put(caller, "1", b"", FORM).status_code == 200
     assert profile(caller, "2") == CLEARED
+
+
+def test_a_form_with_a_content_coding_is_refused(caller: Caller) -> None:
+    headers = {
+        "content-type": FORM,
+        "content-encoding": "gzip",
+        "x-keyfactor-requested-with": "APIClient",
+    }
+    form = gzip.compress(b"Port=25")
+    status, message = refusal(caller.http.put(PATH, content=form, headers=headers, auth=ADMIN))
+    assert (status, "content coding gzip" in message) == (415, True)
 
 
 def test_only_the_profile_of_version_1_takes_a_form(caller: Caller) -> None:
