@@ -152,7 +152,7 @@ class View(ABC):
         """Return the newest refused call that fulfils the criteria; there must be one or more."""
         __tracebackhide__ = True
         wanted = _Wanted("a refused call", criteria, _Rejection(**criteria).misses, exchange_text)
-        refused = [exchange for exchange in self.requests if exchange.problem]
+        refused = [exchange for exchange in self.requests if exchange.refused]
         found = wanted.among(refused)
         self._expected |= {exchange.id for exchange in found}
         if not found:

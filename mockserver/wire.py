@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from starlette.requests import Request, cookie_parser
+from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -19,9 +19,11 @@ MAX_DISCARDED: Final = 16 * 1024 * 1024
 NAMESPACE: Final = "keyfactor_mock.namespace"
 PREFIX: Final = "keyfactor_mock.prefix"
 TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
-# Names in `scope["state"]`: a function that ends the connection, and the mark of a late body.
+# Names in `scope["state"]`: a function that ends the connection, the event of the client's leaving,
+# and the Problem for which the listener has read no more of the body.
 BREAK_OFF: Final = "keyfactor_mock.break_off"
-LATE: Final = "keyfactor_mock.late"
+LEFT: Final = "keyfactor_mock.left"
+UNREAD: Final = "keyfactor_mock.unread"
 
 
 def namespace(request: Request) -> str:
@@ -73,18 +75,35 @@ class Broken:
 
 async def read_body(request: Request) -> bytes:
     """Read the body, or refuse it; a client that sends all of it first gets the refusal too."""
+    body = await whole_body(request)
+    if isinstance(body, Problem):
+        raise body
+    return body
+
+
+async def whole_body(request: Request) -> bytes | Problem:
+    """Wait for the end of the body; return it, or why it is refused.
+
+    Problem where that end will not come.
+    """
     chunks = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= MAX_BODY:
-            chunks.append(chunk)
-        elif size > MAX_DISCARDED:
-            break
     # The identity provider is also called without a listener.
-    if request.scope.get("state", {}).get(LATE):
-        text = "the body came too slowly, or its rest did not come"
-        raise Problem(408, Code.TIMEOUT, text, {"Connection": "close"})
+    state = request.scope.get("state", {})
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= MAX_BODY:
+                chunks.append(chunk)
+            elif size > MAX_DISCARDED:
+                break
+    except ClientDisconnect:
+        # Nobody sees the status: the client has left, or the listener has answered.
+        ended = Problem(400, Code.CLIENT_LEFT, "the connection ended before the body did")
+        raise state.get(UNREAD, ended) from None
+    unread: Problem | None = state.get(UNREAD)
+    if unread is not None:
+        return unread
     if size > MAX_BODY:
-        raise Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
+        return Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
     return b"".join(chunks)
