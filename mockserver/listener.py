@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache, partial
@@ -107,14 +107,15 @@ class HttpListener:
         self._state = _DatedState()
         self._warn = _Warnings()
         self._servers: list[asyncio.Server] = []
-        self._handshakes: set[asyncio.Task[None]] = set()  # and what accepts for them
+        self._secure: list[socket.socket] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accept connections on a bound socket."""
         if tls is not None:
             sock.setblocking(False)
-            self._start(self._accept(sock, tls))
-            await asyncio.sleep(0)  # from now on the task closes the socket
+            self._secure.append(sock)
+            self._await_client(sock, tls)
             return
         server = await asyncio.get_running_loop().create_server(
             self._connection, sock=sock, backlog=BACKLOG
@@ -125,13 +126,17 @@ class HttpListener:
         """Accept nothing more; connections end when they have answered."""
         for server in self._servers:
             server.close()
-        for task in self._handshakes:
-            task.cancel()
+        for sock in self._secure:
+            asyncio.get_running_loop().remove_reader(sock)
+            sock.close()
         for connection in list(self._state.connections):
             connection.shutdown()
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
+        await asyncio.sleep(0)  # who cancels a task that has not begun leaves its socket open
+        for task in self._handshakes:
+            task.cancel()
         await self._idle(self._handshakes, seconds)
         await self._idle(self._state.tasks, self._limits.linger_s)
         for connection in list(self._state.connections):
@@ -148,22 +153,23 @@ class HttpListener:
     def _connection(self) -> "_Connection":
         return _Connection(self._config, self._state, self._limits, self._warn)
 
-    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
+    def _await_client(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        with contextlib.suppress(ValueError):  # it is closed by now
+            asyncio.get_running_loop().add_reader(sock, self._accept, sock, tls)
+
+    def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        """Accept one connection; a server of the loop would not say why its handshake fails."""
+        loop = asyncio.get_running_loop()
+        try:
+            accepted, peer = sock.accept()
+        except OSError:  # most likely no file is left
+            loop.remove_reader(sock)
+            loop.call_later(_ACCEPT_PAUSE_S, self._await_client, sock, tls)
+            return
+        accepted.setblocking(False)
+        task = loop.create_task(self._shake_hands(accepted, peer[0], tls))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
-
-    async def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
-        """Accept connections for TLS; a server of the loop would not say why a handshake fails."""
-        loop = asyncio.get_running_loop()
-        with sock:
-            while True:
-                try:
-                    accepted, peer = await loop.sock_accept(sock)
-                except OSError:  # no file is left
-                    await asyncio.sleep(_ACCEPT_PAUSE_S)
-                else:
-                    self._start(self._shake_hands(accepted, peer[0], tls))
 
     async def _shake_hands(self, sock: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
         try:

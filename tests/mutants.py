@@ -67,10 +67,12 @@ FIRST: Final = (
 # A module's own tests are named after it; these know it too.
 RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("app", "status", "idp"),
+    "app": ("api_faults",),
     "coercion": ("lenient", "profile"),
     "command": ("app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
     "jsontext": ("contract",),
+    "listener": ("api_faults",),
     "listing": ("pam_providers",),
     "masking": ("app", "profile"),
     "relay": ("oauth", "delivery"),
@@ -79,7 +81,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "journal": ("events", "control"),
     "server": ("namespaces",),
     "state": ("control", "namespaces", "events"),
-    "trace": ("view",),
+    "trace": ("view", "api_faults"),
     "wire": ("app", "lenient", "namespaces"),
     "world": ("api_faults",),
 }
