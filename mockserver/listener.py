@@ -177,7 +177,7 @@ class HttpListener:
                 self._connection, sock, ssl=tls, ssl_handshake_timeout=self._limits.head_s
             )
         except OSError as error:
-            self._warn(f"HTTPS handshake failed from {peer} ({_cause(error)}")
+            self._warn(f"HTTPS handshake failed from {peer} {_cause(error)}")
 
     async def _idle(self, left: Collection[object], seconds: float) -> None:
         # uvicorn has sets of what it is busy with, and no event for them.
@@ -191,27 +191,27 @@ class _Warnings:
 
     def __init__(self) -> None:
         self._until = 0.0
-        self._left = 0
+        self._more = 0
 
     def __call__(self, text: str) -> None:
         now = time.monotonic()
         if now >= self._until:
-            self._until, self._left = now + _WARNINGS_S, _WARNINGS
-        self._left -= 1
-        if self._left >= 0:
-            more = "" if self._left else f"; more of this is not shown for {_WARNINGS_S} s"
-            log.warning("%s%s", text, more)
+            self._until, self._more = now + _WARNINGS_S, _WARNINGS
+        self._more -= 1
+        if self._more >= 0:
+            last = "" if self._more else f"; more lines like it are left out for {_WARNINGS_S} s"
+            log.warning("%s%s", text, last)
 
 
 def _cause(error: OSError) -> str:
-    """Say why TLS failed, in brackets, and what is likely behind it."""
+    """Say why TLS failed, and what is likely behind it."""
     if isinstance(error, ssl.SSLError):
         name = error.reason or "no reason given"
-        likely = next((text for end, text in _LIKELY.items() if name.endswith(end)), None)
-        return f"{name.replace('_', ' ').lower()})" + (f": {likely}" if likely else "")
+        likely = next((f": {text}" for end, text in _LIKELY.items() if name.endswith(end)), "")
+        return f"({name.replace('_', ' ').lower()}){likely}"
     if isinstance(error, ConnectionAbortedError):
-        return "the client did not finish it in time)"
-    return f"the client closed the connection): perhaps {_UNTRUSTED}"
+        return "(the client did not finish it in time)"
+    return f"(the client closed the connection): perhaps {_UNTRUSTED}"
 
 
 @lru_cache(maxsize=1)
@@ -283,23 +283,24 @@ class _Connection(HttpToolsProtocol):
             self._left.set()
         if isinstance(exc, ssl.SSLError):
             # Some clients look at the certificate when the handshake is over.
-            self._warn(f"HTTPS connection failed from {self._peer()} ({_cause(exc)}")
+            self._warn(f"HTTPS connection failed from {self._peer()} {_cause(exc)}")
         super().connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
             # uvicorn tells only the newest of several requests, and lets the others write.
             _end(self._running)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
-        """Keep the connection for an answer that is due: this is also how half of it is closed.
+        """Keep the connection where an answer is due: the client may still read.
 
-        Nothing tells a client that has no more to send (RFC 9293, 3.6) from one that has left.
+        What comes is the same whether it has closed its own half only (RFC 9293, 3.6) or has left,
+        so it counts as having left. TLS knows no halves.
         """
         if self._deaf:
             return False
         self._left.set()
         due = self.cycle is not None and not self.cycle.response_started
         if not due or self._part == _BODY or not self.transport.can_write_eof():
-            return False  # by TLS nobody closes one half
+            return False
         self.cycle.keep_alive = False
         return True
 
@@ -322,10 +323,10 @@ class _Connection(HttpToolsProtocol):
             self._unfinished(len(data))
 
     def _feed(self, data: bytes | memoryview) -> None:
-        """Have the parser read everything, also behind an offer of another protocol.
+        """Have the parser read everything, and ignore offers of another protocol (RFC 9110, 7.8).
 
-        The parser ends a request there, body or not. A server may ignore the offer (RFC 9110, 7.8):
-        a new parser reads the same head without it.
+        The parser takes what follows a head with an offer for octets of that protocol, though it is
+        the body. So a new parser reads the same head without the offer, and then the rest.
         """
         while True:
             try:
@@ -488,10 +489,10 @@ class _Connection(HttpToolsProtocol):
         self._hang_up(at_once=True)
 
     def _half(self, cycle: RequestResponseCycle, response: Response) -> bytes:
-        """Return the beginning of an answer, such that a client notices that the rest is missing.
+        """Return so much of an answer that a client notices that the rest is missing.
 
-        Many clients take headers without their end for whole ones, and what no body may follow
-        (RFC 9112, 6.3) for complete whatever its length: it ends before its status is whole.
+        Many clients do not notice it of headers. So an answer without a body promises one, and one
+        that must not have a body (RFC 9112, 6.3) ends within its status.
         """
         if cycle.scope["method"] == "HEAD" or response.status_code == HTTPStatus.NO_CONTENT:
             return STATUS_LINE[response.status_code][: len("HTTP/1.1 2")]

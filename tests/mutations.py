@@ -765,7 +765,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
     (
         "mockserver/listener.py",
-        "if self._left >= 0:",
+        "if self._more >= 0:",
         "if True:",
         "clients cannot fill the log",
     ),

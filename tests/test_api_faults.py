@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from faults_table import api_faults
-from mockserver import MockServer, faults
+from mockserver import MockServer, faults, recipes
 from mockserver.problems import Problem
 from mockserver.server import load_contract, load_world
 from mockserver.trace import Exchange
@@ -412,6 +412,7 @@ def of_who_left(mock: MockServer) -> tuple[str, str]:
     assert mock.unexpected == ()
     with pytest.raises(AssertionError, match=r"expected a refused call, found none of 0\nthe last"):
         mock.assert_rejected()
+    assert recipes.assertion(mock.requests[-1], None) is None
     return found["operation"], found["problem"]["message"]
 
 
@@ -445,8 +446,9 @@ def test_who_leaves_during_the_delay_of_a_call_without_a_body_was_not_refused(
     assert of_who_left(mock) == ("get_pam_providers_v2", f"{LEFT} (status 200)")
 
 
-def test_who_leaves_behind_a_large_body_is_noticed(mock: MockServer) -> None:
-    body = b" " * 500_000 + json.dumps(V2).encode()
+@pytest.mark.parametrize("size", [150_000, 200_000, 300_000])
+def test_who_leaves_behind_a_large_body_is_noticed(mock: MockServer, size: int) -> None:
+    body = b" " * size + json.dumps(V2).encode()
     head, name, _ = written("X-Mock-Fault: delay=0.2\r\n").partition(b"Content-Length: ")
     with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
         sock.sendall(b"%s%s%d\r\n\r\n%s" % (head, name, len(body), body))
