@@ -30,10 +30,13 @@ def authenticate(world: World, authorization: str | None, check_token: CheckToke
 
     `check_token` returns the claims of a good token of this API, and raises ValueError for others.
     """
-    scheme, _, credentials = (authorization or "").partition(" ")
+    if authorization is None:
+        raise _unauthorized("there is no header Authorization")
+    scheme, _, credentials = authorization.partition(" ")
     known = _SCHEMES.get(scheme.lower())
     if known is None:
-        raise _unauthorized(f"no credentials of a known scheme, but {scheme!r}")
+        # Not what stands there: without a scheme it is the secret itself.
+        raise _unauthorized("the scheme of Authorization is neither Basic nor Bearer")
     return known(world, credentials.strip(), check_token)
 
 

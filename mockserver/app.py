@@ -6,18 +6,18 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockserver import access, faults, masking
+from mockserver import access, faults, masking, report
 from mockserver.command import Answer, Call, KeyfactorCommand
 from mockserver.contract import VERSION_HEADER, Contract, Operation
 from mockserver.jsontext import cut
 from mockserver.problems import Code, Problem
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Trace
-from mockserver.wire import Broken, contained, namespace, product_json, read_body, refuse
+from mockserver.wire import LEFT, Broken, contained, namespace, product_json, refuse, whole_body
 from mockserver.world import ApiFault
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
@@ -75,18 +75,15 @@ class Api:
             response.headers["Deprecation"] = DEPRECATED_SINCE
         response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
         response.headers["X-Mock-Request-Id"] = trace.request_id
-        answer, status, problem = _ended(response, problem, trace)
+        answer, status, problem = _ended(request, response, problem, trace)
         exchange = trace.exchange(status, problem)
         state.journal.add_exchange(exchange)
         _log(exchange, name)
         return answer
 
     async def _perform(self, request: Request, state: State, trace: Trace) -> Response:
-        try:
-            with contained(trace.request_id):
-                return await self._steps(request, state, trace)
-        except ClientDisconnect:
-            raise Problem(400, Code.BODY, "the connection ended before the body did") from None
+        with contained(trace.request_id):
+            return await self._steps(request, state, trace)
 
     async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
         """Take the steps in their order: 404, 401, 405, a fault, 403, 413, 415, 400."""
@@ -105,11 +102,13 @@ class Api:
         trace.operation = operation.id
         trace.deprecated = operation.deprecated
         fault, source = faults.due(state, world, operation.id, headers.get(faults.HEADER.lower()))
+        early = None
         if fault is not faults.NONE:
-            await _misbehave(fault, source, state, trace)
+            early = await _misbehave(request, fault, source, state, trace)
         given = operation.given(path, request.query_params.multi_items())
         access.require(identity, operation.required(given), trace)
-        body = await _read_body(request, operation, trace)
+        octets = await whole_body(request) if early is None else early
+        body = _read_body(request, operation, octets, trace)
         if world.lenient:
             body, notes = operation.relaxed(body)
             trace.lenient += notes
@@ -160,8 +159,15 @@ def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     return combined
 
 
-async def _misbehave(fault: ApiFault, source: str, state: State, trace: Trace) -> None:
-    """Do what a fault asks for before its operation; Problem where that is not performed."""
+async def _misbehave(
+    request: Request, fault: ApiFault, source: str, state: State, trace: Trace
+) -> bytes | Problem | None:
+    """Do what a fault asks for before its operation; Problem where that is not performed.
+
+    Returns what came of the body, where it was read.
+    """
+    # Who gives up during a delay has sent its body; what is wrong with that comes in its turn.
+    early = await whole_body(request) if fault.delay else None
     with trace.step("delay"):
         await state.pause(fault.delay)
     if fault.breaks_off is not None:
@@ -175,27 +181,47 @@ async def _misbehave(fault: ApiFault, source: str, state: State, trace: Trace) -
     if trace.breaks_off is not None and fault.breaks_off != "truncate":
         # Nobody sees this status: what is made of it is not sent.
         raise Problem(500, Code.FAULT, trace.breaks_off[1])
+    return early
 
 
 def _ended(
-    response: Response, problem: Problem | None, trace: Trace
+    request: Request, response: Response, problem: Problem | None, trace: Trace
 ) -> tuple[ASGIApp, int | None, Problem | None]:
     """Return how the call ends: the answer, its status, and what the journal says of it."""
-    status = response.status_code
-    if trace.breaks_off is None:
-        return response, status, problem
-    how, text = trace.breaks_off
-    answer = Broken(how, response)
-    if how != "truncate":
-        return answer, None, problem
-    if problem is None:
-        return answer, status, Problem(status, Code.FAULT, text)
-    return answer, status, Problem(status, problem.code, f"{problem.message} ({text})")
+    answer: ASGIApp = response
+    status: int | None = response.status_code
+    if trace.breaks_off is not None:
+        how, text = trace.breaks_off
+        answer = Broken(how, response)
+        if how != "truncate":
+            status = None
+        elif problem is None:
+            problem = Problem(response.status_code, Code.FAULT, text)
+        else:
+            problem = Problem(problem.status, problem.code, f"{problem.message} ({text})")
+    if (left := _left(request, response, problem)) is not None:
+        return answer, None, left
+    return answer, status, problem
 
 
-async def _read_body(request: Request, operation: Operation, trace: Trace) -> object:
-    raw = await read_body(request)
-    body = operation.read(request.headers.get("content-type"), raw)
+def _left(request: Request, response: Response, problem: Problem | None) -> Problem | None:
+    """Return what the journal says of a client that left before the answer; None of others."""
+    if problem is not None and problem.code is Code.CLIENT_LEFT:
+        return problem
+    left = request.scope.get("state", {}).get(LEFT)
+    if left is None or not left.is_set():
+        return None
+    answer = problem.message if problem else f"status {response.status_code}"
+    text = f"the client closed the connection before the answer ({answer})"
+    return Problem(response.status_code, Code.CLIENT_LEFT, text)
+
+
+def _read_body(
+    request: Request, operation: Operation, octets: bytes | Problem, trace: Trace
+) -> object:
+    if isinstance(octets, Problem):
+        raise octets
+    body = operation.read(request.headers.get("content-type"), octets)
     if body is not None:
         trace.body(masking.body(body))
     return body
@@ -228,6 +254,7 @@ def _log(exchange: Exchange, name: str) -> None:
         "status": exchange.status,
         "code": exchange.problem and exchange.problem.code,
         "ms": exchange.duration_ms,
+        "problem": exchange.problem and report.cut(exchange.problem.message),
     }
     pairs = [f"{name}={_word(value)}" for name, value in fields.items() if value is not None]
     log.info(" ".join(pairs), extra={"fields": fields})

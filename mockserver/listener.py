@@ -5,17 +5,19 @@ ASGI can neither bound a header block nor reset a connection; a subclass of uvic
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import struct
-import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache, partial
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final
 
+import httptools
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -27,7 +29,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from mockserver.problems import Code, Problem
-from mockserver.wire import BREAK_OFF, LATE, MAX_DISCARDED, refuse
+from mockserver.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, refuse
 
 BACKLOG: Final = 2_048
 MALFORMED: Final = b"this is not HTTP\r\n\r\n"
@@ -35,6 +37,28 @@ FILES_PER_CONNECTION: Final = 4  # it, both ends of a delivery, and room
 
 _BETWEEN, _HEAD, _BODY = range(3)
 _LINGER_OF_NOTHING: Final = struct.pack("ii", 1, 0)
+_WARNINGS: Final = 20  # lines of the log in ten seconds, at most
+_WARNINGS_S: Final = 10
+_ACCEPT_PAUSE_S: Final = 0.1
+
+_OWN_CA: Final = "GET /_mock/ca.pem has the mock's own"
+_UNTRUSTED: Final = f"the client does not trust the CA of the certificate; {_OWN_CA}"
+_REFUSED: Final = (
+    f"the client does not trust the CA of the certificate ({_OWN_CA}), "
+    "or asks for a name that is not in it (--tls-name adds one)"
+)
+_NO_TLS: Final = "the client does not speak TLS; the URL of this port begins with https://"
+# By the ends of OpenSSL's names: what they begin with depends on its version.
+_LIKELY: Final = {
+    "UNKNOWN_CA": _UNTRUSTED,
+    "BAD_CERTIFICATE": _REFUSED,
+    "CERTIFICATE_UNKNOWN": _REFUSED,
+    "HTTP_REQUEST": _NO_TLS,
+    "HTTPS_PROXY_REQUEST": _NO_TLS,
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,16 +105,20 @@ class HttpListener:
         self._config.load()
         self._limits = limits
         self._state = _DatedState()
+        self._warn = _Warnings()
         self._servers: list[asyncio.Server] = []
+        self._secure: list[socket.socket] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accept connections on a bound socket."""
+        if tls is not None:
+            sock.setblocking(False)
+            self._secure.append(sock)
+            self._await_client(sock, tls)
+            return
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(self._config, self._state, self._limits),
-            sock=sock,
-            ssl=tls,
-            ssl_handshake_timeout=self._limits.head_s if tls else None,
-            backlog=BACKLOG,
+            self._connection, sock=sock, backlog=BACKLOG
         )
         self._servers.append(server)
 
@@ -98,11 +126,18 @@ class HttpListener:
         """Accept nothing more; connections end when they have answered."""
         for server in self._servers:
             server.close()
+        for sock in self._secure:
+            asyncio.get_running_loop().remove_reader(sock)
+            sock.close()
         for connection in list(self._state.connections):
             connection.shutdown()
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
+        await asyncio.sleep(0)  # who cancels a task that has not begun leaves its socket open
+        for task in self._handshakes:
+            task.cancel()
+        await self._idle(self._handshakes, seconds)
         await self._idle(self._state.tasks, self._limits.linger_s)
         for connection in list(self._state.connections):
             # Nobody knows whether the rest of such a body will ever come.
@@ -115,11 +150,68 @@ class HttpListener:
             connection.transport.abort()
         await self._idle(self._state.tasks, seconds)
 
+    def _connection(self) -> "_Connection":
+        return _Connection(self._config, self._state, self._limits, self._warn)
+
+    def _await_client(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        with contextlib.suppress(ValueError):  # it is closed by now
+            asyncio.get_running_loop().add_reader(sock, self._accept, sock, tls)
+
+    def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        """Accept one connection; a server of the loop would not say why its handshake fails."""
+        loop = asyncio.get_running_loop()
+        try:
+            accepted, peer = sock.accept()
+        except OSError:  # most likely no file is left
+            loop.remove_reader(sock)
+            loop.call_later(_ACCEPT_PAUSE_S, self._await_client, sock, tls)
+            return
+        accepted.setblocking(False)
+        task = loop.create_task(self._shake_hands(accepted, peer[0], tls))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, sock: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._connection, sock, ssl=tls, ssl_handshake_timeout=self._limits.head_s
+            )
+        except OSError as error:
+            self._warn(f"HTTPS handshake failed from {peer} {_cause(error)}")
+
     async def _idle(self, left: Collection[object], seconds: float) -> None:
         # uvicorn has sets of what it is busy with, and no event for them.
         deadline = time.monotonic() + seconds
         while left and time.monotonic() < deadline:  # noqa: ASYNC110  # see above
             await asyncio.sleep(0.001)
+
+
+class _Warnings:
+    """Write to the log what clients cause, and no more than 20 lines in ten seconds."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._more = 0
+
+    def __call__(self, text: str) -> None:
+        now = time.monotonic()
+        if now >= self._until:
+            self._until, self._more = now + _WARNINGS_S, _WARNINGS
+        self._more -= 1
+        if self._more >= 0:
+            last = "" if self._more else f"; more lines like it are left out for {_WARNINGS_S} s"
+            log.warning("%s%s", text, last)
+
+
+def _cause(error: OSError) -> str:
+    """Say why TLS failed, and what is likely behind it."""
+    if isinstance(error, ssl.SSLError):
+        name = error.reason or "no reason given"
+        likely = next((f": {text}" for end, text in _LIKELY.items() if name.endswith(end)), "")
+        return f"({name.replace('_', ' ').lower()}){likely}"
+    if isinstance(error, ConnectionAbortedError):
+        return "(the client did not finish it in time)"
+    return f"(the client closed the connection): perhaps {_UNTRUSTED}"
 
 
 @lru_cache(maxsize=1)
@@ -151,9 +243,17 @@ class _Connection(HttpToolsProtocol):
     comes in one piece sets no timer.
     """
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, limits: Limits) -> None:
-        super().__init__(config, state, {})
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        limits: Limits,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._left = asyncio.Event()
+        super().__init__(config, state, {LEFT: self._left})
         self._limits = limits
+        self._warn = warn
         self._part = _BETWEEN
         self._octets = 0  # of the header block or the body, so far
         self._new = False  # whether the header block began in the octets at hand
@@ -161,6 +261,8 @@ class _Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._full = False
         self._deaf = False
+        self._offered: list[tuple[bytes, bytes]] | None = None  # headers with an Upgrade
+        self._running: RequestResponseCycle | None = None
 
     # Called by the loop.
 
@@ -177,7 +279,30 @@ class _Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timer(None)
+        if not self._deaf:
+            self._left.set()
+        if isinstance(exc, ssl.SSLError):
+            # Some clients look at the certificate when the handshake is over.
+            self._warn(f"HTTPS connection failed from {self._peer()} {_cause(exc)}")
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            # uvicorn tells only the newest of several requests, and lets the others write.
+            _end(self._running)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
+        """Keep the connection where an answer is due: the client may still read.
+
+        What comes is the same whether it has closed its own half only (RFC 9293, 3.6) or has left,
+        so it counts as having left. TLS knows no halves.
+        """
+        if self._deaf:
+            return False
+        self._left.set()
+        due = self.cycle is not None and not self.cycle.response_started
+        if not due or self._part == _BODY or not self.transport.can_write_eof():
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -187,10 +312,42 @@ class _Connection(HttpToolsProtocol):
         if self._full:
             self._refuse(_too_many())
             return
+        self._unset_keepalive_if_required()
         self._new = False
-        super().data_received(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            self._refuse(_unreadable(error))
+            return
         if self._part != _BETWEEN and not self._deaf:
             self._unfinished(len(data))
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Have the parser read everything, and ignore offers of another protocol (RFC 9110, 7.8).
+
+        The parser takes what follows a head with an offer for octets of that protocol, though it is
+        the body. So a new parser reads the same head without the offer, and then the rest.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                end = offer.args[0]
+            else:
+                return
+            # Not above: whatever is raised there has the offer as its context.
+            if self._offered is not None:
+                head = self._without_offer(self._offered)
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+                self.parser.feed_data(head)
+            data = memoryview(data)[end:]
+
+    def _without_offer(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        version = self.parser.get_http_version().encode()
+        first = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        lines = [b"%s: %s\r\n" % pair for pair in headers if pair[0] != b"upgrade"]
+        return b"".join([first, *lines, b"\r\n"])
 
     # Called by the parser.
 
@@ -201,6 +358,11 @@ class _Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._head() > self._limits.head:
             raise self._too_large()
+        if self._offered is not None:
+            self.headers[:], self._offered = self._offered, None
+        elif self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._offered = self.headers
+            return
         super().on_headers_complete()
         self._part, self._octets, self._until = _BODY, 0, None
         # What follows a body is no header (RFC 9110, 6.5.1); uvicorn would add it, without a bound.
@@ -208,8 +370,17 @@ class _Connection(HttpToolsProtocol):
         self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
 
     def on_message_complete(self) -> None:
+        if self._offered is not None:
+            return
         super().on_message_complete()
         self._part = _BETWEEN
+        if not self.pipeline:
+            # Or nobody would see that the client leaves: a large body pauses the reading.
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # uvicorn's own type
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     # Limits.
 
@@ -252,8 +423,9 @@ class _Connection(HttpToolsProtocol):
         elif self.cycle.response_complete:
             self._hang_up(at_once=True)
         else:
-            # The application reads what there is, sees the mark, and answers.
-            self.scope["state"][LATE] = True
+            # The application reads what there is, sees the problem, and answers.
+            text = "the body came too slowly, or its rest did not come"
+            self.scope["state"][UNREAD] = _closing(408, Code.TIMEOUT, text)
             self.cycle.keep_alive = self.cycle.more_body = False
             self.cycle.message_event.set()
 
@@ -264,18 +436,6 @@ class _Connection(HttpToolsProtocol):
 
     # Refusals.
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser cannot read, or what one of the methods above refused."""
-        del msg  # it says nothing, and the exception that uvicorn has caught does
-        error = sys.exception()
-        cause = error and error.__context__
-        if isinstance(cause, Problem):
-            self._refuse(cause)
-        else:
-            # What a callback raises may quote the target; the parser's own texts are constants.
-            reason = "its target cannot be read" if cause else str(error)
-            self._refuse(_closing(400, Code.NOT_HTTP, f"the request is not HTTP/1.1: {reason}"))
-
     def _too_large(self) -> Problem:
         limit = self._limits.head
         if len(self.url) > limit:
@@ -285,8 +445,11 @@ class _Connection(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Answer what is no request that the application can have, where that is its turn."""
         if self._part == _BODY:
+            self.scope["state"][UNREAD] = problem
             in_turn = not (self.cycle.response_started or self.pipeline)
         else:
+            text = f"{problem.status} {problem.message}"
+            self._warn(f"HTTP request refused from {self._peer()}: {text}")
             in_turn = self.cycle is None or self.cycle.response_complete
         if in_turn:
             head, body = self._written(refuse(problem))
@@ -307,6 +470,9 @@ class _Connection(HttpToolsProtocol):
 
     # Ends.
 
+    def _peer(self) -> str:
+        return self.client[0] if self.client else "nobody"
+
     def _break_off(self, cycle: RequestResponseCycle, how: str, response: Response) -> None:
         """End the connection in the way of a fault, in the place of an answer."""
         _end(cycle)
@@ -318,12 +484,21 @@ class _Connection(HttpToolsProtocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OF_NOTHING)
             self.transport.abort()
             return
-        head, body = self._written(response)
-        if cycle.scope["method"] == "HEAD":
-            body = b""
-        half = head + body[: len(body) // 2] if body else head[: len(head) // 2]
-        self.transport.write({"truncate": half, "malformed": MALFORMED, "empty": b""}[how])
+        octets = {"malformed": MALFORMED, "empty": b""}.get(how)
+        self.transport.write(self._half(cycle, response) if octets is None else octets)
         self._hang_up(at_once=True)
+
+    def _half(self, cycle: RequestResponseCycle, response: Response) -> bytes:
+        """Return so much of an answer that a client notices that the rest is missing.
+
+        Many clients do not notice it of headers. So an answer without a body promises one, and one
+        that must not have a body (RFC 9112, 6.3) ends within its status.
+        """
+        if cycle.scope["method"] == "HEAD" or response.status_code == HTTPStatus.NO_CONTENT:
+            return STATUS_LINE[response.status_code][: len("HTTP/1.1 2")]
+        response.headers["Content-Length"] = str(len(response.body) or 2)
+        head, body = self._written(response)
+        return head + body[: len(body) // 2]
 
     def _hang_up(self, *, at_once: bool) -> None:
         """Close, and read on for a moment: octets unread would reset what was just sent.
@@ -346,6 +521,16 @@ def _end(cycle: RequestResponseCycle) -> None:
     """Let uvicorn write nothing more for a request, and tell its application that it is over."""
     cycle.disconnected = cycle.response_complete = True
     cycle.message_event.set()
+
+
+def _unreadable(error: httptools.HttpParserError) -> Problem:
+    """Return the refusal of what the parser cannot read, or a callback of it refuses."""
+    cause = error.__context__
+    if isinstance(cause, Problem):
+        return cause
+    # What a callback raises may quote the target; the parser's own texts are constants.
+    reason = "its target cannot be read" if cause else str(error)
+    return _closing(400, Code.NOT_HTTP, f"the request is not HTTP/1.1: {reason}")
 
 
 def _closing(status: int, code: Code, message: str) -> Problem:

@@ -61,7 +61,7 @@ def assertion(exchange: Exchange | None, message: Message | None) -> str | None:
             "mechanism": message.mechanism,
         }
         return f"keyfactor.assert_delivered({_arguments(wanted)})"
-    if exchange is None or exchange.problem is None:
+    if exchange is None or not exchange.refused:
         return None
     return f"keyfactor.assert_rejected({_arguments(_rejection(exchange))})"
 

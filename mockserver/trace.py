@@ -14,7 +14,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from mockserver import mailtext
-from mockserver.problems import Problem, Violation
+from mockserver.problems import Code, Problem, Violation
 
 Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
@@ -160,7 +160,8 @@ class Step:
 class Exchange:
     """One API call and all that it caused; nothing secret is in it.
 
-    `status` is None where a fault broke the connection off without an answer.
+    `status` is None where a fault broke the connection off without an answer, and where the client
+    left before it.
     """
 
     id: str
@@ -183,6 +184,11 @@ class Exchange:
     message_id: str | None
     lenient: tuple[Leniency, ...]
     steps: tuple[Step, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Say whether the client got a problem; who left before the answer did not."""
+        return self.problem is not None and self.problem.code != Code.CLIENT_LEFT
 
     def as_json(self) -> Json:
         """Give the exchange as `GET /_mock/requests` shows it."""

@@ -181,7 +181,7 @@ class View(ABC):
         __tracebackhide__ = True
         rejection = _Rejection(self._operations, **criteria)
         wanted = _Wanted("a refused call", criteria, rejection.misses, exchange_text)
-        refused = [exchange for exchange in self.requests if exchange.problem]
+        refused = [exchange for exchange in self.requests if exchange.refused]
         found = wanted.among(refused)
         self._expected |= {exchange.id for exchange in found}
         if not found:

@@ -25,9 +25,11 @@ MAX_DISCARDED: Final = 16 * 1024 * 1024
 NAMESPACE: Final = "keyfactor_mock.namespace"
 PREFIX: Final = "keyfactor_mock.prefix"
 TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
-# Names in `scope["state"]`: a function that ends the connection, and the mark of a late body.
+# Names in `scope["state"]`: a function that ends the connection, the event of the client's leaving,
+# and the Problem for which the listener has read no more of the body.
 BREAK_OFF: Final = "keyfactor_mock.break_off"
-LATE: Final = "keyfactor_mock.late"
+LEFT: Final = "keyfactor_mock.left"
+UNREAD: Final = "keyfactor_mock.unread"
 
 log = logging.getLogger(__name__)
 
@@ -153,34 +155,49 @@ class Broken:
 
 async def read_body(request: Request) -> bytes:
     """Read the body, or refuse it; a client that sends all of it first gets the refusal too."""
-    chunks = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= MAX_BODY:
-            chunks.append(chunk)
-        elif size > MAX_DISCARDED:
-            break
-    # The identity provider is also called without a listener.
-    if request.scope.get("state", {}).get(LATE):
-        text = "the body came too slowly, or its rest did not come"
-        raise Problem(408, Code.TIMEOUT, text, {"Connection": "close"})
-    if size > MAX_BODY:
-        raise Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
-    body = b"".join(chunks)
-    if body:
-        _check_coding(request)
+    body = await whole_body(request)
+    if isinstance(body, Problem):
+        raise body
     return body
 
 
-def _check_coding(request: Request) -> None:
-    """Refuse a body with a content coding (RFC 9110, 8.4); nothing here decodes one."""
+async def whole_body(request: Request) -> bytes | Problem:
+    """Wait for the end of the body; return it, or why it is refused.
+
+    Problem where that end will not come.
+    """
+    chunks = []
+    size = 0
+    # The identity provider is also called without a listener.
+    state = request.scope.get("state", {})
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= MAX_BODY:
+                chunks.append(chunk)
+            elif size > MAX_DISCARDED:
+                break
+    except ClientDisconnect:
+        # Nobody sees the status: the client has left, or the listener has answered.
+        ended = Problem(400, Code.CLIENT_LEFT, "the connection ended before the body did")
+        raise state.get(UNREAD, ended) from None
+    unread: Problem | None = state.get(UNREAD)
+    if unread is not None:
+        return unread
+    if size > MAX_BODY:
+        return Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
+    body = b"".join(chunks)
+    return (_coding_refused(request) if body else None) or body
+
+
+def _coding_refused(request: Request) -> Problem | None:
+    """Return the refusal of a content coding (RFC 9110, 8.4): nothing here decodes one."""
     listed = ",".join(request.headers.getlist("content-encoding"))
     codings = [coding.strip() for coding in listed.split(",")]
-    if unknown := [coding for coding in codings if coding.lower() not in {"", "identity"}]:
-        shown = cut(", ".join(unknown))
-        text = (
-            f"the body has the content coding {shown}; send it as it is, without Content-Encoding"
-        )
-        # The header says what would have been taken (RFC 9110, 15.5.16).
-        raise Problem(415, Code.MEDIA_TYPE, text, {"Accept-Encoding": "identity"})
+    unknown = [coding for coding in codings if coding.lower() not in {"", "identity"}]
+    if not unknown:
+        return None
+    shown = cut(", ".join(unknown))
+    text = f"the body has the content coding {shown}; send it as it is, without Content-Encoding"
+    # The header says what would have been taken (RFC 9110, 15.5.16).
+    return Problem(415, Code.MEDIA_TYPE, text, {"Accept-Encoding": "identity"})

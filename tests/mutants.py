@@ -67,12 +67,14 @@ FIRST: Final = (
 # A module's own tests are named after it; these know it too.
 RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("app", "status", "idp", "oauth"),
+    "app": ("api_faults",),
     "certificates": ("server",),
     "coercion": ("lenient", "profile"),
     "contract": ("wording",),
     "command": ("app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
     "jsontext": ("contract",),
+    "listener": ("api_faults",),
     "listing": ("pam_providers",),
     "masking": ("app", "profile"),
     "relay": ("oauth", "delivery"),
@@ -81,7 +83,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "journal": ("events", "control"),
     "server": ("namespaces", "idp"),
     "state": ("control", "namespaces", "events"),
-    "trace": ("view",),
+    "trace": ("view", "api_faults"),
     "wire": ("app", "lenient", "namespaces", "idp"),
     "world": ("api_faults",),
 }

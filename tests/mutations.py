@@ -83,9 +83,11 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     (
         "mockserver/app.py",
         """        access.require(identity, operation.required(given), trace)
-        body = await _read_body(request, operation, trace)
+        octets = await whole_body(request) if early is None else early
+        body = _read_body(request, operation, octets, trace)
 """,
-        """        body = await _read_body(request, operation, trace)
+        """        octets = await whole_body(request) if early is None else early
+        body = _read_body(request, operation, octets, trace)
         access.require(identity, operation.required(given), trace)
 """,
         "403 comes before 415 and 400",
@@ -137,6 +139,30 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "trace.version = self._contract.version(headers.get(VERSION_HEADER))",
         "pass",
         "a refused call has a version",
+    ),
+    (
+        "mockserver/app.py",
+        "early = await whole_body(request) if fault.delay else None",
+        "early = None",
+        "a delay begins when the body has come",
+    ),
+    (
+        "mockserver/app.py",
+        "if left is None or not left.is_set():",
+        "if True:",
+        "who left before the answer got none",
+    ),
+    (
+        "mockserver/app.py",
+        "exchange.problem and report.cut(exchange.problem.message)",
+        "exchange.problem and exchange.problem.message",
+        "the reason in a log line is bounded",
+    ),
+    (
+        "mockserver/trace.py",
+        "self.problem is not None and self.problem.code != Code.CLIENT_LEFT",
+        "self.problem is not None",
+        "who left was not refused",
     ),
     (
         "mockserver/app.py",
@@ -249,8 +275,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
     (
         "mockserver/wire.py",
-        "    if body:\n",
-        "    if False:\n",
+        "if not unknown:",
+        "if True:",
         "a body with a content coding is 415",
     ),
     (
@@ -911,6 +937,54 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "self._full = len(self.connections) > self._limits.connections",
         "self._full = False",
         "connections are bounded",
+    ),
+    (
+        "mockserver/listener.py",
+        'elif self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":',
+        "elif False:",
+        "an offer of another protocol is ignored",
+    ),
+    (
+        "mockserver/listener.py",
+        "self.headers[:], self._offered = self._offered, None",
+        "self._offered = None",
+        "an offer is in the journal as it came",
+    ),
+    (
+        "mockserver/listener.py",
+        "if not self._deaf:\n            self._left.set()",
+        "if False:\n            pass",
+        "who resets the connection has left",
+    ),
+    (
+        "mockserver/listener.py",
+        "if not self.pipeline:\n            # Or nobody",
+        "if False:\n            # Or nobody",
+        "who leaves behind a large body is noticed",
+    ),
+    (
+        "mockserver/listener.py",
+        "self.cycle.keep_alive = False\n        return True",
+        "return False",
+        "who closes one half of a connection is answered",
+    ),
+    (
+        "mockserver/listener.py",
+        "            _end(self._running)\n",
+        "            pass\n",
+        "nothing is written to who left before several answers",
+    ),
+    (
+        "mockserver/listener.py",
+        'response.headers["Content-Length"] = str(len(response.body) or 2)',
+        "pass",
+        "an empty answer that breaks off is noticed",
+    ),
+    (
+        "mockserver/listener.py",
+        "if self._more >= 0:",
+        "if True:",
+        "clients cannot fill the log",
     ),
     # What tests assert with
     (

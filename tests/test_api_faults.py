@@ -1,23 +1,27 @@
 """Faults of the API itself, asked for by the world or by a header: looked at as octets."""
 
+import http.client
 import json
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import httpx2
 import pytest
+import requests
 
 from faults_table import api_faults
-from mockserver import MockServer, faults
+from mockserver import MockServer, faults, recipes
 from mockserver.problems import Problem
 from mockserver.server import load_contract, load_world
 from mockserver.trace import Exchange
 from mockserver.world import ApiFault, WorldError
-from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, refusal
+from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, calling, refusal
 
 CREDENTIALS = b64encode(":".join(ADMIN).encode()).decode()
 OPERATION = "test_smtp_v2"
@@ -43,26 +47,27 @@ def send(request: pytest.FixtureRequest, on_each_loop: MockServer) -> Send:
     on_each_loop.reset()
     trust = ssl.create_default_context(cadata=on_each_loop.ca_pem.decode())
 
-    def sent(fault: str | None, version: str = "2", method: str = "POST") -> socket.socket:
+    def sent(
+        fault: str | None, version: str = "2", method: str = "POST", path: str = PATH
+    ) -> socket.socket:
         port = on_each_loop.port(request.param) or 0
         sock = socket.create_connection(("127.0.0.1", port), timeout=10)
         if request.param == "https":
             sock = trust.wrap_socket(sock, server_hostname="localhost")
         asked = f"X-Mock-Fault: {fault}\r\n" if fault else ""
-        sock.sendall(written(asked, version, method))
+        sock.sendall(written(asked, version, method, path))
         return sock
 
     return sent
 
 
-def written(more: str, version: str = "2", method: str = "POST") -> bytes:
+def written(more: str, version: str = "2", method: str = "POST", path: str = PATH) -> bytes:
     """Write a request as octets, with more headers."""
     body = json.dumps(VALID[version]).encode()
-    path = PATH if method == "POST" else "/KeyfactorAPI/PamProviders"
     return (
         f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {CREDENTIALS}\r\n"
         f"x-keyfactor-requested-with: APIClient\r\nx-keyfactor-api-version: {version}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+        f"{more}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 
@@ -137,14 +142,90 @@ def test_truncate_breaks_off_in_the_body(send: Send, on_each_loop: MockServer) -
     assert len(on_each_loop.messages) == 1
 
 
-@pytest.mark.parametrize(("version", "method"), [("2", "POST"), ("1", "HEAD")])
-def test_truncate_breaks_off_in_the_headers_of_an_empty_answer(
-    send: Send, on_each_loop: MockServer, version: str, method: str
-) -> None:
-    raw = until_closed(send("truncate", version, method))
+def test_truncate_promises_a_body_in_an_empty_answer(send: Send, on_each_loop: MockServer) -> None:
+    raw = until_closed(send("truncate"))
     assert raw.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
-    assert b"\r\n\r\n" not in raw
+    assert raw.lower().count(b"\r\ncontent-length: 2\r\n") == 1
+    assert raw.count(b"content-length") == 1
+    assert raw.endswith(b"\r\n\r\n")
     assert only_exchange(on_each_loop).status == 200
+
+
+HEALTH = "/KeyfactorAPI/Status/HealthCheck"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("HEAD", "/KeyfactorAPI/PamProviders"), ("GET", HEALTH)]
+)
+def test_truncate_breaks_off_in_the_status_where_no_body_may_come(
+    send: Send, on_each_loop: MockServer, method: str, path: str
+) -> None:
+    assert until_closed(send("truncate", "1", method, path)) == b"HTTP/1.1 2"
+    assert only_exchange(on_each_loop).status == (200 if method == "HEAD" else 204)
+
+
+TRUNCATED = {
+    "empty": ("POST", PATH, "2"),
+    "body": ("POST", PATH, "1"),
+    "HEAD": ("HEAD", "/KeyfactorAPI/PamProviders", "1"),
+    "204": ("GET", HEALTH, "1"),
+}
+Call = Callable[[MockServer, str, str, dict[str, str], str | None], None]
+
+
+def by_curl(
+    mock: MockServer, method: str, path: str, headers: dict[str, str], body: str | None
+) -> None:
+    how = ["-d", body] if body else ["--head" if method == "HEAD" else "--get"]
+    how += [word for pair in headers.items() for word in ("-H", ": ".join(pair))]
+    subprocess.run(["curl", "-sS", mock.url + path, *how], check=True, timeout=30)
+
+
+def by_http_client(
+    mock: MockServer, method: str, path: str, headers: dict[str, str], body: str | None
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", mock.port("http"), timeout=10)
+    with closing(connection):
+        connection.request(method, path, body, headers)
+        connection.getresponse().read()
+
+
+def by_requests(
+    mock: MockServer, method: str, path: str, headers: dict[str, str], body: str | None
+) -> None:
+    requests.request(method, mock.url + path, data=body, headers=headers, timeout=10)
+
+
+def by_httpx(
+    mock: MockServer, method: str, path: str, headers: dict[str, str], body: str | None
+) -> None:
+    httpx2.request(method, mock.url + path, content=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (by_curl, subprocess.CalledProcessError),
+        (by_http_client, http.client.HTTPException),
+        (by_requests, requests.RequestException),
+        (by_httpx, httpx2.RemoteProtocolError),
+    ],
+)
+@pytest.mark.parametrize("asked", TRUNCATED.values(), ids=TRUNCATED)
+def test_clients_notice_that_an_answer_is_truncated(
+    mock: MockServer, call: Call, error: type[Exception], asked: tuple[str, str, str]
+) -> None:
+    method, path, version = asked
+    headers = {
+        "Authorization": f"Basic {CREDENTIALS}",
+        "x-keyfactor-requested-with": "APIClient",
+        "x-keyfactor-api-version": version,
+        "Content-Type": "application/json",
+    }
+    body = json.dumps(VALID[version]) if method == "POST" else None
+    call(mock, method, path, headers, body)
+    with pytest.raises(error):
+        call(mock, method, path, headers | {"X-Mock-Fault": "truncate"}, body)
 
 
 def test_status_and_truncate_break_a_refusal_off(send: Send, on_each_loop: MockServer) -> None:
@@ -164,12 +245,6 @@ def test_the_next_connection_works(send: Send) -> None:
     sock = send(None)
     assert sock.recv(17) == b"HTTP/1.1 200 OK\r\n"
     sock.close()
-
-
-def test_who_is_gone_gets_nothing(send: Send, on_each_loop: MockServer) -> None:
-    send("reset; delay=0.1").close()
-    found = httpx2.get(f"{on_each_loop.control_url}/requests?wait=5").json()["requests"]
-    assert [exchange["status"] for exchange in found] == [None]
 
 
 def test_requests_behind_a_broken_one_are_not_performed(mock: MockServer) -> None:
@@ -320,6 +395,137 @@ def test_a_reset_ends_a_delay(mock: MockServer) -> None:
     assert until_closed(sock).startswith(b"HTTP/1.1 503 ")
     assert time.monotonic() - started < 5
     assert mock.requests == ()
+
+
+# Who leaves before the answer
+
+
+LEFT_CODE = "0xA011F00E"
+LEFT = "the client closed the connection before the answer"
+
+
+def of_who_left(mock: MockServer) -> tuple[str, str]:
+    """Wait for the call of a client that has left; return what the journal says of it."""
+    (found,) = httpx2.get(f"{mock.control_url}/requests?wait=5").json()["requests"]
+    assert found["status"] is None
+    assert found["problem"]["code"] == LEFT_CODE
+    assert mock.unexpected == ()
+    with pytest.raises(AssertionError, match=r"expected a refused call, found none of 0\nthe last"):
+        mock.assert_rejected()
+    assert recipes.assertion(mock.requests[-1], None) is None
+    return found["operation"], found["problem"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        ("delay=0.2", "status 200"),
+        ("503; delay=0.2", "status 503, as X-Mock-Fault says"),
+        ("delay=0.2; reset", "reset, as X-Mock-Fault says"),
+        ("delay=0.2; truncate", "truncate, as X-Mock-Fault says"),
+    ],
+)
+def test_who_leaves_during_a_delay_was_not_refused(
+    send: Send, on_each_loop: MockServer, fault: str, answer: str
+) -> None:
+    send(fault).close()
+    assert of_who_left(on_each_loop) == (OPERATION, f"{LEFT} ({answer})")
+    # The work is done all the same.
+    assert len(on_each_loop.messages) == (
+        answer in {"status 200", "truncate, as X-Mock-Fault says"}
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_leaves_during_the_delay_of_a_call_without_a_body_was_not_refused(
+    mock: MockServer, method: str
+) -> None:
+    octets = written("X-Mock-Fault: delay=0.2\r\n", "2", method, "/KeyfactorAPI/PamProviders")
+    with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
+        sock.sendall(octets.partition(b"Content-Type")[0] + b"\r\n")
+    assert of_who_left(mock) == ("get_pam_providers_v2", f"{LEFT} (status 200)")
+
+
+@pytest.mark.parametrize("size", [150_000, 200_000, 300_000])
+def test_who_leaves_behind_a_large_body_is_noticed(mock: MockServer, size: int) -> None:
+    body = b" " * size + json.dumps(V2).encode()
+    head, name, _ = written("X-Mock-Fault: delay=0.2\r\n").partition(b"Content-Length: ")
+    with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
+        sock.sendall(b"%s%s%d\r\n\r\n%s" % (head, name, len(body), body))
+    assert of_who_left(mock) == (OPERATION, f"{LEFT} (status 200)")
+
+
+SLOW: dict[str, tuple[Json, Json]] = {
+    "relay": ({"relays": {"late.test": {"delay": 0.1}}}, V2 | {"Host": "late.test"}),
+    "PAM provider": (
+        {"pam_providers": {"92": {"delay": 0.5}}},
+        V2
+        | {
+            "RelayAuthenticationType": 2,
+            "RelayUsername": {
+                "Provider": "92",
+                "Parameters": {"SecretName": "EmailSenderUsername"},
+            },
+            "RelayPassword": {"SecretValue": "MySuperSecretPassword"},
+        },
+    ),
+    "identity provider": (
+        {"token_endpoints": {"https://idp-slow.test/token": {"delay": 0.2}}},
+        V2
+        | {
+            "RelayAuthenticationType": 3,
+            "ClientId": {"SecretValue": "command-email"},
+            "ClientSecret": {"SecretValue": "MySuperSecretClientSecret"},
+            "TokenEndpoint": "https://idp-slow.test/token",
+        },
+    ),
+    "refusing relay": (
+        {"relays": {"late.test": {"delay": 0.1, "replies": {"rcpt": "550 5.1.1 Nobody"}}}},
+        V2 | {"Host": "late.test"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("patch", "body"), SLOW.values(), ids=SLOW)
+def test_who_leaves_while_others_are_slow_was_not_refused(
+    mock: MockServer, patch: Json, body: Json
+) -> None:
+    mock.patch_world(patch)
+    with calling(mock) as other:
+        other.http.timeout = httpx2.Timeout(10, read=0.05)
+        with pytest.raises(httpx2.ReadTimeout):
+            other.send("2", body)
+    operation, message = of_who_left(mock)
+    assert (operation, message.startswith(f"{LEFT} (")) == (OPERATION, True)
+    assert ("550 5.1.1 Nobody" in message) != (len(mock.messages) == 1)
+
+
+def test_who_leaves_amid_the_body_is_recorded_at_once(mock: MockServer) -> None:
+    octets = written("X-Mock-Fault: delay=300\r\n")
+    with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
+        sock.sendall(octets[:-1])
+    assert of_who_left(mock) == (OPERATION, "the connection ended before the body did")
+    assert mock.messages == ()
+
+
+def test_the_body_is_read_before_a_delay(mock: MockServer) -> None:
+    octets = written("X-Mock-Fault: delay=300\r\nExpect: 100-continue\r\n")
+    head, end, body = octets.partition(b"\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock:
+        sock.sendall(head + end)
+        assert sock.recv(1_000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(body)
+    mock.reset()
+
+
+def test_a_body_that_was_read_before_a_delay_is_refused_in_its_turn(caller: Caller) -> None:
+    auditor = ("KEYEXAMPLE\\auditor", "auditor-password")
+    large = b" " * 2_000_000
+    for body in (large, b"{"):
+        assert caller.send("2", body, headers={"X-Mock-Fault": "503 delay=0.01"}).status_code == 503
+        fault = {"X-Mock-Fault": "delay=0.01"}
+        assert caller.send("2", body, auth=auditor, headers=fault).status_code == 403
+        assert caller.send("2", body, headers=fault).status_code == (413 if body == large else 400)
 
 
 # The header

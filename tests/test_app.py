@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import http.client
 import json
+import logging
 import socket
 from base64 import b64encode
 from collections.abc import Callable
@@ -634,4 +635,50 @@ def test_a_client_that_goes_away_is_in_the_journal(caller: Caller) -> None:
         )
     listing = caller.http.get("/_mock/requests", params={"wait": "5"}).json()
     (exchange,) = listing["requests"]
-    assert "the connection ended" in exchange["problem"]["message"]
+    assert exchange["status"] is None
+    assert exchange["problem"]["message"] == "the connection ended before the body did"
+
+
+# The log
+
+
+def test_a_refusal_is_logged_with_its_reason_in_bounds(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="mockserver")
+    caller.send("2", V2)
+    caller.send("2", V2 | {"Port": 0})
+    caller.send("2", V2 | {f"Field{number}": 1 for number in range(90)})
+    caller.send("2", V2, auth=("admin", "wrong-canary"))
+    for authorization in (None, "canary", "Canary canary", "Bearer canary"):
+        caller.send("2", V2, auth=None, headers={"authorization": authorization})
+    ends = [record.getMessage().partition(" ms=")[2] for record in caplog.records]
+    assert "problem" not in ends[0]
+    assert ends[1].endswith(' problem="Port: must be at least 1."')
+    assert 150 < len(ends[2]) < 300
+    assert [end.partition(" ")[2] for end in ends[3:]] == [
+        'problem="unknown user, or wrong password"',
+        'problem="there is no header Authorization"',
+        'problem="the scheme of Authorization is neither Basic nor Bearer"',
+        'problem="the scheme of Authorization is neither Basic nor Bearer"',
+        'problem="the Bearer token: it is not a token of this identity provider"',
+    ]
+    assert "canary" not in caplog.text
+    assert "canary" not in repr(caller.mock.requests[3:])
+
+
+def test_a_client_that_leaves_is_logged(caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="mockserver")
+    credentials = b64encode(":".join(ADMIN).encode()).decode()
+    with socket.create_connection(("127.0.0.1", caller.mock.port("http") or 0)) as sock:
+        sock.sendall(
+            f"GET /KeyfactorAPI/SMTP HTTP/1.1\r\nHost: localhost\r\nX-Mock-Fault: delay=0.2\r\n"
+            f"Authorization: Basic {credentials}\r\n\r\n".encode()
+        )
+    caller.http.get("/_mock/requests", params={"wait": "5"})
+    (record,) = caplog.records
+    text = (
+        "the client closed the connection before the answer (x-keyfactor-requested-with: required.)"
+    )
+    assert record.getMessage().endswith(f' problem="{text}"')
+    assert " status=" not in record.getMessage()

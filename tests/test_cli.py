@@ -258,13 +258,15 @@ def test_a_request_is_one_line_of_the_log_in_text_or_json(tmp_path: Path) -> Non
     assert re.search(
         r" id=[0-9a-f]{32} namespace=ci-7 method=POST "
         r'path="/KeyfactorAPI/x\\u001b\[31m\\nstatus=200" '
-        r"identity=KEYEXAMPLE\\admin status=404 code=0xA0110002 ms=[0-9.]+$",
+        r"identity=KEYEXAMPLE\\admin status=404 code=0xA0110002 ms=[0-9.]+ "
+        r'problem="nothing is at [^"]+"$',
         line,
     )
     (line,) = log("--log-format", "json").splitlines()
     fields = json.loads(line)
     assert (fields["level"], fields["status"], fields["code"]) == ("info", 404, "0xA0110002")
     assert (fields["namespace"], fields["path"][-11:]) == ("ci-7", "\nstatus=200")
+    assert fields["problem"].startswith("nothing is at ")
     assert log("--log-level", "warning") == ""
 
 

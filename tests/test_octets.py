@@ -2,6 +2,7 @@
 
 import re
 import socket
+from collections.abc import Iterable
 from urllib.parse import quote_from_bytes
 
 from hypothesis import HealthCheck, example, given, settings
@@ -23,14 +24,16 @@ def whole(method: bytes, path: bytes, headers: list[tuple[bytes, bytes]], body: 
     return b"%s %s HTTP/1.1\r\n%s\r\n\r\n%s" % (method, path, b"\r\n".join(lines), body)
 
 
-def answered(mock: MockServer, sent: bytes, *, hang_up: bool) -> list[int]:
-    """Send octets, perhaps hang up; return the statuses of all answers until the end."""
+def answered(mock: MockServer, parts: Iterable[bytes], *, hang_up: bool = False) -> list[int]:
+    """Send octets in parts, perhaps hang up; return the statuses of all answers until the end."""
     port = mock.port("http")
     assert port is not None
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            client.sendall(sent)
+            for sent in parts:
+                client.sendall(sent)
             if hang_up:
                 client.shutdown(socket.SHUT_WR)
             while part := client.recv(65_536):
@@ -43,9 +46,9 @@ def answered(mock: MockServer, sent: bytes, *, hang_up: bool) -> list[int]:
 
 def check(mock: MockServer, sent: bytes, *, hang_up: bool = False) -> list[int]:
     """Check the answers to some octets, and that the mock still works after them."""
-    statuses = answered(mock, sent, hang_up=hang_up)
+    statuses = answered(mock, [sent], hang_up=hang_up)
     assert all(100 <= status < 500 for status in statuses), statuses
-    assert answered(mock, whole(b"GET", b"/livez", [], b""), hang_up=False) == [200]
+    assert answered(mock, [whole(b"GET", b"/livez", [], b"")]) == [200]
     return statuses
 
 
@@ -150,3 +153,48 @@ def test_any_body_gets_an_answer(
     ]
     assert check(session_mock, whole(*call, headers, body))
     session_mock.reset()
+
+
+OFFER = (
+    b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\nUpgrade: h2c\r\n"
+)
+
+
+def framed(body: bytes, sizes: list[int]) -> bytes:
+    """Write a body with its Content-Length, or in chunks where sizes are given."""
+    if not sizes:
+        return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    chunks = [body[start : start + sizes[0]] for start in range(0, len(body), sizes[0])]
+    written = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return b"Transfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n" % written
+
+
+@octets
+@given(
+    calls=st.lists(
+        st.tuples(CALLS, BODIES, st.lists(st.integers(1, 50), max_size=1), st.booleans()),
+        min_size=1,
+        max_size=4,
+    ),
+    places=st.lists(st.integers(1, 2_000), max_size=6, unique=True).map(sorted),
+)
+def test_an_offer_of_another_protocol_changes_no_answer(
+    session_mock: MockServer,
+    calls: list[tuple[tuple[bytes, bytes], bytes, list[int], bool]],
+    places: list[int],
+) -> None:
+    def statuses(offer: bytes) -> list[int]:
+        sent = b""
+        for number, ((method, path), body, sizes, offered) in enumerate(calls):
+            last = b"Connection: close\r\n" if number == len(calls) - 1 else b""
+            sent += b"%s %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\n%s%s%s" % (
+                *(method, path, ADMIN, last, offer if offered else b""),
+                framed(body, sizes),
+            )
+        session_mock.reset()
+        ends = [*places, len(sent)]
+        return answered(session_mock, [sent[a:b] for a, b in zip([0, *places], ends, strict=True)])
+
+    plain = statuses(b"")
+    assert len(plain) == len(calls)
+    assert statuses(OFFER) == plain

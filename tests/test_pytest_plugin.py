@@ -550,6 +550,34 @@ def test_strict_makes_an_unexpected_refusal_an_error(pytester: pytest.Pytester) 
     inner(pytester, STRICT).assert_outcomes(passed=4, failed=1, errors=1, xfailed=1)
 
 
+def test_strict_takes_no_client_that_gave_up_for_a_refused_one(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        """
+import socket, time
+import pytest
+
+@pytest.mark.keyfactor(world={"api_faults": {"*": {"delay": 0.5}}})
+@pytest.mark.parametrize("changes", [{}, {"Port": 0}])
+def test_it(keyfactor, monkeypatch, changes):
+    socket.setdefaulttimeout(0.1)
+    try:
+        with pytest.raises(TimeoutError):
+            call(keyfactor, **changes)
+    finally:
+        socket.setdefaulttimeout(None)
+    deadline = time.monotonic() + 10
+    while not keyfactor.requests and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (exchange,) = keyfactor.requests
+    assert (exchange.status, exchange.refused) == (None, False)
+    assert "the client closed the connection before the answer" in exchange.problem.message
+""",
+        "--keyfactor-strict",
+    )
+    result.assert_outcomes(passed=2)
+
+
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> str:
     """Load no other plugin of this environment; give the option that loads this one."""
