@@ -4,9 +4,10 @@ VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 SERVE ?=
 MUTANTS ?=
+TOOLS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format check fuzz mutants bench browser wheel versions audit clean
+.PHONY: help run test lint format check fuzz mutants generators bench browser wheel versions audit clean
 
 $(VENV)/installed: pyproject.toml
 	python3 -m venv $(VENV)
@@ -14,7 +15,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 run: $(VENV)/installed ## serve the mock on localhost (options: make run SERVE='--port 0')
 	@$(PYTHON) -m mockserver serve $(SERVE)
@@ -42,6 +43,10 @@ fuzz: $(VENV)/installed ## Schemathesis over both documents, with a fresh seed
 
 mutants: $(VENV)/installed ## break each rule in turn: a test must notice (make mutants MUTANTS='--list')
 	@$(PYTHON) tests/mutants.py $(MUTANTS)
+
+# A tool that cannot be had here is left out, and said; one that is here must work with both documents.
+generators: $(VENV)/installed ## generate clients with many tools, compile them and call with them (TOOLS='go java')
+	@$(PYTHON) tests/generators/generators.py $(TOOLS)
 
 bench: $(VENV)/installed ## speed, as ratios against references in the same run
 	$(PYTHON) tests/benchmarks/bench.py

@@ -131,7 +131,7 @@ def run(command: tuple[str, ...], auth: str | None, **options: Any) -> int:  # n
 @click.argument("version", type=click.Choice(["1", "2"]))
 def openapi(version: str) -> None:
     """Print the OpenAPI document of an API version as JSON."""
-    click.echo(json.dumps(load_contract().documents[version], indent=2, ensure_ascii=False))
+    click.echo(json.dumps(load_contract().documents[version], indent=2))
 
 
 @cli.command()

@@ -563,7 +563,7 @@ def _near_paths(path: str, known: tuple[str, ...]) -> list[str]:
 
 def _text(broken: _Broken, expected: str) -> str:
     kind: Any = broken.error.kind
-    if broken.rule in {"pattern", "format", "not"}:
+    if broken.rule in {"const", "format", "not", "pattern"}:
         return f"must be {expected}"
     if broken.rule == "required":
         return "required"
@@ -575,8 +575,6 @@ def _text(broken: _Broken, expected: str) -> str:
 
 
 def _type_text(types: Sequence[str]) -> str:
-    if types == ["null"]:
-        return "must be absent"
     return "must be " + " or ".join(map(_with_article, sorted(types, key="null".__eq__)))
 
 
@@ -690,9 +688,9 @@ def _choices(place: _Place) -> Mapping[str, Sequence[object]]:
 
 def _defaults(body: _Place) -> Json:
     return {
-        name: schema["default"]
+        name: schema["x-default"]
         for name, schema in body.at("properties").value.items()
-        if "default" in schema
+        if "x-default" in schema
     }
 
 

@@ -236,7 +236,8 @@ class Control:
         document = self._contract.documents.get(request.path_params["version"])
         if document is None:
             raise HTTPException(404)
-        return _json(document)
+        # In ASCII, which every reader of JSON and YAML takes.
+        return Response(json.dumps(document), headers=_HEADERS, media_type="application/json")
 
     async def _ca(self, _: Request) -> Response:
         return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")

@@ -122,7 +122,7 @@ BOUNDS: Final = {
     **dict.fromkeys(("minimum", "minLength", "minItems", "minProperties"), -1),
     **dict.fromkeys(("maximum", "maxLength", "maxItems", "maxProperties"), 1),
 }
-LISTS: Final = ("required", "enum", "anyOf", "allOf", "type", "parameters", "security")
+LISTS: Final = ("required", "enum", "anyOf", "type", "parameters", "security")
 MAPS: Final = ("properties", "responses", "headers")
 METHODS: Final = ("get", "put", "post")
 
@@ -178,7 +178,7 @@ def _edits_of(key: str, value: Any) -> Iterator[tuple[str, Edit]]:  # noqa: ANN4
         yield f"{key} {value} tightened", _set(key, value - BOUNDS[key])
     elif key in MAPS:
         yield from ((f"{key}/{name} dropped", _without(key, name)) for name in value)
-    elif key in {"const", "default"}:
+    elif key in {"const", "default", "x-default"}:
         yield f"{key} {_shown(value)} changed", _set(key, _other(value))
     elif key in LISTS:
         yield from _edits_of_a_list(key, value)

@@ -164,7 +164,7 @@ REFUSED_V2: dict[str, list[tuple[object, str, str]]] = {
         ({"Provider": "1"}, "required", "/Parameters"),
         ({**PAM, "Provider": None}, "type", "/Provider"),
         ({**PAM, "Parameters": None}, "type", "/Parameters"),
-        ({**PAM, **SECRET}, "type", "/Provider"), ({**PAM, **SECRET}, "type", "/Parameters"),
+        ({**PAM, **SECRET}, "const", "/Provider"), ({**PAM, **SECRET}, "const", "/Parameters"),
         ({"SecretValue": ""}, "minLength", "/SecretValue"),
         ({"SecretValue": "x" * 1025}, "maxLength", "/SecretValue"),
         ({"SecretValue": "a\x00"}, "pattern", "/SecretValue"),
@@ -309,8 +309,8 @@ KEPT_BY_VERSION: list[tuple[str, Json]] = [
 SECRETS_REFUSED: list[tuple[object, str, str]] = [
     (STARS, "type", ""), ([], "type", ""), ({"x": 1}, "additionalProperties", "/x"),
     ({"SecretValue": STARS}, "not", "/SecretValue"), ({"SecretValue": 1}, "type", "/SecretValue"),
-    ({"SecretValue": "x", "Provider": "1"}, "type", "/Provider"),
-    ({"SecretValue": "x", "Parameters": {}}, "type", "/Parameters"),
+    ({"SecretValue": "x", "Provider": "1"}, "const", "/Provider"),
+    ({"SecretValue": "x", "Parameters": {}}, "const", "/Parameters"),
     ({"Provider": -1}, "minimum", "/Provider"), ({"Provider": 2**31}, "maximum", "/Provider"),
     ({"Provider": "x"}, "pattern", "/Provider"), ({"Provider": []}, "type", "/Provider"),
     ({"Parameters": []}, "type", "/Parameters"),
@@ -429,6 +429,17 @@ def test_credentials_without_a_login_are_accepted(version: str) -> None:
     assert (
         broken(version, VALID[version] | BASIC[version] | {"RelayAuthenticationType": 0}) == set()
     )
+
+
+def test_a_secret_has_one_source_only() -> None:
+    violations = operation("2").check(HEADERS, SHARED | {"ClientSecret": {**PAM, **SECRET}})
+    assert {(found.pointer.rpartition("/then/")[2], found.message) for found in violations} == {
+        (
+            f"properties/{name}/const",
+            f"ClientSecret/{name}: must be absent when SecretValue is given.",
+        )
+        for name in ("Provider", "Parameters")
+    }
 
 
 def test_version_1_has_no_oauth() -> None:

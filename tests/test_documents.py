@@ -36,7 +36,7 @@ SHARED = {
         "ProviderId", "QueryString", "PageReturned", "ReturnLimit", "SortField", "SortAscending",
     ],
     "schemas": [
-        "Error", "PamParameterDataType", "ProviderType", "ProviderTypeParam",
+        "Error", "PamParameterDataType", "PamProviderType", "PamProviderTypeParam",
         "ProviderTypeParamValue", "ProviderTypeParameter",
     ],
 }  # fmt: skip
@@ -243,8 +243,8 @@ NULLABLE = {
     "RequestHeaderResponse": {"Value"},
     "ProviderResponseLegacy": {"Name", "ProviderTypeParamValues", "SecuredAreaId"},
     "ProviderResponse": {"Name", "ProviderTypeParamValues"},
-    "ProviderType": {"Name", "ProviderTypeParams"},
-    "ProviderTypeParam": {"Name", "DisplayName", "ProviderType"},
+    "PamProviderType": {"Name", "ProviderTypeParams"},
+    "PamProviderTypeParam": {"Name", "DisplayName", "ProviderType"},
     "ProviderTypeParamValue": {"Value", "InstanceId", "InstanceGuid"},
     "ProviderTypeParameter": {"Name", "DisplayName"},
     "MyPermissionsResponse": set[str](),
@@ -252,7 +252,7 @@ NULLABLE = {
 }
 REQUESTS = {
     *("SMTPTestRequest", "SMTPRequest", "Secret", "ProfileSecret", "RequestHeader"),
-    *("ProfileHeader", "RelayAuthenticationType", "PamParameterDataType"),
+    *("ProfileHeader", "RelayAuthentication", "PamParameterDataType"),
 }
 
 
@@ -384,7 +384,7 @@ UUID = "16fc28fa-d2e4-4152-9895-ebf261b011b5"
         ("ProviderResponseLegacy", "SecuredAreaId", 1, "1"),
         ("ProviderTypeParamValue", "InstanceId", 1, "1"),
         ("ProviderTypeParamValue", "InstanceGuid", UUID, "no uuid"),
-        ("ProviderType", "Id", UUID, "no uuid"),
+        ("PamProviderType", "Id", UUID, "no uuid"),
     ],
 )
 def test_what_only_the_product_gives_is_described_too(
