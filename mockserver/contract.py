@@ -59,7 +59,7 @@ _TYPES: Final[Mapping[type, str]] = {
 }
 # The rules that are told before all others of a value: as long as one of them is broken, what the
 # others say of it is beside the point, or untrue (an empty text has no NUL character).
-_FOREMOST: Final = {"type": 0, "enum": 1, "minLength": 2, "maxLength": 2}
+_FOREMOST: Final = {"const": 0, "type": 0, "enum": 1, "minLength": 2, "maxLength": 2}
 _NEAR: Final = 0.75  # how alike a typing error and its path are; /Templates and /SMTP/Test have 0.6
 
 
