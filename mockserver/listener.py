@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httptools
 import uvicorn
@@ -236,6 +236,14 @@ class _Nothing(list[tuple[bytes, bytes]]):
     def append(self, _: tuple[bytes, bytes]) -> None: ...
 
 
+class _Answers(NamedTuple):
+    """What answers are written to: the transport, but for the way in which it closes."""
+
+    write: Callable[[bytes], None]
+    is_closing: Callable[[], bool]
+    close: Callable[[], None]
+
+
 class _Connection(HttpToolsProtocol):
     """Speak HTTP/1.1 with one client, within limits, and break off when the application asks.
 
@@ -268,6 +276,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self._answers: Any = _Answers(transport.write, transport.is_closing, self._finish)
         self._full = len(self.connections) > self._limits.connections
         if self._full:
             # Some clients take an answer that comes before their request for a fault of the server.
@@ -368,6 +377,7 @@ class _Connection(HttpToolsProtocol):
         # What follows a body is no header (RFC 9110, 6.5.1); uvicorn would add it, without a bound.
         self.headers = _Nothing()
         self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
+        self.cycle.transport = self._answers
 
     def on_message_complete(self) -> None:
         if self._offered is not None:
@@ -499,6 +509,13 @@ class _Connection(HttpToolsProtocol):
         response.headers["Content-Length"] = str(len(response.body) or 2)
         head, body = self._written(response)
         return head + body[: len(body) // 2]
+
+    def _finish(self) -> None:
+        """Close after the last answer, in the way that lets a client read it."""
+        if self._part == _BODY:
+            self._hang_up(at_once=False)
+        else:
+            self.transport.close()
 
     def _hang_up(self, *, at_once: bool) -> None:
         """Close, and read on for a moment: octets unread would reset what was just sent.

@@ -257,7 +257,7 @@ def test_a_request_is_one_line_of_the_log_in_text_or_json(tmp_path: Path) -> Non
     assert " INFO " in line
     assert re.search(
         r" id=[0-9a-f]{32} namespace=ci-7 method=POST "
-        r'path="/KeyfactorAPI/x\\u001b\[31m\\nstatus=200" '
+        r'path="/KeyfactorAPI/x\\u001b\[31m\\nstatus=200" version=1 '
         r"identity=KEYEXAMPLE\\admin status=404 code=0xA0110002 ms=[0-9.]+ "
         r'problem="nothing is at [^"]+"$',
         line,

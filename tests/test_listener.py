@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import resource
+import select
 import shutil
 import socket
 import ssl
@@ -221,6 +222,17 @@ def test_the_next_headers_on_a_connection_have_a_time_too(connect: Connect) -> N
         ask(sock)
         sock.sendall(HEALTH[:20])
         assert refused(until_closed(sock))[0] == 408
+
+
+def test_a_client_that_still_sends_can_read_an_answer_that_is_the_last(small: MockServer) -> None:
+    head = b"POST /_mock/reset HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    with socket.create_connection(("127.0.0.1", small.port("http") or 0), timeout=10) as sock:
+        sock.sendall(head + b"Content-Length: 2\r\n\r\n")
+        # The answer is there; it must not be lost when octets come that nobody reads.
+        assert select.select([sock], [], [], 10)[0]
+        sock.sendall(b"{")
+        sock.sendall(b"}")
+        assert until_closed(sock).startswith(b"HTTP/1.1 204 ")
 
 
 def test_a_body_that_pauses_too_long_gets_a_408_that_is_in_the_journal(
