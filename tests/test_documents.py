@@ -36,7 +36,7 @@ SHARED = {
         "ProviderId", "QueryString", "PageReturned", "ReturnLimit", "SortField", "SortAscending",
     ],
     "schemas": [
-        "Error", "PamParameterDataType", "PamProviderType", "PamProviderTypeParam",
+        "Error", "PamParameterDataType", "ProviderTypeResponse", "ProviderTypeParamResponse",
         "ProviderTypeParamValue", "ProviderTypeParameter",
     ],
 }  # fmt: skip
@@ -243,8 +243,8 @@ NULLABLE = {
     "RequestHeaderResponse": {"Value"},
     "ProviderResponseLegacy": {"Name", "ProviderTypeParamValues", "SecuredAreaId"},
     "ProviderResponse": {"Name", "ProviderTypeParamValues"},
-    "PamProviderType": {"Name", "ProviderTypeParams"},
-    "PamProviderTypeParam": {"Name", "DisplayName", "ProviderType"},
+    "ProviderTypeResponse": {"Name", "ProviderTypeParams"},
+    "ProviderTypeParamResponse": {"Name", "DisplayName", "ProviderType"},
     "ProviderTypeParamValue": {"Value", "InstanceId", "InstanceGuid"},
     "ProviderTypeParameter": {"Name", "DisplayName"},
     "MyPermissionsResponse": set[str](),
@@ -384,7 +384,7 @@ UUID = "16fc28fa-d2e4-4152-9895-ebf261b011b5"
         ("ProviderResponseLegacy", "SecuredAreaId", 1, "1"),
         ("ProviderTypeParamValue", "InstanceId", 1, "1"),
         ("ProviderTypeParamValue", "InstanceGuid", UUID, "no uuid"),
-        ("PamProviderType", "Id", UUID, "no uuid"),
+        ("ProviderTypeResponse", "Id", UUID, "no uuid"),
     ],
 )
 def test_what_only_the_product_gives_is_described_too(

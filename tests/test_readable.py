@@ -79,6 +79,14 @@ def has_a_boolean_schema(_: Json, node: Json, __: Steps) -> bool:
     return any(isinstance(value, bool) for value in node.get("properties", {}).values())
 
 
+def is_named_like_a_resource(document: Json, _: Json, steps: Steps) -> bool:
+    """Say whether an id of this component would be put into the path of another one."""
+    items = re.findall(r"(\w+)s/{", " ".join(document.get("paths", ())))
+    return steps[:-1] == ("components", "schemas") and any(
+        str(steps[-1]).startswith(item) for item in items
+    )
+
+
 def has_many_media_types(_: Json, node: Json, __: Steps) -> bool:
     return len(node.get("content", ())) > 1
 
@@ -92,6 +100,7 @@ OBJECTS: dict[str, Callable[[Json, Json, Steps], bool]] = {
     "a default that requires the property (openapi-typescript)": is_required_by_its_default,
     "a pattern without an example (openapi-sampler)": has_no_example,
     "a boolean for a schema (openapi-python-client)": has_a_boolean_schema,
+    "an item of a path begins the name (Schemathesis)": is_named_like_a_resource,
     "more than one media type (openapi-python-client)": has_many_media_types,
 }
 RAW = "a raw character (OpenAPI Generator: go, python; PyYAML)"
@@ -175,6 +184,8 @@ BAD: list[tuple[str, str, Json]] = [
     ("a pattern", f"{THING}/properties/a", with_schemas(Thing=PATTERN)),
     ("a pattern", f"{THING}/then/properties/a", with_schemas(Thing={"if": {}, "then": PATTERN})),
     ("a boolean", THING, with_schemas(Thing={"properties": {"a": False}})),
+    ("an", THING, with_schemas(Thing={"type": "object"}) | {"paths": {"/a/Things/{id}": {}}}),
+    ("an", THING, with_schemas(Thing={"type": "object"}) | {"paths": {"/Thins/{id}": {}}}),
     ("more", "paths/body", {"paths": {"body": {"content": {"text/json": {}, "text/plain": {}}}}}),
 ]
 GOOD: list[Json] = [
@@ -187,6 +198,7 @@ GOOD: list[Json] = [
     with_schemas(Thing=NUMBERS | {"x-enum-varnames": ["A", "B"]}),
     with_schemas(Thing={"type": "string", "enum": ["2", "2.0"]}),
     with_schemas(Thing={"properties": {"thing": EXAMPLE}}),
+    with_schemas(Thing={"type": "object"}) | {"paths": {"/OtherThings/{id}": {}, "/Things": {}}},
     {"components": {"parameters": {"A": {"schema": {"type": "integer", "default": 1}}}}},
 ]
 
