@@ -432,15 +432,22 @@ def test_credentials_without_a_login_are_accepted(version: str) -> None:
     )
 
 
-def test_a_secret_has_one_source_only() -> None:
-    violations = operation("2").check(HEADERS, SHARED | {"ClientSecret": {**PAM, **SECRET}})
-    assert {(found.pointer.rpartition("/then/")[2], found.message) for found in violations} == {
-        (
-            f"properties/{name}/const",
-            f"ClientSecret/{name}: must be absent when SecretValue is given.",
-        )
-        for name in ("Provider", "Parameters")
-    }
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        (PAM, ["Parameters", "Provider"]),
+        ({**PAM, "Provider": None}, ["Parameters"]),
+        ({**PAM, "Parameters": None}, ["Provider"]),
+        ({"Provider": "1"}, ["Provider"]),
+        ({"Parameters": PAM["Parameters"]}, ["Parameters"]),
+    ],
+)
+def test_a_secret_has_one_source_only(more: Json, refused: list[str]) -> None:
+    violations = operation("2").check(HEADERS, SHARED | {"ClientSecret": {**SECRET, **more}})
+    assert sorted(found.message for found in violations) == [
+        f"ClientSecret/{name}: must be absent when SecretValue is given." for name in refused
+    ]
+    assert {found.rule for found in violations} == {"const"}
 
 
 def test_version_1_has_no_oauth() -> None:
