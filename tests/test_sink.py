@@ -134,7 +134,7 @@ def running(relay: dict[str, Any] | None = None) -> Iterator[Running]:
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.WARNING)
     yield
-    assert caplog.records == []
+    assert caplog.get_records("call") == []
 
 
 def eventually(holds: Callable[[], bool]) -> None:
