@@ -109,9 +109,8 @@ class Api:
         access.require(identity, operation.required(given), trace)
         octets = await whole_body(request) if early is None else early
         body = _read_body(request, operation, octets, trace)
-        if world.lenient:
-            body, notes = operation.relaxed(body)
-            trace.lenient += notes
+        body, notes = operation.relaxed(body, lenient=world.lenient)
+        trace.lenient += notes
         with trace.step("check"):
             trace.violations = operation.check(headers, body, given)
         if trace.violations:

@@ -1,6 +1,6 @@
 """The mocked product: one method per operation; the vendor's JSON stays in here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -11,11 +11,11 @@ from mockserver.certificates import Authority
 from mockserver.contract import Contract
 from mockserver.idp import IdentityProvider
 from mockserver.oauth import Grant
-from mockserver.problems import Code, Problem
+from mockserver.problems import Code, Note, NoteKind, Problem
 from mockserver.relay import Login, Submission, TokenLogin
 from mockserver.sink import Sink
 from mockserver.state import State
-from mockserver.trace import Attempt, Dialogue, Endpoint, Leniency, Trace
+from mockserver.trace import Attempt, Dialogue, Endpoint, Trace
 from mockserver.world import World, host_name
 
 Json = dict[str, Any]
@@ -68,7 +68,7 @@ class KeyfactorCommand:
 
     async def test_smtp_v1(self, call: Call) -> Json:
         """Send a test mail, and answer with the settings without the password (table 890)."""
-        _note_unused(call)
+        call.trace.lenient += notes(call.body)
         body = call.body
         login = None
         if body["RelayAuthenticationType"] == BASIC:
@@ -79,7 +79,7 @@ class KeyfactorCommand:
 
     async def test_smtp_v2(self, call: Call) -> None:
         """Send a test mail."""
-        _note_unused(call)
+        call.trace.lenient += notes(call.body)
         body = call.body
         login: Login | TokenLogin | None = None
         if body["RelayAuthenticationType"] == BASIC:
@@ -209,17 +209,47 @@ _CREDENTIALS: Final = {
 }
 
 
-def _note_unused(call: Call) -> None:
-    """Note in the trace what the request gives for another authentication type."""
-    chosen = call.body["RelayAuthenticationType"]
-    call.trace.lenient += [
-        Leniency(
-            f"/{field}", "unused", f"{field}: not used when RelayAuthenticationType is {chosen}."
-        )
-        for kind, fields in _CREDENTIALS.items()
-        for field in fields
-        if kind != chosen and call.body.get(field)
-    ]
+def notes(body: Json) -> Iterator[Note]:
+    """Give what is to be noted of a call of POST /SMTP/Test that keeps the contract."""
+    chosen = body["RelayAuthenticationType"]
+    for kind, fields in _CREDENTIALS.items():
+        for field in fields:
+            if kind != chosen and not _is_blank(body.get(field)):
+                text = f"not used when RelayAuthenticationType is {chosen}"
+                yield _note(NoteKind.UNUSED, field, text)
+    if chosen == OAUTH and _is_blank(body.get("TokenEndpoint")):
+        text = "left out; the mock's own identity provider is asked"
+        yield _note(NoteKind.TOKEN_ENDPOINT, "TokenEndpoint", text)
+    mode = relay.tls_mode(use_ssl=body["UseSSL"], port=body["Port"])
+    if chosen != ANONYMOUS and mode is relay.TlsMode.NONE:
+        text = f"false, so no TLS protects the {'token' if chosen == OAUTH else 'password'}"
+        yield _note(NoteKind.PLAIN_PASSWORD, "UseSSL", text)
+    for field, literal in _literals(body, chosen):
+        if literal and not literal.strip("*"):
+            text = "only asterisks, the form in which secrets are given back; it is used as it is"
+            yield _note(NoteKind.ASTERISKS, field, text)
+
+
+def _note(kind: NoteKind, field: str, text: str) -> Note:
+    return Note(f"/{field}", kind, f"{field}: {text}.", kind)
+
+
+def _is_blank(value: object) -> bool:
+    """Say whether a value is what a client writes where it has nothing to say."""
+    if isinstance(value, dict):
+        return all(map(_is_blank, value.values()))
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def _literals(body: Json, chosen: int) -> Iterator[tuple[str, str | None]]:
+    """Give the secrets and header values of a type that stand in the body, each with its field."""
+    for field in _CREDENTIALS.get(chosen, ()):
+        value: Any = body.get(field)
+        if field == "RequestHeaders":
+            for index, header in enumerate(value or ()):
+                yield f"{field}/{index}/Value", header["Value"]
+        elif field in _SECRETS:
+            yield field, value if isinstance(value, str) else value.get("SecretValue")
 
 
 async def _login(call: Call, value: Callable[[str], Json]) -> Login:

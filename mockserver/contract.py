@@ -17,10 +17,9 @@ from jsonschema_rs import (
     ValidationErrorKind,
 )
 
-from mockserver.coercion import Coercion, read_form, typed, types_of
+from mockserver.coercion import Shape, lowered, read_form, relaxed, typed, types_of
 from mockserver.jsontext import cut, parse_json
-from mockserver.problems import Code, Problem, Violation
-from mockserver.trace import Leniency
+from mockserver.problems import Code, Note, Problem, Violation
 from mockserver.world import nearest
 
 Json = dict[str, Any]
@@ -123,10 +122,10 @@ class _Schema:
         """The whole document."""
         return self.place.document
 
-    @property
-    def source(self) -> Json:
-        """The schema as it is written."""
-        return dict(self.place.value)
+    @cached_property
+    def shape(self) -> Shape:
+        """What decides how a body is read."""
+        return Shape(self.document, self.place.value)
 
     @cached_property
     def validator(self) -> Draft202012Validator:
@@ -159,7 +158,7 @@ class _Schema:
         rule = self._rule(broken)
         names = [cut(str(part)) for part in broken.path]
         shown = "/".join(names) or root.partition(" ")[2] or "body"
-        text = rule.text or f"unknown; the nearest known name is {_nearest(names[-1], rule.known)}"
+        text = rule.text or _unknown(names[-1], rule.known, broken.error)
         path = root or "".join(f"/{_escaped(name)}" for name in names)
         return Violation(path, broken.rule, f"{shown}: {text}.", rule.pointer)
 
@@ -310,18 +309,16 @@ class Operation:
         if self.body is None:
             return None
         if self.takes_form and _FORM.match(content_type or ""):
-            return read_form(raw, self.body.source)
+            return read_form(raw, self.body.shape)
         if not _is_json(content_type or ""):
             raise Problem(
                 415, Code.MEDIA_TYPE, "send the body as Content-Type: application/json, in UTF-8"
             )
         return parse_json(raw)
 
-    def relaxed(self, body: object) -> tuple[object, list[Leniency]]:
-        """Return a body as a lenient product takes it, and a note for each leniency."""
-        if self.body is None:
-            return body, []
-        return Coercion(self.body.document).relaxed(body, self.body.source)
+    def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
+        """Return a body as the document spells it, and a note for each change; see `relaxed`."""
+        return (body, []) if self.body is None else relaxed(body, self.body.shape, lenient=lenient)
 
     def given(self, path: str, query: Iterable[tuple[str, str]]) -> Json:
         """Return the parameters of a request's path and query, typed, with defaults; none checked.
@@ -379,7 +376,7 @@ class Operation:
         for parameter in self.parameters:
             yield from parameter.violations(headers if parameter.place == "header" else given)
         if self.body is not None:
-            for violation in self.body.violations(_without_whole_floats(body)):
+            for violation in self.body.violations(body):
                 yield self._compared(violation, body)
 
     def _compared(self, violation: Violation, body: object) -> Violation:
@@ -388,7 +385,7 @@ class Operation:
         if other is None or violation.rule == "required":
             return violation
         if violation.rule == "additionalProperties":
-            text = f"{other.member}: unknown in version {self.version}; it belongs to"
+            text = f"{violation.path[1:]}: unknown in version {self.version}; it belongs to"
             message = f"{text} version {other.version}."
         else:
             text = f"{violation.message.removesuffix('.')}; version {other.version} takes"
@@ -397,7 +394,7 @@ class Operation:
 
     def _other(self, violation: Violation, body: object) -> "_Elsewhere | None":
         """Return the version that would not find a violation, and what it takes of the body."""
-        other = self._elsewhere.get((violation.path, violation.rule))
+        other = self._elsewhere.get((lowered(violation.path), violation.rule))
         if other is None or not other.takes:
             return other
         value = cast("Json", body)[other.member]
@@ -406,11 +403,11 @@ class Operation:
 
     @cached_property
     def _elsewhere(self) -> Mapping[tuple[str, str], "_Elsewhere"]:
-        """By path and rule the violations of this version that another one would not find."""
+        """By path without letter case, and rule: the violations that another version lacks."""
         if self.body is None:
             return {}
         return {
-            (f"/{_escaped(name)}", rule): _Elsewhere(name, version, takes)
+            (f"/{_escaped(lowered(name))}", rule): _Elsewhere(name, version, takes)
             for version, other in self.others.items()
             for rule, name, takes in _lacking(self.body, other)
         }
@@ -523,18 +520,6 @@ class Contract:
         }
 
 
-def _without_whole_floats(value: object) -> object:
-    """Return the value with 587.0 changed so that it fails `type: integer`."""
-    # JSON Schema calls 587.0 an integer; every number of this API is written as one.
-    if isinstance(value, float):
-        return value + 0.5 if value.is_integer() else value
-    if isinstance(value, dict):
-        return {name: _without_whole_floats(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_whole_floats(item) for item in value]
-    return value
-
-
 @lru_cache(maxsize=64)
 def _is_json(content_type: str) -> bool:
     media_type, *parameters = content_type.lower().split(";")
@@ -544,6 +529,13 @@ def _is_json(content_type: str) -> bool:
         if name.strip() == "charset"
     ]
     return bool(_JSON_TYPE.fullmatch(media_type.strip())) and set(charsets) <= {"utf-8"}
+
+
+def _unknown(name: str, known: tuple[str, ...], error: ValidationError) -> str:
+    near = _nearest(name, known)
+    if lowered(near) == lowered(name) and near in cast("Json", error.instance):
+        return f"given twice; {near} is the same name"
+    return f"unknown; the nearest known name is {near}"
 
 
 @lru_cache(maxsize=1_024)

@@ -1,8 +1,9 @@
-"""What a client gets instead of an answer: the one exception, its codes, and violations."""
+"""What is wrong with a request, or only worth a note: problems with their codes, and violations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Code(StrEnum):
@@ -71,6 +72,40 @@ class Violation:
     rule: str
     message: str
     pointer: str
+
+
+class NoteKind(StrEnum):
+    """Name what a note is about."""
+
+    LETTER_CASE = "letter_case"
+    WHOLE_NUMBER = "whole_number"
+    UNKNOWN_FIELD = "unknown_field"
+    TEXT_VALUE = "text_value"
+    MISSING_FIELD = "missing_field"
+    UNUSED = "unused"
+    TOKEN_ENDPOINT = "token_endpoint"  # noqa: S105  # a kind, no token
+    PLAIN_PASSWORD = "plain_password"  # noqa: S105  # a kind, no password
+    ASTERISKS = "asterisks"
+
+
+# What a strict test fails on: the other kinds tell of documented use.
+STRICT_KINDS: Final = tuple(
+    kind for kind in NoteKind if kind not in {NoteKind.TOKEN_ENDPOINT, NoteKind.PLAIN_PASSWORD}
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that was taken, and that a stricter product might refuse, or that hides a mistake.
+
+    `path` is a JSON pointer into the body as it was sent, `rule` the JSON Schema keyword that the
+    field would have broken, or the kind again where there is none. No value is in it.
+    """
+
+    path: str
+    rule: str
+    message: str
+    kind: NoteKind
 
 
 @dataclass(eq=False)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+from mockserver.problems import STRICT_KINDS, NoteKind
 
 if TYPE_CHECKING:
     from mockserver.server import MockServer
@@ -20,6 +23,9 @@ _SHARED: Final = (
     "keyfactor_server.namespace(NAME)"
 )
 
+_STRICT: Final = "--keyfactor-strict"
+
+_KINDS: Final = pytest.StashKey[frozenset[str] | None]()
 _MOCKS: Final = pytest.StashKey[list["View"]]()
 _PASSED: Final = pytest.StashKey[bool]()
 
@@ -33,16 +39,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the world file of the mock Keyfactor Command server; goes before the ini setting",
     )
     group.addoption(
-        "--keyfactor-strict",
-        action="store_true",
+        _STRICT,
+        nargs="?",
+        const=",".join(STRICT_KINDS),
+        metavar="KIND,...",
         help="make a call that the mock refused with 4xx, and that no keyfactor.assert_rejected "
-        "asked for, an error of a test that passed",
+        "asked for, an error of a test that passed, and so a call with a note of one of the kinds "
+        f"(without any: {', '.join(STRICT_KINDS)}); write --keyfactor-strict=KIND,...",
     )
     parser.addini("keyfactor_world", "the world file, relative to the folder of this file")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> None:
+    """Let a path follow the bare option, which would be taken for its kinds."""
+    if _STRICT in args:
+        kinds = f"{_STRICT}={','.join(STRICT_KINDS)}"
+        args[:] = [kinds if arg == _STRICT else arg for arg in args]
+        # Of these the paths are taken whose conftest.py is loaded first.
+        early_config.known_args_namespace = parser.parse_known_args(
+            args, namespace=copy(early_config.option)
+        )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and read the kinds of notes."""
+    config.stash[_KINDS] = _kinds(config.getoption(_STRICT))
     config.addinivalue_line(
         "markers",
         "keyfactor(world): a merge patch (RFC 7396) over the world of the fixture `keyfactor`, "
@@ -148,13 +172,12 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Under `--keyfactor-strict`, make refusals that nobody asked for an error of a passed test."""
-    refused = list(_unexpected(item))
+    """Under `--keyfactor-strict`, make what nobody asked for an error of a passed test."""
+    found = "\n".join(_unexpected(item))
     # What goes wrong in the test's own fixtures is raised from here, and goes first.
     result = yield
-    if refused:
-        lines = "".join(f"\n  {line}" for line in refused)
-        pytest.fail(f"calls were refused that no assert_rejected asked for:{lines}", pytrace=False)
+    if found:
+        pytest.fail(found, pytrace=False)
     return result
 
 
@@ -183,14 +206,44 @@ def _watch(item: pytest.Item, mock: "View") -> None:
     item.stash.setdefault(_MOCKS, []).append(mock)
 
 
-def _unexpected(item: pytest.Item) -> Iterator[str]:
-    if item.config.getoption("--keyfactor-strict") and item.stash.get(_PASSED, False):
-        from mockserver.report import headline  # noqa: PLC0415  # as above
+def _kinds(option: str | None) -> frozenset[str] | None:
+    """Read the kinds of notes that the option names; UsageError for an unknown one."""
+    if option is None:
+        return None
+    kinds = [kind.strip() for kind in option.split(",")]
+    for kind in kinds:
+        if kind not in [*NoteKind]:
+            from mockserver.world import nearest  # noqa: PLC0415  # as above
 
-        for mock in item.stash.get(_MOCKS, []):
-            for exchange in mock.unexpected:
-                problem = exchange.problem and exchange.problem.message
-                yield f"{headline(exchange)}: {problem}"
+            raise pytest.UsageError(
+                f"{_STRICT}: unknown kind {kind!r}, the nearest is {nearest(kind, NoteKind)}; "
+                f"the kinds of notes are {', '.join(NoteKind)}"
+            )
+    return frozenset(kinds)
+
+
+def _unexpected(item: pytest.Item) -> Iterator[str]:
+    """Give the refused calls that nobody asked for, and the notes, each below its heading."""
+    kinds = item.config.stash[_KINDS]
+    if kinds is None or not item.stash.get(_PASSED, False):
+        return
+    from mockserver.report import headline  # noqa: PLC0415  # as above
+
+    mocks = item.stash.get(_MOCKS, [])
+    refused = [
+        f"  {headline(exchange)}: {exchange.problem and exchange.problem.message}"
+        for mock in mocks
+        for exchange in mock.unexpected
+    ]
+    noted = [
+        f"  {headline(exchange)}: {note.kind}, {note.message}"
+        for mock in mocks
+        for exchange, note in mock.notes(kinds)
+    ]
+    if refused:
+        yield from ("calls were refused that no assert_rejected asked for:", *refused)
+    if noted:
+        yield from (f"calls have notes ({_STRICT}=KIND,... chooses the kinds):", *noted)
 
 
 def _story(mocks: Iterable["View"]) -> str:

@@ -66,7 +66,7 @@ def _request(exchange: Exchange) -> Iterator[tuple[str, str]]:
     if exchange.request.body_text is not None:
         yield "body", exchange.request.body_text
     for note in exchange.lenient:
-        yield "lenient", f"{note.rule} {note.message}"
+        yield "note", f"{note.kind} {note.message}"
     for violation in exchange.violations:
         yield "violation", f"{violation.rule} {violation.message} {violation.pointer}"
 

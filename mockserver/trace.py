@@ -14,7 +14,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from mockserver import mailtext
-from mockserver.problems import Code, Problem, Violation
+from mockserver.problems import Code, Note, Problem, Violation
 
 Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
@@ -130,15 +130,6 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Leniency:
-    """Something that a strict world would have refused; `path` and `rule` as in a Violation."""
-
-    path: str
-    rule: str
-    message: str
-
-
-@dataclass(frozen=True)
 class Refusal:
     """What a client got instead of an answer."""
 
@@ -182,7 +173,7 @@ class Exchange:
     token_requests: tuple[TokenRequest, ...]
     delivery: Delivery | None
     message_id: str | None
-    lenient: tuple[Leniency, ...]
+    lenient: tuple[Note, ...]
     steps: tuple[Step, ...]
 
     @property
@@ -358,7 +349,7 @@ class Trace:
     token_requests: list[TokenRequest] = field(default_factory=list)
     delivery: Attempt | None = None
     message_id: str | None = None
-    lenient: list[Leniency] = field(default_factory=list)
+    lenient: list[Note] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
     def body(self, masked: object) -> None:

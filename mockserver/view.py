@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from mockserver.journal import exchange_filter, message_filter, token_filter
+from mockserver.problems import Note
 from mockserver.report import exchange_text, message_line
 from mockserver.state import State, States
 from mockserver.trace import Exchange, Message, TokenRequest
@@ -210,6 +211,15 @@ class View(ABC):
             exchange
             for exchange in self.requests
             if 400 <= (exchange.status or 0) < 500 and exchange.id not in self._expected  # noqa: PLR2004  # HTTP statuses
+        )
+
+    def notes(self, kinds: Collection[str]) -> tuple[tuple[Exchange, Note], ...]:
+        """Give the notes of some kinds, each with its call."""
+        return tuple(
+            (exchange, note)
+            for exchange in self.requests
+            for note in exchange.lenient
+            if note.kind in kinds
         )
 
     @property

@@ -61,7 +61,7 @@ LIBRARIES: Final = (
 
 # The tests that know the documents come first; what looks at other things is never run.
 FIRST: Final = (
-    *("documents", "contract", "profile", "status", "pam_providers", "lenient", "app"),
+    *("documents", "contract", "profile", "status", "pam_providers", "notes", "app"),
     *("reference", "control"),
 )
 # A module's own tests are named after it; these know it too.
@@ -69,9 +69,9 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("app", "status", "idp", "oauth"),
     "app": ("api_faults",),
     "certificates": ("server",),
-    "coercion": ("lenient", "profile"),
+    "coercion": ("notes", "profile"),
     "contract": ("wording",),
-    "command": ("app", "profile", "status", "oauth", "pam_providers"),
+    "command": ("notes", "app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
     "jsontext": ("contract",),
     "listener": ("api_faults",),
@@ -84,7 +84,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "server": ("namespaces", "idp"),
     "state": ("control", "namespaces", "events"),
     "trace": ("view", "api_faults"),
-    "wire": ("app", "lenient", "namespaces", "idp"),
+    "wire": ("app", "notes", "namespaces", "idp"),
     "world": ("api_faults",),
 }
 LAST: Final = ("faults", "generated_clients", "sdk", "oauth_clients", "readme")

@@ -346,7 +346,8 @@ BAD_BODIES = {
     "Infinity": (replaced("25", "-Infinity"), "Infinity"),
     "1e400": (replaced("25", "1e400"), "number"),
     "5,000 digits": (replaced("25", "9" * 5_000), "digits"),
-    "587.0": (replaced("25", "587.0"), "Port"),
+    "587.5": (replaced("25", "587.5"), "Port"),
+    "a name twice": (replaced('"Port": 25', '"Port": 25, "port": 25'), "port: given twice"),
     "a digit string": (replaced("25", '"25"'), "Port"),
     "true for a number": (replaced("25", "true"), "Port"),
     "port 0": (replaced("25", "0"), "Port"),
@@ -512,12 +513,12 @@ def test_a_chunked_body_after_100_continue_is_accepted(mock: MockServer) -> None
 
 
 def test_all_violations_are_named_at_once(caller: Caller) -> None:
-    response = caller.send("2", {"Host": "", "port": 25, "SenderName": "a\r\nBcc: b@c.test"})
+    response = caller.send("2", {"Host": "", "Prot": 25, "SenderName": "a\r\nBcc: b@c.test"})
     status, message = refusal(response)
     assert status == 400
     violations = caller.exchange(response)["violations"]
     assert {violation["path"] for violation in violations} == {
-        "/Host", "/Port", "/SenderAccount", "/SenderName", "/TestRecipient", "/port",
+        "/Host", "/Port", "/SenderAccount", "/SenderName", "/TestRecipient", "/Prot",
     }  # fmt: skip
     for violation in violations:
         assert violation["message"] in message
@@ -549,9 +550,9 @@ def test_a_body_of_version_2_without_the_header_is_told_which_version_it_met(
 
 
 def test_an_unknown_field_is_told_its_nearest_name(caller: Caller) -> None:
-    _, message = refusal(caller.send("2", V2 | {"usessl": True, "Sendername": "x"}))
-    assert "UseSSL" in message
-    assert "SenderName" in message
+    _, message = refusal(caller.send("2", V2 | {"UseSLS": True, "SenderNames": "x"}))
+    assert "UseSLS: unknown; the nearest known name is UseSSL." in message
+    assert "SenderNames: unknown; the nearest known name is SenderName." in message
 
 
 @pytest.mark.parametrize("version", ["1", "2"])

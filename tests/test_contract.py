@@ -70,9 +70,9 @@ ACCEPTED: dict[str, list[object]] = {
         LABEL, f"{LABEL}.{LABEL}.{LABEL}.{'x' * 61}", "127.0.0.1", "255.255.255.255",
         "::", "::1", "[::1]", "1::", "1:2:3:4:5:6:7::", "fe80::1:2", IPV6, f"[{IPV6}]",
     ],
-    "Port": [1, 25, 65535],
-    "Id": [0, -(2**31), 2**31 - 1],
-    "RelayAuthenticationType": [0, None],
+    "Port": [1, 25, 65535, 587.0],
+    "Id": [0, -(2**31), 2**31 - 1, -0.0],
+    "RelayAuthenticationType": [0, None, 0.0],
     "UseSSL": [True, False, None],
     "SenderAccount": [
         "a@b", "jörg@bücher.example", "用户@例子.广告", "o'neil+x@keyexample.com", "noreply",
@@ -102,11 +102,11 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
     ],
     "Port": [
         (0, "minimum"), (65536, "maximum"), (10**250, "maximum"), (-1, "minimum"), ("25", "type"),
-        (587.0, "type"), (587.5, "type"), (1e300, "maximum"), (True, "type"), ({}, "type"),
+        (587.5, "type"), (1e300, "maximum"), (True, "type"), ({}, "type"),
     ],
-    "Id": [(2**31, "maximum"), (-(2**31) - 1, "minimum"), ("1", "type"), (1.0, "type")],
+    "Id": [(2**31, "maximum"), (-(2**31) - 1, "minimum"), ("1", "type"), (1.5, "type")],
     "RelayAuthenticationType": [
-        (1, "enum"), (4, "enum"), (-1, "enum"), ("0", "type"), (0.0, "type"), (False, "type"),
+        (1, "enum"), (4, "enum"), (-1, "enum"), ("0", "type"), (0.5, "type"), (False, "type"),
     ],
     "UseSSL": [("true", "type"), (1, "type"), (0, "type")],
     "SenderAccount": [
@@ -138,9 +138,10 @@ ACCEPTED_V2: dict[str, list[object]] = {
     "RelayAuthenticationType": [0],
     "RelayPassword": [
         None, SECRET, PAM, {**PAM, "Provider": 1}, {**PAM, "SecretValue": None},
-        {**SECRET, "Provider": None, "Parameters": None}, {"SecretValue": "x" * 1024},
+        {**PAM, "Provider": 1.0}, {**SECRET, "Provider": None, "Parameters": None},
         {"Provider": "2", "Parameters": {"Folder": "MyFolderName", "Object": "MyEmailUsername"}},
-        {"SecretValue": "x"}, {**PAM, "Provider": 0}, {**PAM, "Provider": 2**31 - 1},
+        {"SecretValue": "x"}, {"SecretValue": "x" * 1024}, {**PAM, "Provider": 0},
+        {**PAM, "Provider": 2**31 - 1},
         {**PAM, "Parameters": dict.fromkeys(MANY[1:], "x" * 1024)},
     ],
     "TokenEndpoint": [
@@ -172,7 +173,7 @@ REFUSED_V2: dict[str, list[tuple[object, str, str]]] = {
         ({**PAM, "Provider": "one"}, "pattern", "/Provider"),
         ({**PAM, "Provider": -1}, "minimum", "/Provider"),
         ({**PAM, "Provider": 2**31}, "maximum", "/Provider"),
-        ({**PAM, "Provider": 1.0}, "type", "/Provider"),
+        ({**PAM, "Provider": 1.5}, "type", "/Provider"),
         ({**PAM, "Parameters": {}}, "minProperties", "/Parameters"),
         ({**PAM, "Parameters": dict.fromkeys(MANY, "")}, "maxProperties", "/Parameters"),
         ({**PAM, "Parameters": {"a/b~c": 1}}, "type", "/Parameters/a~1b~0c"),

@@ -18,7 +18,7 @@ LAYERS = (
     {"recipes"},
     {"app", "control", "inbox", "reference", "listener", "view"},
     {"server"},
-    {"cli", "pytest_plugin", "schemathesis_hooks"},
+    {"cli", "pytest_plugin"},
     {"__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

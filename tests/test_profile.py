@@ -233,7 +233,8 @@ def test_a_refused_reader_is_told_the_permission(caller: Caller) -> None:
         ("2", {"RequestHeaders": [{"Name": "N"}] * 65}, "RequestHeaders: must have 64 or fewer"),
         ("2", {"ClientId": {"Provider": "x"}}, "ClientId/Provider: must be the id"),
         ("2", {"ClientId": {"SecretValue": "x", "Provider": 1}}, "when SecretValue is given"),
-        ("2", {"host": "x"}, "host: unknown; the nearest known name is Host."),
+        ("2", {"Hosts": "x"}, "Hosts: unknown; the nearest known name is Host."),
+        ("2", {"Host": "x", "host": "x"}, "host: given twice; Host is the same name."),
     ],
 )
 def test_a_bad_profile_is_refused_and_changes_nothing(

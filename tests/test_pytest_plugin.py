@@ -550,6 +550,119 @@ def test_strict_makes_an_unexpected_refusal_an_error(pytester: pytest.Pytester) 
     inner(pytester, STRICT).assert_outcomes(passed=4, failed=1, errors=1, xfailed=1)
 
 
+NOTED = """
+def test_letter_case(keyfactor):
+    assert call(keyfactor, Host=None, host="relay.test") == 200
+
+def test_two_kinds(keyfactor_factory):
+    mock = keyfactor_factory()
+    assert call(mock, Port=25.0, Scope="a") == 200
+    assert call(mock, Port=0) == 400
+    mock.assert_rejected(field="Port")
+
+def test_documented_use(keyfactor):
+    secret = {"SecretValue": "x"}
+    login = {"RelayAuthenticationType": 2, "RelayUsername": secret, "RelayPassword": secret}
+    assert call(keyfactor, **login) == 200
+
+def test_nothing_is_noted(keyfactor):
+    assert call(keyfactor) == 200
+"""
+
+
+def test_strict_makes_a_note_an_error(pytester: pytest.Pytester) -> None:
+    result = inner(pytester, NOTED, "--keyfactor-strict")
+    result.assert_outcomes(passed=4, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_letter_case*",
+            "calls have notes (--keyfactor-strict=KIND,... chooses the kinds):",
+            "  POST * -> 200 in * ms: letter_case, host: taken as Host.",
+            "*ERROR at teardown of test_two_kinds*",
+            "calls have notes *",
+            "  POST * -> 200 in * ms: whole_number, Port: taken as an integer.",
+            "  POST * -> 200 in * ms: unused, Scope: not used when RelayAuthenticationType is 0.",
+        ]
+    )
+    assert "were refused" not in result.stdout.str()
+    inner(pytester, NOTED).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "errors"),
+    [
+        ("plain_password", 1),
+        ("unused, letter_case", 2),
+        ("whole_number,plain_password,letter_case", 3),
+        ("asterisks", 0),
+    ],
+)
+def test_strict_with_kinds_looks_at_those(
+    pytester: pytest.Pytester, kinds: str, errors: int
+) -> None:
+    option = f"--keyfactor-strict={kinds}"
+    inner(pytester, NOTED, option).assert_outcomes(passed=4, errors=errors)
+    inner(pytester, STRICT, option).assert_outcomes(passed=4, failed=1, errors=3, xfailed=1)
+
+
+def test_both_are_told(pytester: pytest.Pytester) -> None:
+    result = inner(
+        pytester,
+        "def test_it(keyfactor): call(keyfactor, Port=0, Scope='a'); call(keyfactor, Scope='b')",
+        "--keyfactor-strict",
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "calls were refused that no assert_rejected asked for:",
+            "  POST * -> 400 in * ms: Port: must be at least 1.",
+            "calls have notes *",
+            "  POST * -> 200 in * ms: unused, Scope: *",
+        ]
+    )
+
+
+def test_an_unknown_kind_is_told_with_the_nearest(pytester: pytest.Pytester) -> None:
+    for kinds, unknown, near in (
+        ("letter_cases", "letter_cases", "letter_case"),
+        ("unused,", "", "*"),
+        ("unused,PLAIN_PASSWORD", "PLAIN_PASSWORD", "plain_password"),
+    ):
+        result = inner(pytester, NOTED, f"--keyfactor-strict={kinds}")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            [f"ERROR: *: unknown kind '{unknown}', the nearest is {near}; the kinds *asterisks"]
+        )
+
+
+@pytest.mark.parametrize("place", ["before", "after", "configured"])
+def test_a_path_may_follow_the_bare_option(
+    pytester: pytest.Pytester, alone: str, place: str
+) -> None:
+    folder = pytester.mkdir("folder")
+    pytester.makepyfile(test_other="raise SystemError")
+    (folder / "test_inner.py").write_text("from client import call\n" + NOTED, encoding="utf-8")
+    # An option of a conftest.py is known only where pytest saw the path before it read them all.
+    (folder / "conftest.py").write_text(
+        "def pytest_addoption(parser): parser.addoption('--own', required=True)", encoding="utf-8"
+    )
+    options = [str(folder), "--own=1", alone]
+    if place == "configured":
+        pytester.makeini("[pytest]\naddopts = --keyfactor-strict")
+    else:
+        options.insert(0 if place == "before" else 1, "--keyfactor-strict")
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=4, errors=2)
+    options.append("--keyfactor-strict=plain_password")  # the last one counts
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=4, errors=1)
+
+
+def test_strict_is_strict_in_workers_of_xdist(pytester: pytest.Pytester, alone: str) -> None:
+    pytester.makepyfile(test_inner="from client import call\n" + NOTED)
+    workers = ("-pxdist.plugin", "--numprocesses=1")
+    for option, errors in (("--keyfactor-strict", 2), ("--keyfactor-strict=plain_password", 1)):
+        result = pytester.runpytest_subprocess(alone, *workers, option)
+        result.assert_outcomes(passed=4, errors=errors)
+
+
 def test_strict_takes_no_client_that_gave_up_for_a_refused_one(pytester: pytest.Pytester) -> None:
     result = inner(
         pytester,

@@ -15,6 +15,7 @@ import yaml
 
 from faults_table import with_table
 from mockserver import world
+from mockserver.problems import NoteKind
 from support import Json
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +55,12 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
     yield json.loads(ready.read_text())
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=30)
+
+
+def test_every_kind_of_note_is_explained() -> None:
+    _, _, notes = README.partition("### Notes\n")
+    table = notes.partition("###")[0]
+    assert set(re.findall(r"`(\w+)`", table)) >= {*NoteKind}
 
 
 def test_two_commands_set_everything_up() -> None:

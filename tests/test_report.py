@@ -36,15 +36,16 @@ def test_all_that_a_call_caused_is_there_in_order(mock: MockServer, caller: Call
     names = [line[2:13].strip() for line in lines(mock)[1:]]
     kinds = [name for name in names if not name.replace(".", "").isdigit() and name != "header"]
     assert kinds == [
-        "id", "identity", "operation", "permission", "body", "lenient",
-        "secret", "secret", "token", "token", "token", "delivery", "message",
+        "id", "identity", "operation", "permission", "body", "note",
+        "note", "secret", "secret", "token", "token", "token", "delivery", "message",
     ]  # fmt: skip
     found = facts(mock)
     assert found["identity"] == "KEYEXAMPLE\\admin"
     assert found["operation"] == "test_smtp_v2, version 2"
     assert found["permission"] == "granted: needs /system_setting/modify/; has /"
     assert "  header      authorization: Basic ***" in lines(mock)
-    assert found["lenient"].startswith("unused RelayUsername: not used")
+    assert found["note"] == "unused RelayUsername: not used when RelayAuthenticationType is 3."
+    assert f"  {'note':11} token_endpoint TokenEndpoint: left out; " in "\n".join(lines(mock))
     assert found["secret"] == "ClientId from the body"
     assert found["token"].startswith("discovery http://127.0.0.1:")
     assert found["delivery"].startswith(

@@ -58,12 +58,13 @@ def told(
         ("2", {"TokenEndpoint": "http://"}, "TokenEndpoint: must have 8 or more characters."),
         ("2", {"Host": "ü_"}, "Host: must be a host name or an IP address."),
         ("2", {"Host": "a_" * 200}, "Host: must have 253 or fewer characters."),
-        ("2", {"Port": 65535.0}, "Port: must be an integer."),
-        ("2", {"Port": 70000.0}, "Port: must be an integer."),
-        ("1", {"Port": 0.0}, "Port: must be an integer or null."),
+        ("2", {"Port": 65535.5}, "Port: must be an integer."),
+        ("2", {"Port": 70000.0}, "Port: must be at most 65535."),
+        ("1", {"Port": 0.5}, "Port: must be an integer or null."),
+        ("2", {"host": "a"}, "host: given twice; Host is the same name."),
         (
             "1",
-            {"RelayAuthenticationType": 0.0},
+            {"RelayAuthenticationType": 0.5},
             "RelayAuthenticationType: must be an integer or null.",
         ),
         (
@@ -138,8 +139,8 @@ TRUTHS: dict[str, Callable[[Any, str], bool]] = {
     r"must be (absent)": lambda value, _: value is not None,
     r"must be (text without a NUL character)": lambda value, _: "\0" in value,
     r"must be (the secret itself; .*|the value itself; .*)": lambda value, _: value == STARS,
-    r"must be (the id of a PAM provider in digits)": (
-        lambda value, _: value == "" or not value.isdigit()
+    r"must be the id of a PAM provider in digits, at most (\d+)": (
+        lambda value, limit: not value.isdigit() or int(value) > int(limit)
     ),
     r"must be (an absolute http or https URL .*)": (
         lambda value, _: len(value) in range(8, 2_001) and not value.startswith("http://a")
@@ -179,8 +180,10 @@ def assert_true(found: Operation, body: Json, violation: Violation) -> None:
     *above, name = violation.path[1:].split("/")
     parent = at(body, above)
     if violation.rule == "additionalProperties":
-        assert sentence.startswith("unknown")
+        twice = re.fullmatch(r"given twice; (\w+) is the same name[.]", sentence)
         assert name in parent
+        assert sentence.startswith("unknown") or (twice and twice[1] in parent)
+        assert not twice or (twice[1] != name and twice[1].lower() == name.lower())
         return
     parts = SENTENCE.fullmatch(sentence)
     assert parts is not None, sentence
