@@ -242,7 +242,7 @@ def _is_blank(value: object) -> bool:
 
 
 def _literals(body: Json, chosen: int) -> Iterator[tuple[str, str | None]]:
-    """Give the secrets of a type that stand in the body themselves, each with its field."""
+    """Give the secrets and header values of a type that stand in the body, each with its field."""
     for field in _CREDENTIALS.get(chosen, ()):
         value: Any = body.get(field)
         if field == "RequestHeaders":

@@ -96,6 +96,11 @@ VERDICTS: dict[str, tuple[str, Json, set[str] | str]] = {
         spelled(V2 | OAUTH | {"RequestHeaders": [{"Name": "a", "Value": "b"}]}, "lower"),
         {"letter_case"},
     ),
+    "observed: letter case in a list alone": (
+        "2",
+        V2 | OAUTH | {"RequestHeaders": [{"Name": "a", "value": "b"}]},
+        {"letter_case"},
+    ),
     "observed: a name twice": ("2", V2 | {"host": "a"}, "host: given twice; Host is the same name"),
     "ours: 587.0 for 587": ("2", V2 | {"Port": 587.0}, {"whole_number"}),
     "ours: 587.5 for 587": ("2", V2 | {"Port": 587.5}, "Port: must be an integer."),
@@ -110,6 +115,11 @@ VERDICTS: dict[str, tuple[str, Json, set[str] | str]] = {
         "scope: unknown in version 1; it belongs to version 2.",
     ),
     "ours: a text for a number": ("2", V2 | {"Port": "25"}, "Port: must be an integer."),
+    "ours: a text for a number, in another letter case": (
+        "2",
+        spelled(V2, "lower") | {"port": "25"},
+        "Port: must be an integer.",
+    ),
     "ours: a text for a boolean": ("2", V2 | {"UseSSL": "true"}, "UseSSL: must be a boolean"),
     "documented: version 1 without Id": ("1", WITHOUT_ID, "Id: required."),
     "observed: credentials of another type": ("2", V2 | {"Scope": "a"}, {"unused"}),

@@ -139,8 +139,8 @@ TRUTHS: dict[str, Callable[[Any, str], bool]] = {
     r"must be (absent)": lambda value, _: value is not None,
     r"must be (text without a NUL character)": lambda value, _: "\0" in value,
     r"must be (the secret itself; .*|the value itself; .*)": lambda value, _: value == STARS,
-    r"must be (the id of a PAM provider in digits)": (
-        lambda value, _: value == "" or not value.isdigit()
+    r"must be the id of a PAM provider in digits, at most (\d+)": (
+        lambda value, limit: not value.isdigit() or int(value) > int(limit)
     ),
     r"must be (an absolute http or https URL .*)": (
         lambda value, _: len(value) in range(8, 2_001) and not value.startswith("http://a")
