@@ -3,13 +3,16 @@
 import re
 import ssl
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     import trustme
+    from cryptography import x509
 
 Kind = Literal["good", "expired", "name", "untrusted"]
 
@@ -21,6 +24,8 @@ VALIDITY: Final = timedelta(days=397)
 _CERTIFICATE: Final = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----.*?-----END \1-----", re.DOTALL
 )
+
+_HOST_NAME: Final = re.compile(r"(?:\*\.)?[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*")
 
 
 class CertificateError(Exception):
@@ -107,16 +112,55 @@ class Authority:
     def _issue(self, names: tuple[str, ...], kind: Kind) -> ssl.SSLContext:
         authority = self._untrusted if kind == "untrusted" else self._trusted
         begin = datetime.now(UTC) - (2 * VALIDITY if kind == "expired" else timedelta(days=1))
-        certificate = authority.issue_cert(
-            *((OTHER_NAME,) if kind == "name" else names),
-            not_before=begin,
-            not_after=begin + VALIDITY,
-        )
+        certificate = _leaf(authority, (OTHER_NAME,) if kind == "name" else names, begin)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         # By way of a private file, removed at once: OpenSSL's binding in Python reads no other.
         certificate.configure_cert(context)
         return context
+
+
+def _leaf(authority: "trustme.CA", names: Iterable[str], begin: datetime) -> "trustme.LeafCert":
+    """Issue a certificate for the names, those too that `CA.issue_cert` refuses (`mail_1.test`)."""
+    import trustme  # noqa: PLC0415  # see below
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.x509 import oid  # noqa: PLC0415
+
+    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    authority_key: Any = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, "keyfactor-mock")])
+    builder = x509.CertificateBuilder(issuer.subject, subject, key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(begin).not_valid_after(begin + VALIDITY)
+    # RFC 5280, 4.2: what verifiers look for, those that are strict too.
+    for extension in (
+        x509.SubjectAlternativeName([_general_name(name) for name in names]),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]),
+    ):
+        builder = builder.add_extension(extension, critical=False)
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return trustme.LeafCert(
+        key.private_bytes(pem, form, serialization.NoEncryption()),
+        builder.sign(authority_key, hashes.SHA256()).public_bytes(pem),
+        [],
+    )
+
+
+def _general_name(name: str) -> "x509.GeneralName":
+    """Return a host in ASCII, or an IP address, as certificates have it; ValueError for others."""
+    from cryptography import x509  # noqa: PLC0415  # see below
+
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        if not _HOST_NAME.fullmatch(name):
+            raise
+        return x509.DNSName(name)
 
 
 def _new_authority() -> "trustme.CA":

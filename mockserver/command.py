@@ -1,9 +1,10 @@
 """The mocked product: one method per operation; the vendor's JSON stays in here."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mockserver import access, listing, masking, oauth, pam, relay
 from mockserver.access import Identity
@@ -156,9 +157,9 @@ class KeyfactorCommand:
         grant = Grant(
             client_id=client_id.reveal(),
             client_secret=client_secret,
-            token_endpoint=body.get("TokenEndpoint") or self._token_url(),
-            scope=body.get("Scope"),
-            audience=body.get("Audience"),
+            token_endpoint=_given(body, "TokenEndpoint") or self._token_url(),
+            scope=_given(body, "Scope"),
+            audience=_given(body, "Audience"),
             request_headers=tuple(
                 (header["Name"], header["Value"]) for header in body.get("RequestHeaders", ())
             ),
@@ -168,7 +169,9 @@ class KeyfactorCommand:
 
     async def _send(self, call: Call, recipient: str, login: Login | TokenLogin | None) -> None:
         body = call.body
-        host, port = host_name(body["Host"]), body["Port"]
+        host, port = body["Host"], body["Port"]
+        with suppress(ValueError):  # a name that IDNA does not know cannot be resolved
+            host = host_name(host)
         mode = relay.tls_mode(use_ssl=body["UseSSL"], port=port)
         dialogue = Dialogue(call.trace.started)
         call.trace.delivery = Attempt(Endpoint(host, port), mode, dialogue)
@@ -182,6 +185,7 @@ class KeyfactorCommand:
             recipient=recipient,
             login=login,
             timeout=found[1].timeout if found else 0,
+            speaks_tls=found is not None and port in found[1].implicit_ports,
         )
         dial = partial(self._sink.connect, call.state, call.world, call.trace)
         trust = self._authority.client_context
@@ -252,6 +256,12 @@ def _literals(body: Json, chosen: int) -> Iterator[tuple[str, str | None]]:
             yield field, value if isinstance(value, str) else value.get("SecretValue")
 
 
+def _given(body: Json, field: str) -> str | None:
+    """Return a text of the body; a blank one is the same as none."""
+    text: str = body.get(field, "")
+    return text if text.strip() else None
+
+
 async def _login(call: Call, value: Callable[[str], Json]) -> Login:
     """Return the login of type 2; `value` gives the secret object of a field."""
     username, password = [
@@ -276,10 +286,13 @@ _SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
 _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
 # What version 1 answers for a user name in a PAM provider (facts (a.3)).
 _UNSUPPORTED: Final = "UnsupportedPAMSecret"
+# What answers have for a secret that was given as it is (recorded for this type elsewhere).
+_ASTERISKS: Final = "*" * 20
+_BLANK: Final = (None, "")
 
 
 def _with_profile(state: State, body: Json) -> World:
-    """Keep what a body of PUT has as the state's profile; return the world that has it."""
+    """Keep what a valid body of PUT has as the state's profile; return the world that has it."""
     given = _without_nulls(body)
     state.put_profile({name: given[name] for name in given if name != "Id"})
     return state.world
@@ -295,7 +308,7 @@ def _profile_v1(world: World) -> Json:
     profile = {**_UNSET, **world.smtp_profile, "Id": 1}
     username = profile.get("RelayUsername", {})
     profile["RelayUsername"] = (
-        _UNSUPPORTED if "Provider" in username else username.get("SecretValue")
+        _UNSUPPORTED if _is_reference(username) else username.get("SecretValue")
     )
     return {name: profile.get(name) for name in _PROFILE_V1}
 
@@ -313,19 +326,30 @@ def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
     """Give a secret object without its value, and null for one that is not set."""
     if not secret:
         return None
+    if secret.get("SecretValue"):
+        return {"SecretValue": _ASTERISKS, "Parameters": {}, "Provider": None}
+    if not _is_reference(secret):
+        return None
     parameters, provider = secret.get("Parameters"), secret.get("Provider")
     return {
         "SecretValue": None,
         "Parameters": None if parameters is None else dict(parameters),
-        "Provider": None if provider is None else int(provider),
+        "Provider": None if provider in _BLANK else int(cast("int | str", provider)),
     }
 
 
+def _is_reference(secret: Mapping[str, Any]) -> bool:
+    """Tell whether a secret object leads to a PAM provider, by whatever it has of the two keys."""
+    refers = secret.get("Provider") not in _BLANK or secret.get("Parameters")
+    return bool(refers and not secret.get("SecretValue"))
+
+
 def _shown_header(header: Mapping[str, str]) -> Json:
-    """Give a header, its value only where the name does not say that it is a secret."""
-    name, value = header["Name"], header.get("Value", "")
-    shown = masking.headers([(name, value)]) == [(name, value)]
-    return {"Name": name, "Value": header.get("Value") if shown else None}
+    """Give a header, with asterisks for a value whose name says that it is a secret."""
+    name, value = header["Name"], header.get("Value")
+    if value and masking.headers([(name, value)]) != [(name, value)]:
+        value = _ASTERISKS
+    return {"Name": name, "Value": value}
 
 
 def _page(call: Call, rows: list[Json]) -> Answer:

@@ -58,7 +58,7 @@ _TYPES: Final[Mapping[type, str]] = {
 }
 # The rules that are told before all others of a value: as long as one of them is broken, what the
 # others say of it is beside the point, or untrue (an empty text has no NUL character).
-_FOREMOST: Final = {"const": 0, "type": 0, "enum": 1, "minLength": 2, "maxLength": 2}
+_FOREMOST: Final = {"not": 0, "type": 0, "enum": 1, "minLength": 2, "maxLength": 2}
 _NEAR: Final = 0.75  # how alike a typing error and its path are; /Templates and /SMTP/Test have 0.6
 
 
@@ -163,24 +163,26 @@ class _Schema:
         return Violation(path, broken.rule, f"{shown}: {text}.", rule.pointer)
 
     def _rule(self, broken: "_Broken") -> "_Rule":
-        steps = tuple(broken.error.schema_path)
+        steps = tuple(broken.error.evaluation_path)
         if steps not in self.rules:
             self.rules[steps] = self._read(broken, steps)
         return self.rules[steps]
 
     def _read(self, broken: "_Broken", steps: Sequence[str | int]) -> "_Rule":
-        """Read what words a rule: the innermost `x-expected` and `x-when` on the way to it."""
-        node: Any = self.document
-        parent: Any = node
+        """Read what words a rule: the innermost `x-expected` and `x-when` on the way to it.
+
+        The way leads through references, so that what refers to a schema may add a condition.
+        """
+        node = self.place
         expected, when = "valid", ""
-        for part in steps:
-            parent, node = node, node[part]
-            if isinstance(node, dict):
-                expected = node.get("x-expected", expected)
-                when = f" when {node['x-when']}" if "x-when" in node else when
-        pointer = "".join(f"/{_escaped(part)}" for part in steps)
+        for part in steps[:-1]:  # from the schema as a whole, by a reference, to that of the rule
+            node = node if part == "$ref" else node.at(part)  # which follows references
+            if isinstance(node.value, dict):
+                expected = node.value.get("x-expected", expected)
+                when = f" when {node.value['x-when']}" if "x-when" in node.value else when
+        pointer = f"{node.pointer}/{_escaped(steps[-1])}"
         if broken.rule == "additionalProperties":
-            return _Rule("", pointer, tuple(parent["properties"]))
+            return _Rule("", pointer, tuple(node.value["properties"]))
         return _Rule(_text(broken, expected) + when, pointer)
 
     @property

@@ -13,6 +13,7 @@ from mockserver import masking
 from mockserver.masking import Secret
 from mockserver.problems import Code, Problem
 from mockserver.trace import TokenRequest, Trace
+from mockserver.world import host_name
 
 if TYPE_CHECKING:
     import httpx2
@@ -43,7 +44,7 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
     """
     import httpx2  # noqa: PLC0415  # takes as long as half of the program, and only OAuth needs it
 
-    url = str(httpx2.URL(grant.token_endpoint))
+    url = _url(grant.token_endpoint)
     transport = httpx2.ASGITransport(play(url))
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as http:
         try:
@@ -52,6 +53,21 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
         except TimeoutError:
             text = f"TokenEndpoint {url}: no answer within {TOKEN_SECONDS} seconds"
             raise Problem(400, Code.GRANT_CONNECT, text) from None
+
+
+def _url(text: str) -> str:
+    """Return a token endpoint with a host in A-labels; Problem for one that cannot be called."""
+    from httpx2 import URL, InvalidURL  # noqa: PLC0415  # as above
+
+    parts = urlsplit(text)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+        url = URL(parts._replace(netloc=host_name(parts.hostname or "") + port).geturl())
+        _ = url.host  # what every request asks for: it reads the A-labels again
+    except (InvalidURL, ValueError):
+        reason = "its host is no name that IDNA knows"
+        raise Problem(400, Code.GRANT_CONNECT, f"TokenEndpoint {text}: {reason}") from None
+    return str(url)
 
 
 class _TokenClient:

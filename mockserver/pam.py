@@ -44,11 +44,10 @@ def needed(kind: str) -> tuple[str, ...]:
 async def resolve(value: Mapping[str, Any], field: str, world: World, trace: Trace) -> Secret:
     """Return what the secret object of a field stands for, and record the look-up.
 
-    `value` keeps its schema: `SecretValue`, or `Provider` and `Parameters`. Raises Problem 400 that
-    names field and provider, and no value.
+    `value` keeps its schema: `SecretValue`, or where that is blank `Provider` and `Parameters`.
+    Raises Problem 400 that names field and provider, and no value.
     """
-    literal = value.get("SecretValue")
-    if literal is not None:
+    if literal := value.get("SecretValue"):
         trace.secret(field)
         return Secret(literal)
     number, parameters = str(value["Provider"]), value["Parameters"]

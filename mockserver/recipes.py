@@ -16,7 +16,6 @@ Json = dict[str, Any]
 _SENDER: Final = "command@keyexample.com"
 _RECIPIENT: Final = "mjones@keyexample.com"
 _PORT: Final = 25
-_IMPLICIT_TLS: Final = 465
 # What curl adds by itself, or what belongs to the connection that is over.
 _OWN_HEADERS: Final = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
 _TOKEN_MECHANISMS: Final = {"XOAUTH2", "OAUTHBEARER"}
@@ -157,17 +156,14 @@ def _client(world: World, relay: Relay) -> Json:
 
 
 def _relay(world: World, host: str, port: object) -> Relay:
-    try:
-        found = world.relay(host, port) if isinstance(port, int) else None
-    except ValueError:  # no host name; the API says so
-        found = None
+    found = world.relay(host, port) if isinstance(port, int) else None
     return found[1] if found else Relay()
 
 
 def _shows_in_tls(relay: Relay, port: int) -> bool:
     """Say whether a relay shows what it does only to a client that asks for TLS."""
     asks = relay.certificate != "good" or not relay.starttls or "starttls" in relay.replies
-    return asks or port == _IMPLICIT_TLS or bool(relay.accounts and not relay.require_tls)
+    return asks or port in relay.implicit_ports or bool(relay.accounts and not relay.require_tls)
 
 
 def _address(key: str) -> tuple[str, int]:

@@ -35,6 +35,11 @@ MAX_PHRASE: Final = 400  # perhaps without a blank to fold at, and a backslash b
 CHUNK_BYTES: Final = 45  # of UTF-8: an encoded word of 72 octets, at most 75 (RFC 2047, 2)
 MAX_REPLY: Final = 500
 
+# RFC 5321, 4.1.2, with what RFC 6531, 3.3 adds; white space needs quotes, of whatever script.
+_ATOM: Final = r"[^\x00-\x20\x7f\s\"(),.:;<>@\[\\\]]+"
+_DOT_STRING: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_QUOTED_STRING: Final = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
+_LITERAL: Final = re.compile(r"\[[0-9A-Za-z:.]+\]")
 _PHRASE = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 # Nothing is folded behind the name of a header: not every parser expects an empty line there.
@@ -91,7 +96,8 @@ class Submission:
     """One test mail to deliver.
 
     `host` is a name of A-labels without a trailing dot, or an IP literal without brackets, as
-    certificates have it; `timeout` is for the whole delivery, in seconds.
+    certificates have it; `timeout` is for the whole delivery, in seconds. A relay that `speaks_tls`
+    does so from the first octet, whatever was asked for.
     """
 
     host: str
@@ -102,6 +108,7 @@ class Submission:
     recipient: str
     login: Login | TokenLogin | None = None
     timeout: float = 30
+    speaks_tls: bool = False
 
     @property
     def relay(self) -> Endpoint:
@@ -120,12 +127,13 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
     """Write the test mail; `message_id` is the part before the @.
 
     It is put together as text, since `EmailMessage` takes half as long as the delivery. Addresses
-    stand in it as they are, so they must have no white space, control characters or angle brackets.
+    stand in it as `mailbox` writes them.
     """
     name = _phrase(submission.sender_name) or " ".join(_encoded_words(submission.sender_name))
+    recipient = mailbox(submission.recipient)
     return (
-        f"{_folded(f'From: {name} <{submission.sender}>')}\r\n"
-        f"To: {submission.recipient}\r\n"
+        f"{_folded(f'From: {name} <{mailbox(submission.sender)}>')}\r\n"
+        f"{_folded(f'To: {recipient}' if _divided(recipient)[1] else f'To: <{recipient}>')}\r\n"
         f"Subject: {SUBJECT}\r\n"
         f"Date: {format_datetime(now)}\r\n"
         f"Message-ID: <{message_id}@{LOCAL_NAME}>\r\n"
@@ -150,6 +158,29 @@ def _folded(header: str) -> str:
         else:
             lines.append(word)
     return "\r\n".join(lines)
+
+
+def mailbox(text: str) -> str:
+    """Return an address, or any text that stands in the place of one, as mail has it.
+
+    It is what stands between the angle brackets of a path (RFC 5321, 4.1.2) and of a header alike.
+    What is not quoted and must be is quoted; a text without a domain is a local part as a whole.
+    The text must have no control characters and no angle brackets.
+    """
+    local, domain = _divided(text)
+    # In a header, some readers would decode what looks like an encoded word.
+    is_plain = _DOT_STRING.fullmatch(local) and "=?" not in local
+    if is_plain or _QUOTED_STRING.fullmatch(local):
+        return text
+    return '"' + re.sub(r'["\\]|=(?=\?)', r"\\\g<0>", local) + '"' + domain
+
+
+def _divided(address: str) -> tuple[str, str]:
+    """Return the local part, and the domain with its @, or nothing where there is no domain."""
+    local, _, domain = address.rpartition("@")
+    if local and (_DOT_STRING.fullmatch(domain) or _LITERAL.fullmatch(domain)):
+        return local, f"@{domain}"
+    return address, ""
 
 
 def _phrase(name: str) -> str | None:
@@ -248,6 +279,10 @@ class _Client:
         """Dial, encrypt as asked, and say hello."""
         mode = self._submission.tls_mode
         sock = await self._dial(dial)
+        if self._submission.speaks_tls and mode is not TlsMode.IMPLICIT:
+            sock.close()
+            self._delivery.stage = "tls"
+            raise SMTPException(_unheard(self._submission))
         context = trust() if mode is TlsMode.IMPLICIT else None
         self._delivery.stage = "tls" if context else "connect"
         await asyncio.get_running_loop().create_connection(
@@ -269,8 +304,7 @@ class _Client:
         if submission.login:
             self._delivery.stage = "auth"
             await self._log_in(submission.login)
-        if "smtputf8" not in self._extensions:
-            submission = _with_a_labels(submission)
+        submission = _addressed(submission, utf8="smtputf8" in self._extensions)
         message = compose(submission, datetime.now(UTC), new_id())
         self._delivery.stage = "mail"
         options = self._options(submission, len(message))
@@ -383,15 +417,27 @@ class _Client:
         return response
 
 
-def _with_a_labels(submission: Submission) -> Submission:
-    """Return the submission as a relay without SMTPUTF8 takes it, if local parts are ASCII."""
-    sender, recipient = map(_with_a_label, (submission.sender, submission.recipient))
+def _addressed(submission: Submission, *, utf8: bool) -> Submission:
+    """Return the submission with its addresses as this relay takes them."""
+    sender, recipient = map(mailbox, (submission.sender, submission.recipient))
+    if not utf8:
+        sender, recipient = map(_with_a_label, (sender, recipient))
     return replace(submission, sender=sender, recipient=recipient)
 
 
 def _with_a_label(address: str) -> str:
-    local, at, domain = address.rpartition("@")
-    return address if domain.isascii() else f"{local}{at}{host_name(domain)}"
+    """Return the address with its domain in ASCII, if that can be done."""
+    local, domain = _divided(address)
+    try:
+        return address if domain.isascii() else f"{local}@{host_name(domain[1:])}"
+    except ValueError:
+        return address
+
+
+def _unheard(submission: Submission) -> str:
+    """Say why a relay that waits for TLS would never hear what this client says."""
+    advice = "set UseSSL" if submission.tls_mode is TlsMode.NONE else "UseSSL is STARTTLS there"
+    return f"it speaks TLS from the first octet on port {submission.port}; {advice}"
 
 
 def _reply(code: int, message: str) -> str:

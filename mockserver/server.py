@@ -31,7 +31,7 @@ from mockserver.reference import Reference
 from mockserver.sink import Sink
 from mockserver.state import DEFAULT, States
 from mockserver.view import Result, View
-from mockserver.world import World, WorldError
+from mockserver.world import World, WorldError, host_name
 
 Json = dict[str, Any]
 
@@ -179,7 +179,8 @@ class MockServer(View):
                 if relay.listen is not None:
                     sock = _bind(self.host, relay.listen)
                     self._bound[f"smtp {key}"] = sock.getsockname()[1]
-                    await self._sink.listen(sock, self._states.get, key)
+                    implicit = relay.listen in relay.implicit_ports
+                    await self._sink.listen(sock, self._states.get, key, implicit=implicit)
         except BaseException:
             await self.stop()
             raise
@@ -283,11 +284,12 @@ class MockServer(View):
     def _certificate(self) -> ssl.SSLContext:
         if self._tls_context is not None:
             return self._tls_context
-        names = dict.fromkeys(("localhost", "127.0.0.1", "::1", self.host, *self._tls_names))
-        if not self._tls_names:
-            return self.authority.lazy_server_context(*names)
+        names = ("localhost", "127.0.0.1", "::1", self.host, *self._tls_names)
         try:
-            return self.authority.server_context(*names)
+            hosts = dict.fromkeys(host_name(name).strip("[]") for name in names)
+            if not self._tls_names:
+                return self.authority.lazy_server_context(*hosts)
+            return self.authority.server_context(*hosts)
         except ValueError as error:
             raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
 

@@ -133,6 +133,7 @@ class Sink:
         if found[1].fault == "refused":
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         implicit = delivery.tls_mode == "implicit"
+        implicit = implicit or delivery.relay.port in found[1].implicit_ports
         part = _Part(state, world, *found, delivery.relay, implicit, delivery.dialogue, trace)
         return await self._open(part)
 

@@ -11,7 +11,7 @@ from functools import cache
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 import jsonschema_rs
@@ -133,6 +133,7 @@ class Relay:
     timeout: float = 30
     idle_timeout: float = 60
     listen: int | None = None
+    implicit_ports: tuple[int, ...] = (465,)
     audience: str | None = None
     max_size: int = 10 * 1024 * 1024
     smtputf8: bool = True
@@ -186,10 +187,13 @@ class World:
     def relay(self, host: str, port: int) -> tuple[str, Relay] | None:
         """Find the relay that plays host and port, and its key.
 
-        The most specific key wins: `host:port`, `host`, `*.suffix`, `*`. Raises ValueError when the
-        host is no host name.
+        The most specific key wins: `host:port`, `host`, `*.suffix`, `*`. Nothing plays what is no
+        host name.
         """
-        name = host_name(host)
+        try:
+            name = host_name(host)
+        except ValueError:
+            return None
         return _most_specific(self.relays, (f"{name}:{port}", name), name)
 
     def token_endpoint(self, url: str) -> tuple[str, TokenEndpoint] | None:
@@ -225,11 +229,14 @@ class World:
 
     def patched(self, patch: object) -> "World":
         """Return this world with a JSON merge patch (RFC 7396); WorldError for a bad one."""
-        return _world(_patched(self.data, patch, "patch"))
+        # What the API keeps in the profile may be `***`; only what is new is checked.
+        checked: Any = _patched({**self.data, "smtp_profile": {}}, patch, "patch")
+        profile = merge(self.data["smtp_profile"], cast("Any", patch).get("smtp_profile", {}))
+        return _world({**checked, "smtp_profile": profile})
 
     def with_profile(self, profile: Mapping[str, Any]) -> "World":
-        """Return this world with another SMTP profile; WorldError for a bad one."""
-        return _world(_valid({**self.data, "smtp_profile": profile}, "profile"))
+        """Return this world with another SMTP profile, one that the API's document accepts."""
+        return _world({**self.data, "smtp_profile": profile})
 
 
 def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World:
@@ -299,7 +306,12 @@ def _a_labels(host: str) -> str:
         return host
     import idna  # noqa: PLC0415  # its tables cost milliseconds that ASCII hosts need not pay
 
-    return idna.encode(host, uts46=True).decode()
+    # Label by label: an ASCII one may have what IDNA has not, such as an underscore.
+    labels = host.removesuffix(".").split(".")
+    return ".".join(
+        label if label and label.isascii() else idna.encode(label, uts46=True).decode()
+        for label in labels
+    )
 
 
 # Keys and lookups

@@ -37,10 +37,29 @@ def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> st
         thread.join()
 
 
-@pytest.mark.parametrize("name", ["relay.test", "127.0.0.1", "::1", "xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("relay.test", "127.0.0.1", "::1", "xn--bcher-kva.example", "mail_1.test", "ab--cd.test"),
+        *("_x", "xn--a.test", ".".join(["x" * 62] * 4)),
+    ],
+)
 def test_a_good_certificate_is_verified_against_its_host(authority: Authority, name: str) -> None:
     version = shake_hands(authority.server_context(name), authority.client_context(), name)
     assert version == "TLSv1.3"
+
+
+def test_a_certificate_is_good_for_a_strict_client(authority: Authority) -> None:
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.load_verify_locations(cadata=authority.pem.decode())
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    assert shake_hands(authority.server_context("relay.test"), client, "relay.test")
+
+
+@pytest.mark.parametrize("name", ["a b", "", ".", "a..b", "bücher.example", "a/b", "a\n"])
+def test_what_is_no_name_has_no_certificate(authority: Authority, name: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        authority.server_context(name)
 
 
 def test_one_certificate_can_have_several_names(authority: Authority) -> None:

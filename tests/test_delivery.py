@@ -1,5 +1,6 @@
 """The mail, end to end: version x authentication type x TLS mode, over real HTTP and SMTP."""
 
+import asyncio
 import json
 import ssl
 
@@ -7,6 +8,16 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
+from mockserver.access import Identity
+from mockserver.certificates import Authority
+from mockserver.command import Call, KeyfactorCommand
+from mockserver.idp import IdentityProvider
+from mockserver.problems import Problem
+from mockserver.server import load_contract
+from mockserver.sink import Sink
+from mockserver.state import States
+from mockserver.trace import Trace
+from mockserver.world import load
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json
 
 TLS: dict[str, Json] = {
@@ -77,6 +88,10 @@ def test_it_works_over_https_too(mock: MockServer, version: str) -> None:
     [
         ("BÜCHER.example", "xn--bcher-kva.example"),
         ("Relay.Test.", "relay.test"),
+        ("bücher.example.", "xn--bcher-kva.example"),
+        ("Mail_1.test", "mail_1.test"),
+        ("_x.bücher.example", "_x.xn--bcher-kva.example"),
+        ("ab--cd." * 35, ("ab--cd." * 35)[:-1]),
         ("192.0.2.7", "192.0.2.7"),
         ("::1", "[::1]"),
         ("[2001:DB8::1]", "[2001:db8::1]"),
@@ -95,3 +110,18 @@ def test_a_version_1_answer_has_no_password(caller: Caller) -> None:
     response = caller.send("1", V1 | LOGIN["1"])
     assert response.json()["RelayUsername"] == "command@keyexample.com"
     assert "MySuperSecretPassword" not in response.text
+
+
+def test_a_name_that_idna_does_not_know_cannot_be_resolved() -> None:
+    """No document lets such a name pass, but its IDNA is that of another library."""
+    authority = Authority()
+    command = KeyfactorCommand(Sink(authority), authority, IdentityProvider(), lambda: "")
+    state, trace, contract = States(load()).get(), Trace(), load_contract()
+    identity = Identity("KEYEXAMPLE\\admin", ())
+    operation = contract.operation("/SMTP/Test", "POST", "2")
+    body = operation.filled(V2 | {"Host": "\u00fc" * 60})
+    call = Call(state, state.world, identity, {}, body, trace, contract)
+    with pytest.raises(Problem, match="failed at stage resolve: its name cannot be resolved"):
+        asyncio.run(command.test_smtp_v2(call))
+    assert trace.delivery
+    assert trace.delivery.stage == "resolve"

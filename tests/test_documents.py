@@ -251,7 +251,7 @@ NULLABLE = {
     "Error": set[str](),
 }
 REQUESTS = {
-    *("SMTPTestRequest", "SMTPRequest", "Secret", "ProfileSecret", "RequestHeader"),
+    *("SMTPTestRequest", "SMTPRequest", "Secret", "GivenSecret", "ProfileSecret", "RequestHeader"),
     *("ProfileHeader", "RelayAuthentication", "PamParameterDataType"),
 }
 
@@ -446,7 +446,10 @@ def test_what_both_versions_say_of_a_field_is_the_same() -> None:
     for part, names in SHARED.items():
         for name in names:
             assert first[part][name] == second[part][name], name
-    legacy, provider = first["schemas"]["ProviderResponseLegacy"], schema("2", "ProviderResponse")
+    legacy, provider = (
+        first["schemas"]["ProviderResponseLegacy"],
+        schema("2", "ProviderResponse"),
+    )
     fields = {name: legacy["properties"][name] for name in provider["properties"]}
     assert fields == provider["properties"]
 

@@ -169,7 +169,11 @@ def test_a_login_is_refused_before_tls_where_the_relay_says_so(caller: Caller) -
 @pytest.mark.parametrize(
     ("port", "ssl", "fault", "stage"),
     [
-        (465, False, {}, None),
+        (465, False, {"implicit_ports": []}, None),
+        (465, False, {}, "tls"),
+        (465, False, {"fault": "timeout", "timeout": 0.1}, "tls"),
+        (465, False, {"fault": "refused"}, "connect"),
+        (2465, True, {"implicit_ports": [465, 2465]}, "tls"),
         (587, True, {"starttls": False}, "starttls"),
         (465, True, {"certificate": "untrusted"}, "tls"),
         (25, True, {"replies": {"starttls": "454 4.7.0 Not now"}}, "starttls"),

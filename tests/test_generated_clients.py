@@ -61,7 +61,7 @@ OAUTH = ("ClientId", "ClientSecret", "TokenEndpoint", "Scope", "Audience", "Requ
 SHOWN: dict[str, Json] = {
     "1": {"RelayUsername": "command@keyexample.com"},
     "2": {
-        "RelayUsername": {"SecretValue": None, "Parameters": None, "Provider": None},
+        "RelayUsername": {"SecretValue": "*" * 20, "Parameters": {}, "Provider": None},
         "RelayPassword": {**REFERENCE, "SecretValue": None, "Provider": 1},
         **dict.fromkeys(OAUTH),
     },

@@ -109,7 +109,11 @@ def test_no_password_shows_anywhere(caplog: pytest.LogCaptureFixture) -> None:
             headers = {"authorization": f"Bearer {given}"}
             response = caller.send("2", V2, auth=None, headers=headers)
             seen += [response.text, str(response.headers)]
-        for wrong in ({"client_secret": CANARY + "x"}, {"scope": '"'}, {"grant_type": CANARY}):
+        for wrong in (
+            {"client_secret": CANARY + "x"},
+            {"scope": ["a", "b"]},
+            {"grant_type": CANARY},
+        ):
             seen.append(caller.http.post("/_mock/idp/token", data=CALLER | wrong).text)
         for path in ("messages", "requests", "world", "openapi/v1.json", "openapi/v2.json"):
             seen.append(caller.http.get(f"/_mock/{path}").text)

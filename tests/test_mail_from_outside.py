@@ -9,7 +9,7 @@ import pytest
 
 from mockserver import MockServer, WorldError
 from mockserver.server import BindError
-from support import V2, Caller, calling
+from support import V2, Caller, calling, refusal
 
 
 def mail() -> EmailMessage:
@@ -164,3 +164,21 @@ def test_a_relay_of_the_world_listens_where_its_entry_says() -> None:
             assert refused.value.recipients == {"mjones@keyexample.com": (550, b"5.1.1 No")}
         with pytest.raises(BindError), MockServer(world):
             pass
+
+
+def test_a_relay_that_speaks_tls_from_the_first_octet_does_so_on_its_own_port() -> None:
+    port = free_port()
+    relay = {"listen": port, "implicit_ports": [port]}
+    with MockServer({"relays": {"mail.example.com": relay}}) as mock, calling(mock) as caller:
+        with smtplib.SMTP_SSL("localhost", port, context=trust(mock)) as client:
+            client.send_message(mail())
+        (message,) = caller.messages()
+        assert (message["tls_mode"], message["relay"]["port"]) == ("implicit", port)
+        body = V2 | {"Host": "mail.example.com", "Port": port}
+        for use_ssl, advice in ((False, "set UseSSL"), (True, "UseSSL is STARTTLS there")):
+            status, text = refusal(caller.send("2", body | {"UseSSL": use_ssl}))
+            assert status == 400
+            assert text == (
+                f"The relay mail.example.com:{port} failed at stage tls: "
+                f"it speaks TLS from the first octet on port {port}; {advice}"
+            )

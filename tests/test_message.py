@@ -21,6 +21,8 @@ NAMES = {
     "300 umlauts": "ä" * 300,
     "a header": "X: y",
     "nearly an encoded word": "=?utf-8?q?x",
+    "an encoded word": "=?utf-8?q?x=0D=0ABcc=3A_a?=",
+    "among encoded words": "a =?x?b?YQ==?= b",
     "a leading space": "  spaced  out",
 }
 

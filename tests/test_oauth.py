@@ -183,6 +183,12 @@ def test_every_mail_fetches_everything_anew(caller: Caller) -> None:
         "https://idp.test/%E4/token",
         "https://idp.test/jwks",
         "https://idp.test/.well-known/openid-configuration",
+        "https://mail_1.test./token",
+        "https://ab--cd.test",
+        "https://bücher.example/token",
+        "https://xn--bcher-kva.example",
+        "https://[2001:DB8::1]:8443/token",
+        "https://127.0.0.1/token",
     ],
 )
 def test_token_endpoints_of_every_form_are_played(caller: Caller, url: str) -> None:
@@ -221,6 +227,16 @@ def test_each_fault_of_an_identity_provider_is_refused(
     assert [request["status"] for request in exchange["token_requests"]] == statuses
     assert (exchange["delivery"] is not None) is at_relay
     assert caller.messages() == []
+
+
+def test_a_host_that_the_http_client_refuses_is_a_problem_of_the_token_endpoint(
+    caller: Caller,
+) -> None:
+    url = "https://xn--bcher-kva.a_b.test/token"
+    response = caller.send("2", OAUTH | {"TokenEndpoint": url})
+    text = f"TokenEndpoint {url}: its host is no name that IDNA knows"
+    assert refusal(response) == (400, text)
+    assert response.json()["ErrorCode"] == "0xA017F001"
 
 
 def test_a_slow_identity_provider_takes_its_time(mock: MockServer, caller: Caller) -> None:

@@ -476,10 +476,13 @@ def test_a_field_is_required_optional_or_meaningless(
     noted = [entry["path"] for entry in notes if entry["kind"] == "unused"]
     assert noted == ([f"/{field}"] if meaningless else [])
 
-    for wrong in ({field: ""}, {field: 1}):
-        status, message = refusal(caller.send(version, body | wrong))
-        assert status == 400
-        assert f"{field}: " in message
+    status, message = refusal(caller.send(version, body | {field: 1}))
+    assert status == 400
+    assert f"{field}: " in message
+
+    blank = {"SecretValue": ""} if isinstance(GIVEN[version][field], dict) else ""
+    response = caller.send(version, body | {field: [] if field == "RequestHeaders" else blank})
+    assert response.status_code == (400 if field in REQUIRED[kind] else 200), response.text
 
     absent = caller.send(version, body)
     if field in REQUIRED[kind]:

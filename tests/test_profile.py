@@ -28,7 +28,8 @@ LOADED_1: Json = {
     "SenderName": "Keyfactor Command",
     "UseSSL": False,
 }
-NOTHING = {"SecretValue": None, "Parameters": None, "Provider": None}
+STARS = "*" * 20
+LITERAL: Json = {"SecretValue": STARS, "Parameters": {}, "Provider": None}
 OAUTH: dict[str, None] = dict.fromkeys(
     ["ClientId", "ClientSecret", "TokenEndpoint", "Scope", "Audience", "RequestHeaders"]
 )
@@ -63,13 +64,17 @@ FULL: Json = {
 }
 SHOWN: Json = {
     **FULL,
-    "RelayUsername": NOTHING,
-    "RelayPassword": {**NOTHING, "Provider": 2, "Parameters": {"Folder": "F", "Object": "O"}},
-    "ClientId": {**NOTHING, "Provider": 1, "Parameters": {"SecretName": "N"}},
-    "ClientSecret": NOTHING,
+    "RelayUsername": LITERAL,
+    "RelayPassword": {
+        "SecretValue": None,
+        "Parameters": {"Folder": "F", "Object": "O"},
+        "Provider": 2,
+    },
+    "ClientId": {"SecretValue": None, "Parameters": {"SecretName": "N"}, "Provider": 1},
+    "ClientSecret": LITERAL,
     "RequestHeaders": [
         {"Name": "X-Tenant", "Value": "keyexample"},
-        {"Name": "X-Api-Key", "Value": None},
+        {"Name": "X-Api-Key", "Value": STARS},
         {"Name": "X-Empty", "Value": None},
     ],
 }
@@ -122,6 +127,8 @@ def test_a_whole_profile_comes_back_without_a_secret(caller: Caller) -> None:
     response = put(caller, "2", FULL)
     assert (response.status_code, response.json()) == (200, SHOWN)
     assert profile(caller, "2") == SHOWN
+    for name in ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret"):
+        assert list(response.json()[name]) == ["SecretValue", "Parameters", "Provider"]
     exchanges = caller.http.get("/_mock/requests").text
     for text in (response.text, exchanges, caller.http.get("/_mock/world").text):
         assert "s3cret" not in text
@@ -129,10 +136,116 @@ def test_a_whole_profile_comes_back_without_a_secret(caller: Caller) -> None:
 
 def test_what_was_answered_can_be_put_again(caller: Caller) -> None:
     put(caller, "2", FULL)
-    again = put(caller, "2", profile(caller, "2"))
-    # The secrets that were given as they were are gone: nobody could send them back.
-    gone = {"RelayUsername": None, "ClientSecret": None}
-    assert again.json() == {**SHOWN, **gone}
+    assert put(caller, "2", profile(caller, "2")).json() == SHOWN
+    # What was kept are the asterisks: nobody could send back the value that was hidden.
+    assert profile(caller, "1")["RelayUsername"] == STARS
+
+
+REFERENCE = {"SecretValue": None, "Parameters": {"a": "b"}, "Provider": 7}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (None, None),
+        ({}, None),
+        ({"SecretValue": ""}, None),
+        ({"SecretValue": None, "Parameters": None, "Provider": None}, None),
+        ({"SecretValue": "", "Parameters": {}, "Provider": ""}, None),
+        ({"SecretValue": "x"}, LITERAL),
+        ({"SecretValue": " "}, LITERAL),
+        ({"SecretValue": "***", "Parameters": {}, "Provider": ""}, LITERAL),
+        (LITERAL, LITERAL),
+        ({"Parameters": {"a": "b"}, "Provider": "7"}, REFERENCE),
+        (REFERENCE, REFERENCE),
+        ({**REFERENCE, "SecretValue": ""}, REFERENCE),
+        ({"Provider": 0}, {"SecretValue": None, "Parameters": None, "Provider": 0}),
+        ({"Provider": "0", "Parameters": {}}, {**REFERENCE, "Parameters": {}, "Provider": 0}),
+        ({"Parameters": {"a": "b"}}, {**REFERENCE, "Provider": None}),
+        ({"Parameters": {"a": "b"}, "Provider": ""}, {**REFERENCE, "Provider": None}),
+    ],
+)
+def test_a_secret_is_shown_by_its_form_and_can_be_put_again(
+    caller: Caller, given: Json | None, shown: Json | None
+) -> None:
+    names = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
+    for body in (dict.fromkeys(names, given), dict.fromkeys(names, shown)):
+        answer = put(caller, "2", body).json()
+        assert {name: answer[name] for name in names} == dict.fromkeys(names, shown)
+    if shown and shown["SecretValue"] is None:
+        assert profile(caller, "1")["RelayUsername"] == "UnsupportedPAMSecret"
+
+
+@pytest.mark.parametrize("value", [None, "", "s3cret"])
+def test_only_a_value_of_a_secret_header_is_hidden(caller: Caller, value: str | None) -> None:
+    headers = [{"Name": name, "Value": value} for name in ("X-Api-Key", "X-Tenant")]
+    answer = put(caller, "2", {"RequestHeaders": headers}).json()
+    secret, tenant = (header["Value"] for header in answer["RequestHeaders"])
+    assert (secret, tenant) == (STARS if value else value, value)
+
+
+# What GET answers is what POST takes.
+
+SENDING: Json = {
+    "Host": "smtp.keyexample.com",
+    "Port": 587,
+    "UseSSL": True,
+    "SenderAccount": "command@keyexample.com",
+    "SenderName": "Keyfactor Command",
+}
+LOGINS: dict[str, tuple[Json, Json]] = {
+    "password": (
+        {
+            "RelayAuthenticationType": 2,
+            "RelayUsername": {"Provider": "1", "Parameters": {"SecretName": "EmailSenderUsername"}},
+            "RelayPassword": {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}},
+        },
+        {"RelayPassword": {"SecretValue": "MySuperSecretPassword"}},
+    ),
+    "token": (
+        {
+            "RelayAuthenticationType": 3,
+            "ClientId": {"Provider": "1", "Parameters": {"SecretName": "EmailSenderID"}},
+            "ClientSecret": {
+                "Provider": "1",
+                "Parameters": {"SecretName": "EmailSenderClientSecret"},
+            },
+            "RequestHeaders": [{"Name": "X-Api-Key", "Value": "s3cret"}],
+        },
+        {"ClientSecret": {"SecretValue": "MySuperSecretClientSecret"}},
+    ),
+}
+
+
+def sent_as_shown(caller: Caller) -> httpx2.Response:
+    return caller.send("2", profile(caller, "2") | {"TestRecipient": "mjones@keyexample.com"})
+
+
+def test_the_loaded_profile_can_be_tried_as_it_is_shown(caller: Caller) -> None:
+    assert sent_as_shown(caller).status_code == 200
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_a_profile_with_references_delivers_as_it_is_shown(caller: Caller, login: str) -> None:
+    put(caller, "2", SENDING | LOGINS[login][0])
+    response = sent_as_shown(caller)
+    assert response.status_code == 200, response.text
+    (message,) = caller.messages()
+    assert message["mechanism"] == {"password": "PLAIN", "token": "XOAUTH2"}[login]
+
+
+@pytest.mark.parametrize(("login", "stage"), [("password", "535 5.7.8"), ("token", "HTTP 401")])
+def test_a_profile_with_a_literal_logs_in_with_asterisks(
+    caller: Caller, login: str, stage: str
+) -> None:
+    references, literal = LOGINS[login]
+    put(caller, "2", SENDING | references | literal)
+    status, message = refusal(sent_as_shown(caller))
+    assert (status, stage in message) == (400, True), message
+    # Where every password is right, the asterisks are too.
+    body = profile(caller, "2") | {"TestRecipient": "mjones@keyexample.com"}
+    if login == "password":
+        assert caller.send("2", body | {"Host": "any.test"}).status_code == 200
 
 
 @VERSIONS
@@ -152,9 +265,8 @@ def test_null_clears_a_field_too(caller: Caller, version: str) -> None:
 
 def test_a_secret_changes_from_a_reference_to_a_literal(caller: Caller) -> None:
     put(caller, "2", {"RelayUsername": FULL["ClientId"]})
-    assert put(caller, "2", {"RelayUsername": {"SecretValue": "u"}}).json()["RelayUsername"] == (
-        NOTHING
-    )
+    answer = put(caller, "2", {"RelayUsername": {"SecretValue": "u"}}).json()
+    assert answer["RelayUsername"] == LITERAL
     assert profile(caller, "1")["RelayUsername"] == "u"
 
 
@@ -169,7 +281,7 @@ def test_version_1_keeps_the_password_to_itself(caller: Caller) -> None:
     assert response.json()["RelayUsername"] == "KEYEXAMPLE\\mail"
     assert response.json()["Id"] == 1
     assert "s3cret" not in response.text
-    assert profile(caller, "2")["RelayPassword"] == NOTHING
+    assert profile(caller, "2")["RelayPassword"] == LITERAL
 
 
 def test_reset_brings_the_loaded_profile_back(caller: Caller) -> None:
@@ -182,6 +294,22 @@ def test_a_profile_survives_a_patch_of_the_world(caller: Caller) -> None:
     put(caller, "2", FULL)
     caller.mock.patch_world({"smtp_profile": {"Port": 26}})
     assert profile(caller, "2") == {**SHOWN, "Port": 26}
+
+
+def test_asterisks_are_a_secret_to_the_api_and_none_to_a_patch(caller: Caller) -> None:
+    secret = {"RelayPassword": {"SecretValue": "***"}}
+    headers = {"RequestHeaders": [{"Name": "X-Api-Key", "Value": "***"}]}
+    put(caller, "2", secret | headers)
+    shown = profile(caller, "2")
+    for body in (secret, headers):
+        response = caller.http.patch("/_mock/world", json={"smtp_profile": body})
+        assert (response.status_code, "only stands for a secret" in response.text) == (400, True)
+    # What the API took is no fault of a patch that does not name it.
+    for patch in ({"lenient": False}, {"smtp_profile": {"Host": "other.test"}}):
+        assert caller.http.patch("/_mock/world", json=patch).status_code == 200
+    assert profile(caller, "2") == {**shown, "Host": "other.test"}
+    caller.mock.patch_world({"smtp_profile": {"RelayPassword": None}})
+    assert profile(caller, "2") == {**shown, "Host": "other.test", "RelayPassword": None}
 
 
 @pytest.mark.parametrize(("version", "body"), [("1", V1), ("2", V2)])
@@ -221,18 +349,19 @@ def test_a_refused_reader_is_told_the_permission(caller: Caller) -> None:
             {"RelayUsername": {"SecretValue": "u"}},
             "RelayUsername: must be a string or null; version 2 takes an object.",
         ),
-        ("1", {"RelayPassword": "***"}, "RelayPassword: must be the secret itself"),
         ("1", {"ClientId": "x"}, "ClientId: unknown"),
         (
             "2",
             {"RelayUsername": "u"},
             "RelayUsername: must be an object or null; version 1 takes a string.",
         ),
-        ("2", {"ClientSecret": {"SecretValue": "***"}}, "ClientSecret/SecretValue: must be the"),
-        ("2", {"RequestHeaders": [{"Name": "N", "Value": "***"}]}, "RequestHeaders/0/Value: must"),
         ("2", {"RequestHeaders": [{"Name": "N"}] * 65}, "RequestHeaders: must have 64 or fewer"),
         ("2", {"ClientId": {"Provider": "x"}}, "ClientId/Provider: must be the id"),
-        ("2", {"ClientId": {"SecretValue": "x", "Provider": 1}}, "when SecretValue is given"),
+        (
+            "2",
+            {"ClientId": {"SecretValue": "x", "Provider": 1}},
+            "ClientId/Provider: must be absent when SecretValue is given.",
+        ),
         ("2", {"Hosts": "x"}, "Hosts: unknown; the nearest known name is Host."),
         ("2", {"Host": "x", "host": "x"}, "host: given twice; Host is the same name."),
     ],

@@ -5,6 +5,7 @@ import email.policy
 import errno
 import gc
 import json
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -34,11 +35,13 @@ from mockserver.relay import (
     TlsMode,
     compose,
     deliver,
+    mailbox,
     tls_mode,
 )
 from mockserver.sink import Sink
 from mockserver.state import State, States
 from mockserver.trace import Attempt, Dialogue, Endpoint, Message, Trace
+from mockserver.trace import Envelope as TraceEnvelope
 from mockserver.world import load
 
 AUTHORITY = Authority()
@@ -291,6 +294,82 @@ def test_international_addresses_stand_in_the_headers_as_they_are() -> None:
     assert read["To"].addresses[0].addr_spec == recipient
 
 
+MAILBOXES = {
+    "jsmith@keyexample.com": "jsmith@keyexample.com",
+    "o'neil+x@a_b.test": "o'neil+x@a_b.test",
+    "noreply": "noreply",
+    "ö": "ö",
+    "jörg@bücher.example": "jörg@bücher.example",
+    "a@[192.0.2.1]": "a@[192.0.2.1]",
+    "a@[IPv6:::1]": "a@[IPv6:::1]",
+    "John Smith": '"John Smith"',
+    " ": '" "',
+    "KEYEXAMPLE\\mail": '"KEYEXAMPLE\\\\mail"',
+    'the "real" one': '"the \\"real\\" one"',
+    "a b@c.test": '"a b"@c.test',
+    "a@b@c.test": '"a@b"@c.test',
+    ".a..b.@c.test": '".a..b."@c.test',
+    "a\u3000b@c.test": '"a\u3000b"@c.test',
+    '"a b"@c.test': '"a b"@c.test',
+    '"a@b"': '"a@b"',
+    '""@c.test': '""@c.test',
+    r'"a\"b"@c.test': r'"a\"b"@c.test',
+    r'"a\ö"@c.test': r'"\"a\\ö\""@c.test',
+    '"a': '"\\"a"',
+    "a@": '"a@"',
+    "@b": '"@b"',
+    "a@b.": '"a@b."',
+    "a@b..c": '"a@b..c"',
+    "a@b c": '"a@b c"',
+    "a@b\u00a0c": '"a@b\u00a0c"',
+    "@a,@b:c@d.test": '"@a,@b:c"@d.test',
+    "=?utf-8?q?a?=@b.test": '"\\=?utf-8?q?a?="@b.test',
+}
+
+
+@pytest.mark.parametrize(("text", "written"), MAILBOXES.items())
+def test_what_is_no_address_is_quoted_where_it_must_be(text: str, written: str) -> None:
+    assert mailbox(text) == mailbox(written) == written
+    post = delivered({}, sender=text, recipient=text)
+    assert post.message.envelope == TraceEnvelope(written, (written,))
+    assert ("C", f"RCPT TO:<{written}>") in post.message.dialogue
+
+
+# What the documents accept as a sender, and what makes trouble in it.
+SENDERS = (
+    st.text(
+        st.characters(
+            exclude_categories=["Cs", "Cc"], exclude_characters="<>\N{LINE SEPARATOR}\u2029"
+        ),
+        min_size=1,
+        max_size=254,
+    )
+    | st.text('ab "\\@.[]()=?,:;ö', min_size=1, max_size=100)
+    | st.builds(
+        "{}@{}".format,
+        st.text('ab "\\@.=?,ö', min_size=1, max_size=64),
+        st.sampled_from(["b.test", "ö.test", "[192.0.2.1]"]),
+    )
+)
+
+
+@given(SENDERS)
+@example('""')
+def test_any_sender_comes_back_from_the_headers(text: str) -> None:
+    written = mailbox(text)
+    assert mailbox(written) == written
+    mail = compose(submission(sender=text, recipient=text), NOW, "unique")
+    read = message_from_string(mail.decode(), policy=email.policy.default)
+    assert read.keys() == HEADERS
+    for header in ("From", "To"):
+        (box,) = read[header].addresses
+        local = written.removesuffix(f"@{box.domain}")
+        meant = re.sub(r"\\(.)", r"\1", local[1:-1]) if local.startswith('"') else local
+        assert box.username == meant
+        assert written == (f"{local}@{box.domain}" if box.domain else local)
+    assert max(len(line) for line in mail.split(b"\r\n")) <= 998
+
+
 def test_a_sender_of_one_word_is_sent_as_it_is() -> None:
     post = delivered({}, sender="command")
     assert post.message.envelope.sender == "command"
@@ -401,7 +480,32 @@ def test_a_refusal_names_stage_and_reply(
             "mail",
             "it does not offer SMTPUTF8, which the address jörg@b.test needs",
         ),
+        (
+            {"smtputf8": False},
+            {"sender": "jörg müller"},
+            "mail",
+            'it does not offer SMTPUTF8, which the address "jörg müller" needs',
+        ),
+        (  # a domain that IDNA does not know
+            {"smtputf8": False},
+            {"sender": "a@1א.test"},
+            "mail",
+            "it does not offer SMTPUTF8, which the address a@1א.test needs",
+        ),
         ({"max_size": 100}, {}, "mail", "552 5.3.4 "),
+        (
+            {"implicit_ports": [25]},
+            {"speaks_tls": True},
+            "tls",
+            "it speaks TLS from the first octet on port 25; set UseSSL",
+        ),
+        (
+            {"implicit_ports": [25]},
+            {"speaks_tls": True, "tls_mode": TlsMode.STARTTLS},
+            "tls",
+            "it speaks TLS from the first octet on port 25; UseSSL is STARTTLS there",
+        ),
+        ({"fault": "refused"}, {"speaks_tls": True}, "connect", "it refused the connection"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

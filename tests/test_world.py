@@ -178,7 +178,7 @@ def test_faults_of_token_endpoints_and_providers_have_their_names() -> None:
 def test_the_fuzzing_world_refuses_nothing() -> None:
     world = load(FIXTURES / "fuzz.yaml")
     assert list(world.relays) == list(world.token_endpoints) == ["*"]
-    assert world.relays["*"] == worlds.Relay(replies=MappingProxyType({}))
+    assert world.relays["*"] == worlds.Relay(replies=MappingProxyType({}), implicit_ports=())
     assert world.token_endpoints["*"] == worlds.TokenEndpoint()
     assert list(world.pam_providers) == ["1", "*"], "one with an id of its own, to be listed"
     for provider in (world.provider("1"), world.provider("2147483647")):
@@ -245,6 +245,22 @@ def test_a_world_without_a_star_knows_only_its_own_hosts() -> None:
 def test_what_is_no_host_name_is_a_value_error(host: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         host_name(host)
+    assert load().relay(host, 25) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("Mail_1.Test.", "mail_1.test"),
+        ("ab--cd.test", "ab--cd.test"),
+        ("_x.BÜCHER.example.", "_x.xn--bcher-kva.example"),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+        ("xn--a.test", "xn--a.test"),
+        ("[2001:DB8::1]", "[2001:db8::1]"),
+    ],
+)
+def test_a_host_name_has_one_spelling(host: str, name: str) -> None:
+    assert host_name(host) == host_name(name) == name
 
 
 @pytest.mark.parametrize(
