@@ -637,13 +637,16 @@ def _expectation(
     if kind == "type":
         quotes = facts["types"] == ["string"] and isinstance(value, int | float)
         names = " or ".join(_TYPES[name] for name in facts["types"])
-        return f"must be {names}" + ("; write it in quotes" if quotes else "")
+        pointless = isinstance(value, str) and _EXPONENT.fullmatch(value)
+        hint = "; write it in quotes" if quotes else "; write it with a point, as in 1.0e-3"
+        return f"must be {names}" + (hint if quotes or pointless else "")
     if kind == "enum":
         return f"must be one of {', '.join(facts['options'])}"
     # Only the schema knows what a pattern means.
     return rule["x-expected"] if kind in {"pattern", "not"} else _LIMITS[kind].format(**facts)
 
 
+_EXPONENT: Final = re.compile(r"-?[0-9]+[eE][+-]?[0-9]+")  # a number in JSON, a text in YAML 1.1
 _TYPES: Final = {
     "object": "a map",
     "array": "a list",

@@ -505,7 +505,7 @@ WORLDS = st.fixed_dictionaries(
             st.fixed_dictionaries(
                 {},
                 optional={
-                    "delay": st.integers(0, 5) | st.floats(0, 5),
+                    "delay": st.integers(0, 5) | st.floats(0.001, 5),
                     "require_tls": st.booleans(),
                     "max_size": st.integers(1, 1_000),
                     "replies": st.fixed_dictionaries({"rcpt": st.just("550 5.1.1 No")}),
@@ -536,7 +536,8 @@ def test_a_world_that_is_written_down_is_loaded_as_the_same(
         return
     data = json.loads(json.dumps(world.data))
     assert load(data) == world
-    # YAML reads all of JSON but the escapes of what is beyond 16 bits.
+    # YAML reads all of JSON but the escapes of what is beyond 16 bits, and exponents without a
+    # point, which such delays do not need.
     for text in (json.dumps(data, ensure_ascii=False), yaml.safe_dump(data, allow_unicode=True)):
         assert load(written(tmp_path, text)) == world
 
@@ -653,6 +654,9 @@ BAD_FILES = {
     "extends: default\nrelays: {a.test: {timeout: 0}}": "/a.test/timeout: must be more than 0",
     "extends: default\nrelays: {a.test: {delay: 301}}": "/relays/a.test/delay: must be at most 300",
     "extends: default\nrelays: {a.test: {delay: .nan}}": "/relays/a.test/delay: must be a number",
+    "extends: default\nrelays: {a.test: {delay: 1e-3}}": (
+        "/relays/a.test/delay: must be a number; write it with a point, as in 1.0e-3"
+    ),
     "extends: default\nrelays: {a.test: {listen: 0}}": "/relays/a.test/listen: must be at least 1",
     "extends: default\nrelays: {a.test: {listen: 1.5}}": "/relays/a.test/listen: must be a whole",
     "extends: default\nrelays: {a.test: {starttls: 'no'}}": "/starttls: must be true or false",
