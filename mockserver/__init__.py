@@ -3,12 +3,14 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from mockserver.base.version import __version__
+
 if TYPE_CHECKING:
-    from mockserver.problems import Problem
+    from mockserver.base.problems import Problem
+    from mockserver.journal.trace import Exchange, Message, TokenRequest
+    from mockserver.journal.view import View
     from mockserver.server import BindError, MockServer, SettingError
-    from mockserver.trace import Exchange, Message, TokenRequest
-    from mockserver.view import View
-    from mockserver.world import World, WorldError
+    from mockserver.world.world import World, WorldError
 
 __all__ = [
     "BindError",
@@ -23,14 +25,13 @@ __all__ = [
     "WorldError",
     "__version__",
 ]
-__version__ = "0.1.0"
 
 _HOMES: Final = {
-    "problems": ("Problem",),
+    "base.problems": ("Problem",),
     "server": ("BindError", "MockServer", "SettingError"),
-    "trace": ("Exchange", "Message", "TokenRequest"),
-    "view": ("View",),
-    "world": ("World", "WorldError"),
+    "journal.trace": ("Exchange", "Message", "TokenRequest"),
+    "journal.view": ("View",),
+    "world.world": ("World", "WorldError"),
 }
 
 

@@ -16,12 +16,13 @@ from typing import Any, Final, TypeVar
 
 import click
 
-import mockserver
-from mockserver import access, idp, logs
-from mockserver import world as worlds
-from mockserver.certificates import CertificateError
-from mockserver.listener import raise_file_limit
-from mockserver.masking import Secret
+from mockserver.base import logs
+from mockserver.base.certificates import CertificateError
+from mockserver.base.masking import Secret
+from mockserver.base.version import __version__
+from mockserver.http.listener import raise_file_limit
+from mockserver.oauth import idp
+from mockserver.product import access
 from mockserver.server import (
     BindError,
     MockServer,
@@ -31,7 +32,8 @@ from mockserver.server import (
     load_world,
     new_event_loop,
 )
-from mockserver.world import OAuthClient, User, World
+from mockserver.world import world as worlds
+from mockserver.world.world import OAuthClient, User, World
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
@@ -93,7 +95,7 @@ def _server_options(**defaults: str) -> Callable[[Command], Command]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
-@click.version_option(mockserver.__version__, package_name="keyfactor-mock")
+@click.version_option(__version__, package_name="keyfactor-mock")
 def cli() -> None:
     """Mock a Keyfactor Command server on localhost, for contract tests."""
 
@@ -310,7 +312,7 @@ _BUNDLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
 def _facts(mock: MockServer) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
-        "version": mockserver.__version__,
+        "version": __version__,
         "url": mock.url,
         "api_url": mock.api_url,
         "https_url": mock.https_url,

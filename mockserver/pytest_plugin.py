@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from mockserver.problems import STRICT_KINDS, NoteKind
+from mockserver.base.problems import STRICT_KINDS, NoteKind
 
 if TYPE_CHECKING:
+    from mockserver.journal.view import View
     from mockserver.server import MockServer
-    from mockserver.view import View
 
 MAX_CALLS: Final = 10
 MAX_STORY: Final = 20_000  # characters
@@ -213,7 +213,7 @@ def _kinds(option: str | None) -> frozenset[str] | None:
     kinds = [kind.strip() for kind in option.split(",")]
     for kind in kinds:
         if kind not in [*NoteKind]:
-            from mockserver.world import nearest  # noqa: PLC0415  # as above
+            from mockserver.base.text import nearest  # noqa: PLC0415  # as above
 
             raise pytest.UsageError(
                 f"{_STRICT}: unknown kind {kind!r}, the nearest is {nearest(kind, NoteKind)}; "
@@ -227,7 +227,7 @@ def _unexpected(item: pytest.Item) -> Iterator[str]:
     kinds = item.config.stash[_KINDS]
     if kinds is None or not item.stash.get(_PASSED, False):
         return
-    from mockserver.report import headline  # noqa: PLC0415  # as above
+    from mockserver.journal.report import headline  # noqa: PLC0415  # as above
 
     mocks = item.stash.get(_MOCKS, [])
     refused = [
@@ -249,7 +249,7 @@ def _unexpected(item: pytest.Item) -> Iterator[str]:
 def _story(mocks: Iterable["View"]) -> str:
     """Tell what happened, the newest calls last, and never fail: a test has failed already."""
     try:
-        from mockserver.report import journal_text  # noqa: PLC0415  # as above
+        from mockserver.journal.report import journal_text  # noqa: PLC0415  # as above
 
         texts = [journal_text(mock.requests, mock.messages, MAX_CALLS) for mock in mocks]
     except Exception as error:  # noqa: BLE001  # see above

@@ -15,23 +15,31 @@ from typing import Any, Final, Self, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import mockserver
-from mockserver import wire
-from mockserver import world as worlds
-from mockserver.app import Api
-from mockserver.certificates import Authority, CertificateError, given_certificates, given_context
-from mockserver.command import KeyfactorCommand
-from mockserver.contract import Contract
-from mockserver.control import HEALTH, PREFIX, Control, Guard
-from mockserver.faults import check_operations
-from mockserver.idp import METADATA, IdentityProvider, discovery_url
-from mockserver.inbox import Inbox
-from mockserver.listener import BACKLOG, LIMITS, HttpListener, Limits
-from mockserver.reference import Reference
-from mockserver.sink import Sink
-from mockserver.state import DEFAULT, States
-from mockserver.view import Result, View
-from mockserver.world import World, WorldError, host_name
+from mockserver.base.certificates import (
+    Authority,
+    CertificateError,
+    given_certificates,
+    given_context,
+)
+from mockserver.base.data import data_folder
+from mockserver.base.text import host_name
+from mockserver.base.version import __version__
+from mockserver.contract.operations import Contract
+from mockserver.control.control import HEALTH, PREFIX, Control, Guard
+from mockserver.control.inbox import Inbox
+from mockserver.control.reference import Reference
+from mockserver.http import wire
+from mockserver.http.connection import LIMITS, Limits
+from mockserver.http.listener import BACKLOG, HttpListener
+from mockserver.journal.state import DEFAULT, States
+from mockserver.journal.view import Result, View
+from mockserver.mail.sink import Sink
+from mockserver.oauth.idp import METADATA, IdentityProvider, discovery_url
+from mockserver.product.api_faults import check_operations
+from mockserver.product.app import Api
+from mockserver.product.keyfactor import KeyfactorCommand
+from mockserver.world import world as worlds
+from mockserver.world.world import World, WorldError
 
 Json = dict[str, Any]
 
@@ -202,7 +210,7 @@ class MockServer(View):
     def status(self) -> Json:
         """Give version, readiness and listeners."""
         return {
-            "version": mockserver.__version__,
+            "version": __version__,
             "ready": self._ready,
             "listeners": {
                 name: {"host": self.host, "port": port} for name, port in self._bound.items()
@@ -443,7 +451,7 @@ def _operations() -> tuple[str, ...]:
 @cache
 def load_contract() -> Contract:
     """Load the project's own documents, once: every mock of a program shares what is compiled."""
-    return Contract.load(worlds.data_folder("openapi"))
+    return Contract.load(data_folder("openapi"))
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from mockserver import world
+from mockserver.base.data import data_folder
+from mockserver.world import world
 
 Json = dict[str, Any]
 
@@ -37,7 +38,7 @@ def faults_table() -> str:
 
 def api_faults() -> dict[str, Json]:
     """Return the schema's rules for each key of a fault of the API."""
-    schema = yaml.safe_load((world.data_folder("fixtures") / "schema.yaml").read_text("utf-8"))
+    schema = yaml.safe_load((data_folder("fixtures") / "schema.yaml").read_text("utf-8"))
     keys: dict[str, Json] = schema["$defs"]["api_fault"]["properties"]
     return keys
 

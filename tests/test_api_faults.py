@@ -16,11 +16,13 @@ import pytest
 import requests
 
 from faults_table import api_faults
-from mockserver import MockServer, faults, recipes
-from mockserver.problems import Problem
+from mockserver import MockServer
+from mockserver.base.problems import Problem
+from mockserver.control import recipes
+from mockserver.journal.trace import Exchange
+from mockserver.product import api_faults as faults
 from mockserver.server import load_contract, load_world
-from mockserver.trace import Exchange
-from mockserver.world import ApiFault, WorldError
+from mockserver.world.world import ApiFault, WorldError
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, calling, refusal
 
 CREDENTIALS = b64encode(":".join(ADMIN).encode()).decode()

@@ -15,14 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mockserver import MockServer, world
-from mockserver.app import Api, ContractMismatchError
-from mockserver.certificates import Authority
-from mockserver.command import Call, KeyfactorCommand
-from mockserver.idp import IdentityProvider
+from mockserver import MockServer
+from mockserver.base.certificates import Authority
+from mockserver.journal.state import States
+from mockserver.mail.sink import Sink
+from mockserver.oauth.idp import IdentityProvider
+from mockserver.product.app import Api, ContractMismatchError
+from mockserver.product.keyfactor import Call, KeyfactorCommand
 from mockserver.server import load_contract
-from mockserver.sink import Sink
-from mockserver.state import States
+from mockserver.world import world
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, refusal
 
 OPERATOR = ("operator", "operator-password")

@@ -204,7 +204,7 @@ def test_bodies_of_many_names_cost_no_second(caller: Caller, served: Callable[[s
     "up", ["../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..%5c", "....//", "..;/", "%252e%252e%252f"]
 )
 def test_no_path_leads_to_a_file(mock: MockServer, base: str, up: str) -> None:
-    for target in ("etc/passwd", "fixtures/default.yaml", "mockserver/world.py"):
+    for target in ("etc/passwd", "fixtures/default.yaml", "mockserver/world/world.py"):
         with socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=20) as sock:
             head = f"GET {base}{up * 12}{target} HTTP/1.1\r\nHost: localhost\r\nConnection: close"
             sock.sendall(f"{head}\r\n\r\n".encode())

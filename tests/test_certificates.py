@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.certificates import MAX_CONTEXTS, Authority, Kind
+from mockserver.base.certificates import MAX_CONTEXTS, Authority, Kind
 
 
 @pytest.fixture(scope="module")

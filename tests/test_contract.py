@@ -11,15 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.contract import (
-    MAX_VIOLATIONS,
-    Contract,
-    ContractError,
-    Operation,
-)
-from mockserver.jsontext import MAX_DIGITS, MAX_NESTING, cut, parse_json
-from mockserver.problems import Code, Problem
-from mockserver.world import data_folder, host_name
+from mockserver.base.data import data_folder
+from mockserver.base.jsontext import MAX_DIGITS, MAX_NESTING, parse_json
+from mockserver.base.problems import Code, Problem
+from mockserver.base.text import cut, host_name
+from mockserver.contract.document import MAX_VIOLATIONS, ContractError
+from mockserver.contract.operations import Contract, Operation
 
 Json = dict[str, Any]
 

@@ -8,16 +8,16 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
-from mockserver.access import Identity
-from mockserver.certificates import Authority
-from mockserver.command import Call, KeyfactorCommand
-from mockserver.idp import IdentityProvider
-from mockserver.problems import Problem
+from mockserver.base.certificates import Authority
+from mockserver.base.problems import Problem
+from mockserver.journal.state import States
+from mockserver.journal.trace import Trace
+from mockserver.mail.sink import Sink
+from mockserver.oauth.idp import IdentityProvider
+from mockserver.product.access import Identity
+from mockserver.product.keyfactor import Call, KeyfactorCommand
 from mockserver.server import load_contract
-from mockserver.sink import Sink
-from mockserver.state import States
-from mockserver.trace import Trace
-from mockserver.world import load
+from mockserver.world.world import load
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json
 
 TLS: dict[str, Json] = {

@@ -13,8 +13,8 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mockserver.contract import Contract, Operation
-from mockserver.world import data_folder
+from mockserver.base.data import data_folder
+from mockserver.contract.operations import Contract, Operation
 from support import ADMIN, V1, V2, Caller
 
 Json = dict[str, Any]

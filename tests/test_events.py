@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from mockserver import MockServer, control
-from mockserver.journal import MAX_BEHIND, Feed
+from mockserver import MockServer
+from mockserver.control import control
+from mockserver.journal.journal import MAX_BEHIND, Feed
 from support import V2, Caller, Json
 
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from mockserver import world
-from mockserver.problems import Code
+from mockserver.base.problems import Code
+from mockserver.world import world
 from support import VALID, Caller, Json, refusal
 
 TLS: Json = {"Port": 587, "UseSSL": True}

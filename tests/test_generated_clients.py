@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mockserver.world import data_folder
+from mockserver.base.data import data_folder
 from support import Caller, Json
 
 PRELUDE = """

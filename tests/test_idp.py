@@ -25,8 +25,8 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from mockserver import MockServer
-from mockserver.idp import API_AUDIENCE, IdentityProvider, TokenError, discovery_url
-from mockserver.world import load
+from mockserver.oauth.idp import API_AUDIENCE, IdentityProvider, TokenError, discovery_url
+from mockserver.world.world import load
 from support import Caller, Json, calling
 
 TOKEN = "/_mock/idp/token"

@@ -15,9 +15,11 @@ from urllib.parse import quote, urljoin
 import httpx2
 import pytest
 
-from mockserver import MockServer, recipes, world
-from mockserver.inbox import MAX_ROWS, MAX_SHOWN
-from mockserver.trace import Message
+from mockserver import MockServer
+from mockserver.control import recipes
+from mockserver.control.inbox import MAX_ROWS, MAX_SHOWN
+from mockserver.journal.trace import Message
+from mockserver.world import world
 from support import ADMIN, PATH, V2, VALID, Caller, Json, calling
 
 PAYLOADS = {

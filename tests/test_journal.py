@@ -7,22 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver import sink
-from mockserver.contract import Contract
-from mockserver.journal import (
-    ENTRY_BYTES,
-    MAX_ENTRIES,
-    Either,
-    Journal,
-    Pool,
-    exchange_filter,
-    message_filter,
-    token_filter,
-)
-from mockserver.problems import Code, Problem
-from mockserver.relay import TlsMode
-from mockserver.trace import Attempt, Dialogue, Endpoint, Envelope, Exchange, Message, Trace
-from mockserver.world import data_folder
+from mockserver.base.data import data_folder
+from mockserver.base.problems import Code, Problem
+from mockserver.contract.operations import Contract
+from mockserver.journal.filters import Either, exchange_filter, message_filter, token_filter
+from mockserver.journal.journal import ENTRY_BYTES, MAX_ENTRIES, Journal, Pool
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Envelope, Exchange, Message, Trace
+from mockserver.mail import sink
+from mockserver.mail.relay import TlsMode
 
 
 def message(

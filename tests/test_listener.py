@@ -22,7 +22,7 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
-from mockserver.listener import Limits
+from mockserver.http.connection import Limits
 from support import ADMIN, PATH, V2, Json
 
 SMALL: Final = Limits(

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver import MockServer
-from mockserver.journal import message_filter
-from mockserver.mailtext import MAX_DEPTH
-from mockserver.report import message_line
-from mockserver.trace import Endpoint, Envelope, Message
+from mockserver.journal.filters import message_filter
+from mockserver.journal.mailtext import MAX_DEPTH
+from mockserver.journal.report import message_line
+from mockserver.journal.trace import Endpoint, Envelope, Message
 from support import Caller
 from test_events import following
 

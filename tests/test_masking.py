@@ -1,7 +1,7 @@
 """Masks: what shows, and what does not."""
 
-from mockserver import masking
-from mockserver.masking import Secret
+from mockserver.base import masking
+from mockserver.base.masking import Secret
 
 
 def test_a_secret_shows_nowhere() -> None:

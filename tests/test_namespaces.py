@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
-from mockserver.idp import API_AUDIENCE
-from mockserver.problems import Problem
-from mockserver.state import MAX_NAMESPACES, States
-from mockserver.world import load
+from mockserver.base.problems import Problem
+from mockserver.journal.state import MAX_NAMESPACES, States
+from mockserver.oauth.idp import API_AUDIENCE
+from mockserver.world.world import load
 from support import V2, Caller, Json, refusal
 
 CI = {"users": {"ci": {"domain": "X", "password": "p", "roles": ["Administrator"]}}}

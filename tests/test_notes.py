@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver import MockServer
-from mockserver.coercion import Shape, relaxed
-from mockserver.command import notes
-from mockserver.contract import Contract, Operation
-from mockserver.world import data_folder
+from mockserver.base.data import data_folder
+from mockserver.contract.coercion import Shape, relaxed
+from mockserver.contract.operations import Contract, Operation
+from mockserver.product.keyfactor import notes
 from support import ADMIN, V1, V2, VALID, Caller, Json, calling, refusal
 
 CONTRACT = Contract.load(data_folder("openapi"))

@@ -19,12 +19,13 @@ from aiosmtpd.handlers import Sink as Discard
 from aiosmtpd.smtp import SMTP, AuthResult
 from aiosmtplib.auth import auth_xoauth2_encode
 
-from mockserver import MockServer, oauth
-from mockserver.idp import IdentityProvider
-from mockserver.masking import Secret
-from mockserver.problems import Problem
-from mockserver.relay import Submission, TlsMode, TokenLogin, deliver, oauthbearer_encode
-from mockserver.trace import Attempt, Dialogue, Endpoint
+from mockserver import MockServer
+from mockserver.base.masking import Secret
+from mockserver.base.problems import Problem
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint
+from mockserver.mail.relay import Submission, TlsMode, TokenLogin, deliver, oauthbearer_encode
+from mockserver.oauth import client as oauth
+from mockserver.oauth.idp import IdentityProvider
 from support import V2, Caller, Json, refusal
 
 MAILBOX = "command@keyexample.com"

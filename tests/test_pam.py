@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver import pam
-from mockserver.problems import Code, Problem
-from mockserver.trace import Trace
-from mockserver.world import World, load
+from mockserver.base.problems import Code, Problem
+from mockserver.journal.trace import Trace
+from mockserver.product import pam
+from mockserver.world.world import World, load
 from support import ADMIN, V2, VALID, Caller, refusal
 
 Json = dict[str, Any]

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
-from mockserver.contract import Contract
-from mockserver.world import data_folder
+from mockserver.base.data import data_folder
+from mockserver.contract.operations import Contract
 from support import ADMIN, V1, V2, Caller, Json, refusal
 
 CONTRACT = Contract.load(data_folder("openapi"))

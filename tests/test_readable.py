@@ -12,8 +12,8 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mockserver.contract import Contract
-from mockserver.world import data_folder
+from mockserver.base.data import data_folder
+from mockserver.contract.operations import Contract
 from support import Caller
 
 Json = dict[str, Any]

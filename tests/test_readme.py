@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from faults_table import with_table
-from mockserver import world
-from mockserver.problems import NoteKind
+from mockserver.base.problems import NoteKind
+from mockserver.world import world
 from support import Json
 
 ROOT = Path(__file__).parent.parent

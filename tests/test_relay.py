@@ -24,10 +24,13 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mockserver.certificates import Authority
-from mockserver.masking import Secret
-from mockserver.problems import Code, Problem
-from mockserver.relay import (
+from mockserver.base.certificates import Authority
+from mockserver.base.masking import Secret
+from mockserver.base.problems import Code, Problem
+from mockserver.journal.state import State, States
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
+from mockserver.journal.trace import Envelope as TraceEnvelope
+from mockserver.mail.relay import (
     MAX_PHRASE,
     SUBJECT,
     Login,
@@ -38,11 +41,8 @@ from mockserver.relay import (
     mailbox,
     tls_mode,
 )
-from mockserver.sink import Sink
-from mockserver.state import State, States
-from mockserver.trace import Attempt, Dialogue, Endpoint, Message, Trace
-from mockserver.trace import Envelope as TraceEnvelope
-from mockserver.world import load
+from mockserver.mail.sink import Sink
+from mockserver.world.world import load
 
 AUTHORITY = Authority()
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

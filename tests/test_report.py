@@ -1,8 +1,8 @@
 """An exchange as a person reads it."""
 
 from mockserver import MockServer
-from mockserver.report import exchange_text
-from mockserver.trace import Attempt, Dialogue, Endpoint, Trace
+from mockserver.journal.report import exchange_text
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
 from support import V1, V2, Caller
 
 

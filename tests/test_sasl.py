@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mockserver import MockServer
-from mockserver.masking import Secret
-from mockserver.relay import Submission, TlsMode, TokenLogin, oauthbearer_encode
+from mockserver.base.masking import Secret
+from mockserver.mail.relay import Submission, TlsMode, TokenLogin, oauthbearer_encode
 
 # One example is one connection.
 few = settings(

@@ -23,9 +23,9 @@ import pytest
 
 import mockserver
 from mockserver import MockServer
-from mockserver.certificates import CertificateError
+from mockserver.base.certificates import CertificateError
 from mockserver.server import BindError, SettingError, is_loopback
-from mockserver.world import WorldError
+from mockserver.world.world import WorldError
 from support import ADMIN, PATH, V2, Json, calling
 
 

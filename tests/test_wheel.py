@@ -24,7 +24,10 @@ SHIPPED = {
     "openapi/": "mockserver/openapi/",
     "fixtures/": "mockserver/fixtures/",
 }
-WHERE = "from mockserver.world import data_folder, load; load(); print(data_folder('openapi'))"
+WHERE = (
+    "from mockserver.base.data import data_folder; from mockserver.world.world import load; "
+    "load(); print(data_folder('openapi'))"
+)
 
 
 def run(*command: str | Path, cwd: Path, status: int = 0, **variables: str) -> str:

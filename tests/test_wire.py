@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as ASGIMessage
 
 from mockserver import MockServer
-from mockserver.trace import Endpoint, Envelope, Exchange, Message, Trace
-from mockserver.wire import Net
+from mockserver.http.wire import Net
+from mockserver.journal.trace import Endpoint, Envelope, Exchange, Message, Trace
 from support import V2, Caller, refusal
 from test_events import following
 

@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.contract import Contract, Operation
-from mockserver.problems import Violation
-from mockserver.world import data_folder
+from mockserver.base.data import data_folder
+from mockserver.base.problems import Violation
+from mockserver.contract.operations import Contract, Operation
 
 Json = dict[str, Any]
 

@@ -15,9 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 
-from mockserver import world as worlds
-from mockserver.masking import MASK, Secret
-from mockserver.world import World, WorldError, data_folder, host_name, load, merge, nearest
+from mockserver.base import data
+from mockserver.base.data import data_folder
+from mockserver.base.masking import MASK, Secret
+from mockserver.base.text import host_name, nearest
+from mockserver.world import world as worlds
+from mockserver.world.world import World, WorldError, load, merge
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SCHEMA: dict[str, Any] = yaml.safe_load((FIXTURES / "schema.yaml").read_text("utf-8"))
@@ -865,7 +868,7 @@ def test_the_data_stand_beside_the_package_or_inside_it(
     (tmp_path / "package" / "fixtures").mkdir(parents=True)
     (tmp_path / "fixtures").mkdir()
     (tmp_path / "openapi").mkdir()
-    monkeypatch.setattr(worlds, "__file__", str(tmp_path / "package" / "world.py"))
+    monkeypatch.setattr(data, "PACKAGE", tmp_path / "package")
     assert data_folder("fixtures") == tmp_path / "package" / "fixtures"
     assert data_folder("openapi") == tmp_path / "openapi"
     assert data_folder("none") == tmp_path / "package" / "none"

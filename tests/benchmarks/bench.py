@@ -21,7 +21,7 @@ from typing import Any
 import reference
 
 from mockserver import MockServer
-from mockserver.certificates import Authority
+from mockserver.base.certificates import Authority
 from mockserver.server import new_event_loop
 
 PATH = "/KeyfactorAPI/SMTP/Test"

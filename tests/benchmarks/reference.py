@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from mockserver.listener import HttpListener
+from mockserver.http.listener import HttpListener
 from mockserver.server import new_event_loop
 
 HOST = "relay.test"

@@ -1,0 +1,105 @@
+"""JSON, read strictly: what the API refuses before it looks at a field."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+
+from mockserver.base.problems import Code, Problem
+from mockserver.base.text import cut
+
+Json = dict[str, Any]
+
+MAX_NESTING: Final = 64
+MAX_DIGITS: Final = 300
+MAX_VALUES: Final = 5_000  # far more than any body needs; each is a possible violation
+
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(raw: bytes) -> object:
+    """Parse JSON (RFC 8259) strictly; Problem 400 says where it is not, and never quotes a value.
+
+    Refused as well: duplicate names, numbers out of range, lone surrogates, deep nesting.
+    """
+    if not raw:
+        raise _not_json("the body is empty; send a JSON object")
+    try:
+        text = raw.decode("utf-8-sig")
+        if text.count(",") >= MAX_VALUES:
+            raise _not_json(f"the body has {MAX_VALUES} values or more")
+        value = _DECODER.decode(text)
+    except UnicodeDecodeError as error:
+        raise _not_json(f"the body is not UTF-8 at octet {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise _not_json(
+            f"the body is not JSON at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+    if text.count("[") + text.count("{") > MAX_NESTING:
+        _check_nesting(value)
+    if _SURROGATE.search(text):
+        _check_surrogates(value)
+    return value
+
+
+def _not_json(text: str) -> Problem:
+    return Problem(400, Code.JSON, text)
+
+
+def _too_deep() -> Problem:
+    return _not_json(f"the body is nested deeper than {MAX_NESTING} levels")
+
+
+def _check_nesting(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        level = [child for item in level for child in _children(item)]
+    if level:
+        raise _too_deep()
+
+
+def _children(item: object) -> Iterable[object]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
+
+
+def _check_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _not_json("the body has a lone surrogate in a \\u escape") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> Json:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise _not_json(f"the name {cut(twice)} stands twice in one object")
+    return entries
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise _not_json(f"a number has more than {MAX_DIGITS} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise _not_json("a number is too large")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise _not_json(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)

@@ -1,0 +1,51 @@
+"""Texts as people and keys have them: names that look alike, host names, and what may be shown."""
+
+import difflib
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+MAX_NAME: Final = 64  # characters
+MAX_LINE: Final = 200
+COMPARED: Final = 200  # characters of a name; whoever sends more meant no known one
+
+
+def cut(name: str) -> str:
+    """Return a name as a message may quote it: printable, and at most 64 characters."""
+    shown = name if name.isprintable() else ascii(name)
+    return shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that harms no terminal, of at most 200 characters."""
+    shown = text if text.isprintable() else "".join(map(_printable, text))
+    return shown if len(shown) <= MAX_LINE else f"{shown[:MAX_LINE]}…"
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else ascii(letter)[1:-1]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that looks most like this one, however far; there must be one."""
+    names = {key.casefold(): key for key in known}
+    wanted = name[:COMPARED].casefold()
+    return names[difflib.get_close_matches(wanted, names, n=1, cutoff=0.0)[0]]
+
+
+def host_name(host: str) -> str:
+    """Return a host as keys have it: lower case, A-labels, no trailing dot, IPv6 in brackets.
+
+    Raises ValueError for a bad IPv6 literal, and for a name that IDNA does not know.
+    """
+    if ":" in host:
+        return f"[{ipaddress.IPv6Address(host.removeprefix('[').removesuffix(']'))}]"
+    return _a_labels(host).lower().removesuffix(".")
+
+
+def _a_labels(host: str) -> str:
+    if host.isascii():
+        return host
+    import idna  # noqa: PLC0415  # its tables cost milliseconds that ASCII hosts need not pay
+
+    return idna.encode(host, uts46=True).decode()

@@ -1,0 +1,1 @@
+"""The OpenAPI documents as the program: operations with their validators."""

@@ -1,0 +1,382 @@
+"""The `/_mock` endpoints: what arrived, what happened, the world, and who may ask."""
+
+import asyncio
+import hmac
+import ipaddress
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from mockserver.base.certificates import Authority
+from mockserver.base.jsontext import parse_json
+from mockserver.base.problems import Code, Problem
+from mockserver.base.text import one_line
+from mockserver.contract.operations import Contract
+from mockserver.http import wire
+from mockserver.http.wire import namespace, read_body, refuse, token_cookie
+from mockserver.journal.filters import Either, Filter, exchange_filter, message_filter
+from mockserver.journal.journal import Entry, Event, Shelf
+from mockserver.journal.report import exchange_text
+from mockserver.journal.state import State, States
+from mockserver.journal.trace import Exchange, Message
+from mockserver.oauth import idp
+from mockserver.world.world import WorldError
+
+Json = dict[str, Any]
+MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
+
+MAX_WAIT_S: Final = 60
+KEEP_ALIVE_S: Final = 15
+PREFIX: Final = "/_mock"
+HEALTH: Final = ("/livez", "/readyz")
+_PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
+_PUBLIC_BELOW: Final = tuple(f"{path}/" for path in (idp.MOUNT, *idp.METADATA))
+# The answers belong to a test, not to a cache, to a page that guesses types, or to a foreign frame.
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Say who may use the control calls: the names they answer to, and the token they ask for."""
+
+    names: frozenset[str]
+    token: str | None = None
+
+    def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
+        """Let a request pass, or raise Problem 401 or 403.
+
+        A page of another origin must neither read nor reset a mock, whatever name it makes point
+        here (DNS rebinding); it may link to one. Health paths are exempt.
+        """
+        if path in HEALTH:
+            return
+        host = headers.get("host", "")
+        if not self._answers_to(_name(host)):
+            raise _forbidden(f"not for the host {host!r}: use an IP address or localhost")
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise _forbidden("not for pages of another origin")
+        if headers.get("sec-fetch-site") == "cross-site" and not _follows_link(method, headers):
+            raise _forbidden("not for pages of another site")
+        public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
+        if self.token is not None and not public:
+            # A browser sends the cookie that the inbox page sets.
+            given = headers.get("x-mock-token") or token_cookie(headers)
+            if not hmac.compare_digest(given.encode(), self.token.encode()):
+                raise Problem(401, Code.CONTROL, "X-Mock-Token is missing or wrong")
+
+    def _answers_to(self, name: str) -> bool:
+        name = name.lower().rstrip(".")
+        if name == "localhost" or name.endswith(".localhost") or name in self.names:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _follows_link(method: str, headers: Mapping[str, str]) -> bool:
+    """Say whether a browser opens an address as the page of a window, and not of a frame.
+
+    What it then shows, the page with the link cannot read (Fetch Metadata Request Headers, 2).
+    """
+    how = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+    return method == "GET" and how == ("navigate", "document")
+
+
+class Control:
+    """Answer the control calls, as an ASGI application.
+
+    `status` gives the index page's facts, `ready` among them.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is a part of the mock that some call shows
+        self,
+        states: States,
+        contract: Contract,
+        authority: Authority,
+        *,
+        guard: Guard,
+        identity_provider: idp.IdentityProvider,
+        status: Callable[[], Json],
+    ) -> None:
+        self._states = states
+        self._contract = contract
+        self._authority = authority
+        self._guard = guard
+        self._status = status
+        self._idp = identity_provider
+        self._app = Starlette(
+            routes=[
+                Route("/livez", self._livez),
+                Route("/readyz", self._readyz),
+                Route(PREFIX, self._index),
+                Route(f"{PREFIX}/messages", self._messages),
+                Route(f"{PREFIX}/messages", self._delete_messages, methods=["DELETE"]),
+                Route(f"{PREFIX}/messages/{{id}}", self._message),
+                Route(f"{PREFIX}/messages/{{id}}/raw", self._raw_message),
+                Route(f"{PREFIX}/requests", self._requests),
+                Route(f"{PREFIX}/requests/{{id}}", self._request),
+                Route(f"{PREFIX}/reset", self._reset, methods=["POST"]),
+                Route(f"{PREFIX}/events", self._events),
+                Route(f"{PREFIX}/ns/{{name}}", self._drop, methods=["DELETE"]),
+                Route(f"{PREFIX}/world", self._world),
+                Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
+                Route(f"{PREFIX}/openapi/v{{version}}.json", self._openapi),
+                Route(f"{PREFIX}/ca.pem", self._ca),
+                Mount(idp.MOUNT, self._identity_provider),
+            ],
+            exception_handlers={
+                Problem: _refused,
+                HTTPException: _not_served,
+                Exception: wire.not_here,
+            },
+        )
+        self._app.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as ASGI has it."""
+        request = Request(scope, receive)
+        try:
+            self._guard.check(request.method, scope["path"], request.headers)
+        except Problem as problem:
+            await refuse(problem)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _livez(self, _: Request) -> Response:
+        return Response("alive\n", media_type="text/plain", headers=_HEADERS)
+
+    async def _readyz(self, _: Request) -> Response:
+        ready = bool(self._status()["ready"])
+        text = "ready\n" if ready else "not ready\n"
+        return Response(text, 200 if ready else 503, _HEADERS, "text/plain")
+
+    async def _index(self, _: Request) -> Response:
+        links = sorted(
+            {route.path for route in self._app.routes if isinstance(route, Route | Mount)}
+        )
+        return _json({**self._status(), "states": list(self._states), "links": links})
+
+    async def _messages(self, request: Request) -> Response:
+        shelf = self._state(request).journal.messages
+        return await _listing("messages", shelf, message_filter, _query(request))
+
+    async def _delete_messages(self, request: Request) -> Response:
+        matches = _filter(message_filter, _query(request))
+        self._state(request).journal.remove_messages(matches)
+        return Response(status_code=204, headers=_HEADERS)
+
+    async def _message(self, request: Request) -> Response:
+        return _json(_one(request, self._state(request).journal.messages).as_json())
+
+    async def _raw_message(self, request: Request) -> Response:
+        message = _one(request, self._state(request).journal.messages)
+        return Response(message.raw, headers=_HEADERS, media_type="message/rfc822")
+
+    async def _requests(self, request: Request) -> Response:
+        shelf = self._state(request).journal.exchanges
+        operations = [operation.id for operation in self._contract.operations]
+        matching = partial(exchange_filter, operations=operations)
+        return await _listing("requests", shelf, matching, _query(request))
+
+    async def _request(self, request: Request) -> Response:
+        journal = self._state(request).journal
+        exchange = _one(request, journal.exchanges)
+        if not _prefers_text(request.headers.get("accept", "")):
+            return _json(exchange.as_json())
+        mail = (each for each in journal.messages if each.id == exchange.message_id)
+        text = exchange_text(exchange, next(mail, None))
+        return Response(text, headers=_HEADERS, media_type="text/plain")
+
+    async def _reset(self, request: Request) -> Response:
+        self._states.reset(namespace(request))
+        return Response(status_code=204, headers=_HEADERS)
+
+    async def _drop(self, request: Request) -> Response:
+        self._states.drop(request.path_params["name"])
+        return Response(status_code=204, headers=_HEADERS)
+
+    async def _events(self, request: Request) -> Response:
+        # From before the answer begins, so that nothing after that is missed.
+        queue = self._state(request).journal.feed.follow()
+        headers = {**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8"}
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        return StreamingResponse(_event_stream(queue), headers=headers)
+
+    async def _world(self, request: Request) -> Response:
+        return _json(self._state(request).world.masked())
+
+    async def _patch_world(self, request: Request) -> Response:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type not in ("application/json", "application/merge-patch+json"):
+            raise Problem(415, Code.MEDIA_TYPE, "a patch is application/merge-patch+json")
+        state = self._state(request)
+        try:
+            state.patch_world(parse_json(await read_body(request)))
+        except WorldError as error:
+            raise Problem(400, Code.CONTROL, str(error)) from None
+        return _json(state.world.masked())
+
+    async def _openapi(self, request: Request) -> Response:
+        document = self._contract.documents.get(request.path_params["version"])
+        if document is None:
+            raise HTTPException(404)
+        # In ASCII, which every reader of JSON and YAML takes.
+        return Response(json.dumps(document), headers=_HEADERS, media_type="application/json")
+
+    async def _ca(self, _: Request) -> Response:
+        return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")
+
+    async def _identity_provider(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Play the mock's own token endpoint under the name that the client calls it by."""
+        request = Request(scope)
+        prefix = scope.get(wire.PREFIX, PREFIX)
+        url = str(request.url.replace(path=f"{prefix}/idp/token", query=""))
+        outside = {**scope, "path": prefix + scope["path"].removeprefix(PREFIX)}
+        try:
+            await self._idp.play(self._state(request).world, url)(outside, receive, send)
+        except ConnectionRefusedError:
+            # Here is a connection already; this is as near as an answer comes to none.
+            await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
+
+    def _state(self, request: Request) -> State:
+        return self._states.get(namespace(request))
+
+
+def _name(host: str) -> str:
+    """Return the name in a Host header without its port, or an empty text where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _query(request: Request) -> dict[str, Either]:
+    """Read the query: each name once, with what its value may mean.
+
+    Forms, and the libraries of most languages, write a blank as `+` and a plus as `%2B` (URL
+    standard, 5.2); in a URL that a person types a plus is a plus (RFC 3986, 2.2). Either is found.
+    """
+    query: dict[str, Either] = {}
+    for pair in filter(None, request.scope["query_string"].split(b"&")):
+        name, _, value = pair.partition(b"=")
+        readings = Either((unquote(value), unquote(value.replace(b"+", b" "))))
+        if query.setdefault(unquote(name), readings) is not readings:
+            text = f"{one_line(unquote(name))}: given twice; each filter is given once"
+            raise Problem(400, Code.CONTROL, text)
+    return query
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds to wait."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= MAX_WAIT_S:
+        raise Problem(400, Code.CONTROL, f"wait: a number of seconds from 0 to {MAX_WAIT_S}")
+    return seconds
+
+
+def _filter(
+    make: MakeFilter[Entry], criteria: Mapping[str, Either], also: Iterable[str] = ()
+) -> Filter[Entry]:
+    try:
+        return make(criteria, also)
+    except ValueError as error:
+        raise Problem(400, Code.CONTROL, str(error)) from None
+
+
+def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
+    for entry in shelf:
+        if entry.id == request.path_params["id"]:
+            return entry
+    raise Problem(404, Code.CONTROL, "no entry has this id; perhaps it was dropped, or reset")
+
+
+async def _event_stream(queue: "asyncio.Queue[Event | None]") -> AsyncIterator[str]:
+    """Write events as they come (HTML standard, server-sent events), and a comment now and then."""
+    yield ": what happens from now on\n\n"
+    while True:
+        try:
+            event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
+        except TimeoutError:
+            yield ": still here\n\n"
+            continue
+        if event is None:
+            return
+        text = ": an event that could not be written; the log says why\n\n"
+        with suppress(Problem), wire.contained(f"{PREFIX}/events"):
+            text = _written(*event)
+        yield text
+
+
+def _written(kind: str, entry: Exchange | Message | None) -> str:
+    data = json.dumps(entry.as_json() if entry else {})
+    return f"event: {kind}\n{f'id: {entry.id}' if entry else 'id'}\ndata: {data}\n\n"
+
+
+def _prefers_text(accept: str) -> bool:
+    """Say whether an Accept header asks for plain text, and not for JSON."""
+    return "text/plain" in accept and "json" not in accept
+
+
+async def _listing(
+    name: str, shelf: Shelf[Entry], make: MakeFilter[Entry], query: dict[str, Either]
+) -> Response:
+    """List the entries that a query asks for, as soon as there is one, or when the wait is over."""
+    seconds = _seconds(query.pop("wait", ("0",))[0])
+    found = await shelf.wait(_filter(make, query, ["wait"]), seconds)
+    entries = [entry.as_json() for entry in found]
+    counts = {"count": len(entries), "total": len(shelf), "dropped": shelf.dropped}
+    return _json({name: entries, **counts})
+
+
+def _json(value: object) -> Response:
+    return JSONResponse(value, headers=_HEADERS)
+
+
+def _forbidden(reason: str) -> Problem:
+    return Problem(403, Code.CONTROL, reason)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101  # the handler of this class
+    response = refuse(error)
+    response.headers.update(_HEADERS)
+    return response
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
+    message = f"{request.method} {request.scope['path']} is not a control call; {PREFIX} lists them"
+    if error.status_code != 405:  # noqa: PLR2004  # an HTTP status
+        return await _refused(request, Problem(error.status_code, Code.NOT_FOUND, message))
+    allow = ", ".join(sorted(_methods(request)))
+    problem = Problem(405, Code.METHOD, f"{message}; {allow} are", {"Allow": allow})
+    return await _refused(request, problem)
+
+
+def _methods(request: Request) -> set[str]:
+    """Give the methods of all routes of a path; Starlette names those of the first one."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    found = [route for route in routes if route.path_regex.match(request.scope["path"])]
+    return {method for route in found for method in route.methods or ()}

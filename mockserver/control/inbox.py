@@ -1,0 +1,531 @@
+"""The inbox: one page that shows what happened, the world, and test mails to try."""
+
+import base64
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mockserver.base.problems import Code, Problem
+from mockserver.contract.operations import Contract
+from mockserver.control import recipes
+from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file, render
+from mockserver.http import wire
+from mockserver.journal.journal import Journal
+from mockserver.journal.state import DEFAULT, State, States
+from mockserver.journal.trace import Delivery, Exchange, Message
+from mockserver.product.access import covers, identity_of
+from mockserver.world.world import World
+
+Json = dict[str, Any]
+# Raises Problem for a request of that method, path and headers, 401 where a token is missing.
+Check = Callable[[str, str, Mapping[str, str]], None]
+Answer = Callable[[Request], Awaitable[ASGIApp]]
+
+ROOT: Final = "/_mock/inbox"
+MAX_ROWS: Final = 200
+MAX_SHOWN: Final = 100_000  # characters of a mail
+
+_TRIED: Final = "test_smtp_v2"
+_FILES: Final = ("inbox.css", "inbox.js", "icon.svg")
+_HEADERS: Final = {
+    **HEADERS,
+    "Content-Security-Policy": f"{POLICY}; frame-src 'self'; form-action 'self'",
+    # Not `no-referrer`: a browser then sends forms with `Origin: null`, which is refused.
+    "Referrer-Policy": "same-origin",
+}
+# A mail may look as it likes, and nothing else: no script, no form, no load, no name to resolve.
+_MAIL_HEADERS: Final = {
+    **HEADERS,
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-DNS-Prefetch-Control": "off",
+}
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_TRIALS: Final[Mapping[str, Callable[[World, str], Json]]] = {
+    "relays": recipes.for_relay,
+    "token_endpoints": recipes.for_token_endpoint,
+    "pam_providers": recipes.for_provider,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list: a call with the mail that it led to, or a mail from outside."""
+
+    exchange: Exchange | None
+    message: Message | None
+
+    @property
+    def kept(self) -> Exchange | Message:
+        """Give what the line stands for."""
+        kept = self.exchange or self.message
+        assert kept is not None  # noqa: S101  # one of the two is there
+        return kept
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Give the query that selects it."""
+        return {"request" if self.exchange else "message": self.kept.id}
+
+    @property
+    def relay(self) -> object:
+        """Give the relay that was named, or None."""
+        if self.message:
+            return self.message.relay
+        return self.exchange and self.exchange.delivery and self.exchange.delivery.relay
+
+    @property
+    def tone(self) -> str:
+        """Name the kind of outcome, for its colour."""
+        if self.exchange is None:
+            return "mail"
+        status = self.exchange.status
+        return "broken" if status is None else {2: "good", 4: "refused"}.get(status // 100, "bad")
+
+    def holds(self, words: Sequence[str]) -> bool:
+        """Say whether each word stands somewhere in what the line shows."""
+        text = " ".join(map(str, self._texts())).casefold()
+        return all(word in text for word in words)
+
+    def _texts(self) -> Iterator[object]:
+        yield self.kept.id
+        yield self.relay or ""
+        yield self.kept.identity or ""
+        if self.exchange:
+            yield f"{self.exchange.status or 'none'} v{self.exchange.version or '?'}"
+            yield f"{self.exchange.operation or ''} {self.exchange.method} {self.exchange.path}"
+            yield self.exchange.problem and self.exchange.problem.message
+        if self.message:
+            yield f"mail {self.message.subject} {self.message.from_}"
+            yield from self.message.envelope.recipients
+
+
+Place = tuple[float, float]  # begin and duration, in milliseconds since the call came
+
+
+@dataclass(frozen=True)
+class Span:
+    """One bar of a timeline: what was done, how it ended, and where its time is known, when."""
+
+    name: str
+    text: str
+    place: Place | None = None
+    tone: str = "good"
+
+    @property
+    def end(self) -> float:
+        """Give the milliseconds until it was over, 0 where they are not known."""
+        return sum(self.place or ())
+
+
+class Inbox:
+    """Answer the page and all that it loads and sends, as an ASGI application.
+
+    `check` is the guard of the control calls; `answer` the API, for what is tried in the page.
+    """
+
+    def __init__(
+        self, states: States, contract: Contract, base_path: str, *, check: Check, answer: Answer
+    ) -> None:
+        self._states = states
+        self._contract = contract
+        self._base_path = base_path
+        self._check = check
+        self._answer = answer
+        self._app = Starlette(
+            routes=[
+                Route("/", self._page),
+                Route(f"{ROOT}/mail", self._mail),
+                Route(f"{ROOT}/try", self._try, methods=["POST"]),
+                Route(f"{ROOT}/clear", self._clear, methods=["POST"]),
+                Route(f"{ROOT}/token", self._token, methods=["POST"]),
+                *(Route(f"{ROOT}/{name}", self._file) for name in _FILES),
+            ],
+            exception_handlers={
+                Problem: _refused,
+                HTTPException: _not_served,
+                Exception: wire.not_here,
+            },
+        )
+        self._app.router.redirect_slashes = False
+
+    @staticmethod
+    def serves(scope: Scope) -> bool:
+        """Say whether a request is for the page; what is sent to `/` is still for the API."""
+        if scope["path"] == "/":
+            return scope["method"] in ("GET", "HEAD")
+        return str(scope["path"]).startswith(f"{ROOT}/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as ASGI has it."""
+        request = Request(scope, receive)
+        try:
+            self._check(request.method, scope["path"], request.headers)
+        except Problem as problem:
+            # Whoever has no token yet may look at what the page is made of, and send it.
+            name = scope["path"].rpartition("/")[2]
+            if problem.status != 401 or name not in (*_FILES, "token"):  # noqa: PLR2004  # an HTTP status
+                await _problem_page(problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    # What is read
+
+    async def _page(self, request: Request) -> Response:
+        ask = request.query_params
+        name = ask.get("ns", DEFAULT)
+        state = self._states.get(name)
+        part = ask.get("fragment")
+        values = {
+            "ns": name,
+            "link": _Links(name, ask.get("q", ""), ask.get("all", "")),
+            "base": quote(self._base_path),
+        }
+        if part != "pane":
+            values |= _listing(state.journal, ask)
+        if part != "list":
+            values |= self._pane(request, state)
+        values["namespaces"] = sorted(self._states)
+        values["reading"] = any(each in ask for each in ("request", "message", "view"))
+        template = f"{part}.html" if part in ("list", "pane") else "inbox.html"
+        return Response(
+            render(template, values), headers={**_HEADERS, **_NO_STORE}, media_type="text/html"
+        )
+
+    async def _mail(self, request: Request) -> Response:
+        """Answer the HTML of a mail as it is, for a frame that lets it do nothing."""
+        state = self._states.get(request.query_params.get("ns", DEFAULT))
+        wanted = request.query_params.get("message")
+        for message in state.journal.messages:
+            if message.id == wanted and message.html:
+                headers = {**_MAIL_HEADERS, **_NO_STORE}
+                return Response(message.html, headers=headers, media_type="text/html")
+        raise Problem(404, Code.CONTROL, "No mail with HTML has this id; perhaps it was dropped.")
+
+    async def _file(self, request: Request) -> Response:
+        file = self._files[request.scope["path"].rpartition("/")[2]]
+        response = file.answer(request)
+        response.headers.update(_HEADERS)
+        return response
+
+    @cached_property
+    def _files(self) -> Mapping[str, File]:
+        return {name: read_file(PAGES / name) for name in _FILES}
+
+    def _pane(self, request: Request, state: State) -> Json:
+        """Give what the right side shows: the selected entry, or else the world."""
+        ask = request.query_params
+        wanted = ask.get("request") or ask.get("message")
+        if wanted is None:
+            return {"selected": None, "gone": False, **self._world(state.world, ask)}
+        for entry in _entries(state.journal):
+            if wanted in (entry.kept.id, entry.message and entry.message.id):
+                return {"selected": entry, "gone": False, **self._trace(request, entry)}
+        return {"selected": None, "gone": True, **self._world(state.world, ask)}
+
+    def _trace(self, request: Request, entry: Entry) -> Json:
+        exchange, message = entry.exchange, entry.message
+        name = request.query_params.get("ns", DEFAULT)
+        root = f"{request.url.scheme}://{request.headers['host']}"
+        spans = list(_spans(exchange)) if exchange else []
+        raw = _lines(message.raw.decode("utf-8", "replace")) if message else ""
+        text = _lines(message.text) if message else ""
+        return {
+            "spans": spans,
+            "scale": max([1e-3, *(each.end for each in spans)]),
+            "dialogue": list(_dialogue(entry)),
+            "reference": self._reference.get((exchange and exchange.operation) or ""),
+            "body": exchange and json.dumps(exchange.request.body, indent=2, ensure_ascii=False),
+            "raw": raw[:MAX_SHOWN],
+            "text": text[:MAX_SHOWN],
+            "cut": max(len(raw), len(text)) > MAX_SHOWN,
+            "curl": exchange and recipes.curl(exchange, root + _prefix(name)),
+            "assertion": recipes.assertion(exchange, message),
+        }
+
+    @cached_property
+    def _reference(self) -> Mapping[str, str]:
+        """Give the place of each operation in the API reference."""
+        page = quote(f"{self._base_path}/swagger")
+        places = {}
+        for document in self._contract.documents.values():
+            chosen = urlencode({"urls.primaryName": document["info"]["title"]}, quote_via=quote)
+            for item in document["paths"].values():
+                for each in item.values():
+                    place = f"{page}?{chosen}#/{each['tags'][0]}/{each['operationId']}"
+                    places[each["operationId"]] = place
+        return places
+
+    def _world(self, world: World, ask: Mapping[str, str]) -> Json:
+        needs = next(each for each in self._contract.operations if each.id == _TRIED).permissions
+        users = []
+        for key, user in world.users.items():
+            identity = identity_of(world, user)
+            users.append((key, identity, user.roles, all(covers(identity, each) for each in needs)))
+        row = ask.get("row", "")
+        first = next((key for key in world.relays if "*" not in key), None)
+        row = row if row or first is None else f"relays/{first}"
+        return {
+            "world": world,
+            "users": users,
+            "caller": next((key for key, *_, may in users if may), ""),
+            "trial": _trial(world, row) if row else recipes.body(world, "", 25, 0, use_ssl=False),
+        }
+
+    # What is sent
+
+    async def _try(self, request: Request) -> Response:
+        """Send a test mail through the API as a client would, and show its trace."""
+        form = await _form(request)
+        name = form.get("ns", DEFAULT)
+        world = self._states.get(name).world
+        body = _trial(world, form["row"]) if form.get("row") else _asked_for(world, form)
+        body["TestRecipient"] = form.get("recipient") or body["TestRecipient"]
+        headers = {
+            "host": request.headers["host"],
+            "content-type": "application/json",
+            "user-agent": "keyfactor-mock inbox",
+            "x-keyfactor-api-version": "2",
+            "x-keyfactor-requested-with": "APIClient",
+            **_authorization(world, form.get("user", "")),
+        }
+        number = await self._called(request, name, headers, json.dumps(body).encode())
+        return _see_other(_Links(name)(request=number))
+
+    async def _called(
+        self, request: Request, name: str, headers: Mapping[str, str], body: bytes
+    ) -> str:
+        """Call the API, and return the id of the exchange."""
+
+        async def receive() -> Json:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        scope = {
+            **request.scope,
+            "path": f"{self._base_path}/SMTP/Test",
+            "query_string": b"",
+            "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+            "state": {},
+            wire.NAMESPACE: name,
+            wire.PREFIX: _prefix(name),
+        }
+        answer = await self._answer(Request(scope, receive))
+        response = answer.response if isinstance(answer, wire.Broken) else answer
+        assert isinstance(response, Response)  # noqa: S101  # the API has no others
+        return response.headers["X-Mock-Request-Id"]
+
+    async def _clear(self, request: Request) -> Response:
+        """Empty the journal; the world stays as it is."""
+        name = (await _form(request)).get("ns", DEFAULT)
+        self._states.get(name).journal.clear()
+        return _see_other(_Links(name)())
+
+    async def _token(self, request: Request) -> Response:
+        """Keep the control token in the browser, if it is the right one."""
+        token = (await _form(request)).get("token", "")
+        self._check("POST", ROOT, {"host": request.headers["host"], "x-mock-token": token})
+        response = _see_other("/")
+        secure = request.url.scheme == "https"
+        # Not `strict`: then whoever comes by a link of another site would be asked once more.
+        response.set_cookie(
+            wire.TOKEN_COOKIE, quote(token), httponly=True, samesite="lax", secure=secure
+        )
+        return response
+
+
+class _Links:
+    """Make the addresses of the page, with what stays the same from one to the next."""
+
+    def __init__(self, name: str, words: str = "", everything: str = "") -> None:
+        self._kept = {"ns": name, "q": words, "all": everything}
+
+    def __call__(self, **parameters: str) -> str:
+        given = {key: value for key, value in (self._kept | parameters).items() if value}
+        # Lone surrogates, which only a query can bring here, are no text to give back.
+        return f"/?{urlencode(given, errors='replace')}" if given else "/"
+
+    @property
+    def words(self) -> str:
+        """Give the text of the filter."""
+        return self._kept["q"]
+
+    @property
+    def prefix(self) -> str:
+        """Give what stands before the base path of the API in this namespace."""
+        return _prefix(self._kept["ns"])
+
+    @property
+    def control(self) -> str:
+        """Give the address of the control calls."""
+        return _prefix(self._kept["ns"]) or "/_mock"
+
+    def mail(self, message: Message) -> str:
+        """Give the address of the HTML of a mail."""
+        return f"{ROOT}/mail?{urlencode({'ns': self._kept['ns'], 'message': message.id})}"
+
+
+def _prefix(name: str) -> str:
+    return f"/_mock/ns/{name}" if name else ""
+
+
+def _entries(journal: Journal) -> list[Entry]:
+    """Return the lines of the list, newest first."""
+    mail = {message.id: message for message in journal.messages}
+    found = [Entry(each, mail.pop(each.message_id or "", None)) for each in journal.exchanges]
+    found += [Entry(None, message) for message in mail.values()]
+    return sorted(found, key=lambda entry: entry.kept.received_at, reverse=True)
+
+
+def _listing(journal: Journal, ask: Mapping[str, str]) -> Json:
+    entries = _entries(journal)
+    words = ask.get("q", "").casefold().split()
+    found = [entry for entry in entries if entry.holds(words)] if words else entries
+    return {
+        "rows": found if ask.get("all") else found[:MAX_ROWS],
+        "found": len(found),
+        "total": len(entries),
+        "dropped": journal.exchanges.dropped + journal.messages.dropped,
+        "current": ask.get("request") or ask.get("message") or "",
+    }
+
+
+def _spans(exchange: Exchange) -> Iterator[Span]:
+    """Give the bars of a timeline, in the order of the call."""
+    steps = {step.name: (step.ms, step.duration_ms) for step in exchange.steps}
+    call = f"{exchange.method} {exchange.path} → {exchange.status or 'no answer'}"
+    yield Span("API call", call, (0, exchange.duration_ms), Entry(exchange, None).tone)
+    known = exchange.identity is not None
+    yield Span("Caller", exchange.identity or "unknown", tone=_tone(known))
+    if "delay" in steps:
+        yield Span("Fault", "of the API itself", steps["delay"], tone="bad")
+    yield from _decisions(exchange, steps)
+    yield from _lookups(exchange, steps)
+    if delivery := exchange.delivery:
+        place = steps.get("delivery")
+        yield Span("SMTP", _delivered(delivery), place, tone=_tone(bool(exchange.message_id)))
+    if exchange.message_id:
+        yield Span("Message", "kept by the sink")
+
+
+def _decisions(exchange: Exchange, steps: Mapping[str, Place]) -> Iterator[Span]:
+    if permission := exchange.permission:
+        wanted = ", ".join(permission.required) or "any role"
+        granted = "granted" if permission.granted else "refused"
+        yield Span("Permission", f"{wanted}: {granted}", tone=_tone(permission.granted))
+    if "check" in steps:
+        broken = len(exchange.violations)
+        text = f"{broken} violation{'s' * (broken > 1)}" if broken else "keeps the contract"
+        yield Span("Check", text, steps["check"], tone=_tone(not broken))
+
+
+def _lookups(exchange: Exchange, steps: Mapping[str, Place]) -> Iterator[Span]:
+    failed = exchange.problem and exchange.problem.field
+    for secret in exchange.secrets:
+        source = f"PAM provider {secret.provider}" if secret.provider else "in the body"
+        place = steps.get(f"secret {secret.field}")
+        yield Span("Secret", f"{secret.field}, {source}", place, tone=_tone(failed != secret.field))
+    for asked in exchange.token_requests:
+        place = steps.get(f"token request {asked.kind}")
+        text = f"{asked.kind} {asked.url} → {asked.status or 'no answer'}"
+        yield Span("Token", text, place, tone=_tone(asked.status == 200))  # noqa: PLR2004  # an HTTP status
+
+
+def _delivered(delivery: Delivery) -> str:
+    login = f", {delivery.mechanism}" if delivery.mechanism else ""
+    reply = f": {delivery.reply}" if delivery.reply else ""
+    return f"{delivery.relay}, TLS {delivery.tls_mode}{login}, stage {delivery.stage}{reply}"
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _tone(good: bool) -> str:
+    return "good" if good else "refused"
+
+
+def _dialogue(entry: Entry) -> Iterator[Span]:
+    """Give the lines of the SMTP session, each as long as the next one let wait."""
+    delivery = entry.exchange and entry.exchange.delivery
+    if delivery:
+        times = [ms for ms, *_ in delivery.dialogue]
+        for (ms, who, line), after in zip(
+            delivery.dialogue, [*times[1:], *times[-1:]], strict=True
+        ):
+            yield Span(who, line, (ms, max(0, after - ms)))
+    elif entry.message:
+        for who, line in entry.message.dialogue:
+            yield Span(who, line)
+
+
+def _trial(world: World, row: str) -> Json:
+    section, _, key = row.partition("/")
+    try:
+        return _TRIALS[section](world, key)
+    except KeyError:
+        text = "The world has no such relay, token endpoint or provider."
+        raise Problem(404, Code.CONTROL, text) from None
+
+
+def _asked_for(world: World, form: Mapping[str, str]) -> Json:
+    """Return the body that a form describes; what is wrong in it is for the API to refuse."""
+    port, kind = (_number(form.get(name, "")) for name in ("port", "type"))
+    return recipes.body(world, form.get("host", ""), port, kind, use_ssl="ssl" in form)
+
+
+def _number(text: str) -> Any:  # noqa: ANN401  # what the API is then asked with
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _authorization(world: World, key: str) -> Mapping[str, str]:
+    """Return the header of a user of the world, or none for a caller that gives no name."""
+    if not key:
+        return {}
+    if key not in world.users:
+        raise Problem(404, Code.CONTROL, "The world has no such user.")
+    user = world.users[key]
+    text = f"{user.domain}\\{user.name}:{user.password.reveal()}"
+    return {"authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    text = (await wire.read_body(request)).decode("utf-8", "replace")
+    return dict(parse_qsl(text, keep_blank_values=True))
+
+
+def _see_other(address: str) -> Response:
+    return RedirectResponse(address, 303, _NO_STORE)
+
+
+def _problem_page(problem: Problem) -> Response:
+    values = {"problem": problem, "ns": "", "link": _Links("")}
+    headers = {**_HEADERS, **_NO_STORE, **problem.headers}
+    return Response(render("problem.html", values), problem.status, headers, "text/html")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101  # the handler of this class
+    return _problem_page(error)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
+    text = f"{request.method} {request.scope['path']} is no part of the inbox."
+    code = Code.METHOD if error.status_code == 405 else Code.NOT_FOUND  # noqa: PLR2004  # an HTTP status
+    return _problem_page(Problem(error.status_code, code, text, error.headers or {}))

@@ -1,0 +1,102 @@
+"""The product's API Reference and Utility page: Swagger UI over the documents of the mock."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mockserver.base.problems import Code, Problem
+from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, TYPES, File, read_file, render
+from mockserver.http.wire import refuse
+
+Json = dict[str, Any]
+
+_SWAGGER_UI: Final = (
+    "favicon-32x32.png",
+    "index.css",
+    "swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "swagger-ui.css",
+)
+_HEADERS: Final = {
+    **HEADERS,
+    # Nothing but our own files, and Swagger UI's icons, which stand in its style sheet.
+    "Content-Security-Policy": f"{POLICY}; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Reference:
+    """Answer the page below the base path and all that it loads, as an ASGI application.
+
+    No credentials are needed, and the journal keeps none of it: it shows what is published anyway.
+    """
+
+    def __init__(self, documents: Mapping[str, Json], base_path: str) -> None:
+        self._documents = documents
+        self._base_url = quote(base_path.rstrip("/"))
+        self._root = _parts(f"{base_path}/swagger")
+
+    def serves(self, path: str) -> bool:
+        """Say whether a path is the page or below it; letter case and repeated slashes are free."""
+        return _parts(path)[: len(self._root)] == self._root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as ASGI has it."""
+        try:
+            response = self._answer(Request(scope))
+        except Problem as problem:
+            response = refuse(problem)
+        response.headers.update(_HEADERS)
+        await response(scope, receive, send)
+
+    def _answer(self, request: Request) -> Response:
+        path = request.scope["path"]
+        file = self._files.get("/".join(_parts(path)[len(self._root) :]))
+        if file is None:
+            raise Problem(404, Code.NOT_FOUND, f"{path} is no part of the API reference")
+        if request.method not in ("GET", "HEAD"):
+            allow = {"Allow": "GET, HEAD"}
+            raise Problem(405, Code.METHOD, "the API reference is only read: GET or HEAD", allow)
+        return file.answer(request)
+
+    @cached_property
+    def _files(self) -> Mapping[str, File]:
+        """Read, at the first request, every file that there is; the page itself has no name."""
+        documents = {f"v{version}.json": self._document(version) for version in self._documents}
+        return {
+            "": self._page(),
+            **documents,
+            **{name: read_file(_swagger_ui() / name) for name in _SWAGGER_UI},
+            "reference.js": read_file(PAGES / "reference.js"),
+        }
+
+    def _document(self, version: str) -> File:
+        """Give a document with the server at the base path that the mock really has."""
+        document = {**self._documents[version], "servers": [{"url": self._base_url or "/"}]}
+        return File(json.dumps(document).encode(), TYPES[".json"])
+
+    def _page(self) -> File:
+        # The newest first: Swagger UI opens that one.
+        documents = [
+            (f"v{version}.json", document["info"]["title"])
+            for version, document in sorted(self._documents.items(), reverse=True)
+        ]
+        values = {"url": f"{self._base_url}/swagger", "documents": documents}
+        return File(render("reference.html", values), TYPES[".html"])
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.lower().split("/") if part]
+
+
+def _swagger_ui() -> Path:
+    # Found, not imported: only its files are of use here.
+    return Path(str(distribution("swagger-ui-py").locate_file("swagger_ui/static")))

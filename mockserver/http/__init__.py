@@ -1,0 +1,1 @@
+"""HTTP on sockets, and what the applications agree on with the listener."""

@@ -1,0 +1,386 @@
+"""One connection of HTTP/1.1: bounds on what its client takes, and an end as a fault asks for.
+
+ASGI can neither bound a header block nor reset a connection; a subclass of uvicorn's protocol can.
+"""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import httptools
+import uvicorn
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from mockserver.base.problems import Code, Problem
+from mockserver.http.handshakes import cause
+from mockserver.http.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, refuse
+
+MALFORMED: Final = b"this is not HTTP\r\n\r\n"
+
+_BETWEEN, _HEAD, _BODY = range(3)
+_LINGER_OF_NOTHING: Final = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What HTTP clients may take: octets, seconds (`_s`), connections of all listeners together.
+
+    `head` is the request line with the headers, timed from its first octet; `pause_s` the time
+    between two parts of a body, `body_s` that of a whole one. `body` is more than the application
+    takes: what is read, trailers included, to bring a refused body to its end. A connection that
+    asks nothing is closed after `idle_s`; one that was refused is read for `linger_s`.
+    """
+
+    head: int = 64 * 1024
+    head_s: float = 10
+    body: int = 4 * MAX_DISCARDED
+    pause_s: float = 30
+    body_s: float = 60
+    idle_s: int = 75
+    linger_s: float = 0.5
+    connections: int = 4_000
+
+
+LIMITS: Final = Limits()
+
+
+class _Nothing(list[tuple[bytes, bytes]]):
+    """Keep nothing of what is added."""
+
+    def append(self, _: tuple[bytes, bytes]) -> None: ...
+
+
+class _Answers(NamedTuple):
+    """What answers are written to: the transport, but for the way in which it closes."""
+
+    write: Callable[[bytes], None]
+    is_closing: Callable[[], bool]
+    close: Callable[[], None]
+
+
+class Connection(HttpToolsProtocol):
+    """Speak HTTP/1.1 with one client, within limits, and break off when the application asks.
+
+    It builds on uvicorn's protocol for httptools; the one for h11 is not supported. A request that
+    comes in one piece sets no timer.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        limits: Limits,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._left = asyncio.Event()
+        super().__init__(config, state, {LEFT: self._left})
+        self._limits = limits
+        self._warn = warn
+        self._part = _BETWEEN
+        self._octets = 0  # of the header block or the body, so far
+        self._new = False  # whether the header block began in the octets at hand
+        self._until: float | None = None  # when the part of the request must be complete
+        self._timer: asyncio.TimerHandle | None = None
+        self._full = False
+        self._deaf = False
+        self._offered: list[tuple[bytes, bytes]] | None = None  # headers with an Upgrade
+        self._running: RequestResponseCycle | None = None
+
+    # Called by the loop.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._answers: Any = _Answers(transport.write, transport.is_closing, self._finish)
+        self._full = len(self.connections) > self._limits.connections
+        if self._full:
+            # Some clients take an answer that comes before their request for a fault of the server.
+            self._timer = self.loop.call_later(self._limits.linger_s, self._refuse, _too_many())
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_timer(None)
+        if not self._deaf:
+            self._left.set()
+        if isinstance(exc, ssl.SSLError):
+            # Some clients look at the certificate when the handshake is over.
+            self._warn(f"HTTPS connection failed from {self._peer()} {cause(exc)}")
+        super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            # uvicorn tells only the newest of several requests, and lets the others write.
+            _end(self._running)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
+        """Keep the connection where an answer is due: the client may still read.
+
+        What comes is the same whether it has closed its own half only (RFC 9293, 3.6) or has left,
+        so it counts as having left. TLS knows no halves.
+        """
+        if self._deaf:
+            return False
+        self._left.set()
+        due = self.cycle is not None and not self.cycle.response_started
+        if not due or self._part == _BODY or not self.transport.can_write_eof():
+            return False
+        self.cycle.keep_alive = False
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        if self._timer is not None:
+            self._set_timer(None)
+        if self._full:
+            self._refuse(_too_many())
+            return
+        self._unset_keepalive_if_required()
+        self._new = False
+        try:
+            self._feed(data)
+        except httptools.HttpParserError as error:
+            self._refuse(_unreadable(error))
+            return
+        if self._part != _BETWEEN and not self._deaf:
+            self._unfinished(len(data))
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Have the parser read everything, and ignore offers of another protocol (RFC 9110, 7.8).
+
+        The parser takes what follows a head with an offer for octets of that protocol, though it is
+        the body. So a new parser reads the same head without the offer, and then the rest.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                end = offer.args[0]
+            else:
+                return
+            # Not above: whatever is raised there has the offer as its context.
+            if self._offered is not None:
+                head = self._without_offer(self._offered)
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+                self.parser.feed_data(head)
+            data = memoryview(data)[end:]
+
+    def _without_offer(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        version = self.parser.get_http_version().encode()
+        first = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        lines = [b"%s: %s\r\n" % pair for pair in headers if pair[0] != b"upgrade"]
+        return b"".join([first, *lines, b"\r\n"])
+
+    # Called by the parser.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._part, self._octets, self._new, self._until = _HEAD, 0, True, None
+
+    def on_headers_complete(self) -> None:
+        if self._head() > self._limits.head:
+            raise self._too_large()
+        if self._offered is not None:
+            self.headers[:], self._offered = self._offered, None
+        elif self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._offered = self.headers
+            return
+        super().on_headers_complete()
+        self._part, self._octets, self._until = _BODY, 0, None
+        # What follows a body is no header (RFC 9110, 6.5.1); uvicorn would add it, without a bound.
+        self.headers = _Nothing()
+        self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
+        self.cycle.transport = self._answers
+
+    def on_message_complete(self) -> None:
+        if self._offered is not None:
+            return
+        super().on_message_complete()
+        self._part = _BETWEEN
+        if not self.pipeline:
+            # Or nobody would see that the client leaves: a large body pauses the reading.
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # uvicorn's own type
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # Limits.
+
+    def _head(self) -> int:
+        """Return the octets of the header block, as far as the parser has read it."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _unfinished(self, size: int) -> None:
+        """Bound what is not complete after the octets at hand."""
+        if self._part == _HEAD:
+            # A header that is not complete stays in the parser: only the octets tell its size.
+            self._octets += self._head() if self._new else size
+            if self._octets > self._limits.head:
+                self._refuse(self._too_large())
+                return
+        else:
+            self._octets += size
+            if self._octets > self._limits.body:
+                text = f"the body is larger than {self._limits.body} octets"
+                self._refuse(_closing(413, Code.TOO_LARGE, text))
+                return
+        self._await_rest()
+
+    def _await_rest(self) -> None:
+        now = self.loop.time()
+        if self._until is None:
+            limits = self._limits
+            self._until = now + (limits.head_s if self._part == _HEAD else limits.body_s)
+        pause = self._limits.pause_s if self._part == _BODY else self._limits.head_s
+        self._set_timer(self.loop.call_at(min(self._until, now + pause), self._expired))
+
+    def _expired(self) -> None:
+        if self._part == _HEAD:
+            text = f"the headers are not complete after {self._limits.head_s} s"
+            self._refuse(_closing(408, Code.TIMEOUT, text))
+        elif self.flow.read_paused or self.cycle.waiting_for_100_continue:
+            # The client waits for us: for the application to read, or to want the body at all.
+            self._until = None
+            self._await_rest()
+        elif self.cycle.response_complete:
+            self._hang_up(at_once=True)
+        else:
+            # The application reads what there is, sees the problem, and answers.
+            text = "the body came too slowly, or its rest did not come"
+            self.scope["state"][UNREAD] = _closing(408, Code.TIMEOUT, text)
+            self.cycle.keep_alive = self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def _set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
+
+    # Refusals.
+
+    def _too_large(self) -> Problem:
+        limit = self._limits.head
+        if len(self.url) > limit:
+            return _closing(414, Code.HEAD_TOO_LARGE, f"the URL is longer than {limit} octets")
+        return _closing(431, Code.HEAD_TOO_LARGE, f"the headers are larger than {limit} octets")
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer what is no request that the application can have, where that is its turn."""
+        if self._part == _BODY:
+            self.scope["state"][UNREAD] = problem
+            in_turn = not (self.cycle.response_started or self.pipeline)
+        else:
+            text = f"{problem.status} {problem.message}"
+            self._warn(f"HTTP request refused from {self._peer()}: {text}")
+            in_turn = self.cycle is None or self.cycle.response_complete
+        if in_turn:
+            head, body = self._written(refuse(problem))
+            self.transport.write(head + body)
+        if in_turn or self._part == _BODY:
+            self._hang_up(at_once=False)
+        else:
+            # The answers to the requests before it still come.
+            self._deaf = True
+            self.cycle.keep_alive = False
+
+    def _written(self, response: Response) -> tuple[bytes, bytes]:
+        """Return head and body of an answer as uvicorn writes them."""
+        headers = (*self.server_state.default_headers, *response.raw_headers)
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        head = b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n"])
+        return head, bytes(response.body)
+
+    # Ends.
+
+    def _peer(self) -> str:
+        return self.client[0] if self.client else "nobody"
+
+    def _break_off(self, cycle: RequestResponseCycle, how: str, response: Response) -> None:
+        """End the connection in the way of a fault, in the place of an answer."""
+        _end(cycle)
+        if self.transport.is_closing():
+            return
+        if how == "reset":
+            # To close with a linger of nothing sends RST (Linux: socket(7); POSIX: SO_LINGER).
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OF_NOTHING)
+            self.transport.abort()
+            return
+        octets = {"malformed": MALFORMED, "empty": b""}.get(how)
+        self.transport.write(self._half(cycle, response) if octets is None else octets)
+        self._hang_up(at_once=True)
+
+    def _half(self, cycle: RequestResponseCycle, response: Response) -> bytes:
+        """Return so much of an answer that a client notices that the rest is missing.
+
+        Many clients do not notice it of headers. So an answer without a body promises one, and one
+        that must not have a body (RFC 9112, 6.3) ends within its status.
+        """
+        if cycle.scope["method"] == "HEAD" or response.status_code == HTTPStatus.NO_CONTENT:
+            return STATUS_LINE[response.status_code][: len("HTTP/1.1 2")]
+        response.headers["Content-Length"] = str(len(response.body) or 2)
+        head, body = self._written(response)
+        return head + body[: len(body) // 2]
+
+    def _finish(self) -> None:
+        """Close after the last answer, in the way that lets a client read it."""
+        if self._part == _BODY:
+            self._hang_up(at_once=False)
+        else:
+            self.transport.close()
+
+    def _hang_up(self, *, at_once: bool) -> None:
+        """Close, and read on for a moment: octets unread would reset what was just sent.
+
+        TLS cannot do both, so who may still be sending is not told `at_once`.
+        """
+        self._deaf = True
+        if self.cycle is not None:
+            _end(self.cycle)
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        elif at_once:
+            self.transport.close()
+        self._set_timer(self.loop.call_later(self._limits.linger_s, self.transport.abort))
+
+
+def _end(cycle: RequestResponseCycle) -> None:
+    """Let uvicorn write nothing more for a request, and tell its application that it is over."""
+    cycle.disconnected = cycle.response_complete = True
+    cycle.message_event.set()
+
+
+def _unreadable(error: httptools.HttpParserError) -> Problem:
+    """Return the refusal of what the parser cannot read, or a callback of it refuses."""
+    cause = error.__context__
+    if isinstance(cause, Problem):
+        return cause
+    # What a callback raises may quote the target; the parser's own texts are constants.
+    reason = "its target cannot be read" if cause else str(error)
+    return _closing(400, Code.NOT_HTTP, f"the request is not HTTP/1.1: {reason}")
+
+
+def _closing(status: int, code: Code, message: str) -> Problem:
+    return Problem(status, code, message, {"Connection": "close"})
+
+
+def _too_many() -> Problem:
+    text = "too many connections are open: close some, or wait"
+    headers = {"Connection": "close", "Retry-After": "1"}
+    return Problem(503, Code.TOO_MANY_CONNECTIONS, text, headers)

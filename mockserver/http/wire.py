@@ -1,0 +1,203 @@
+"""The HTTP form of bodies and problems, and what the application and its listener agree on."""
+
+import json
+import logging
+import traceback
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+from starlette.requests import ClientDisconnect, Request, cookie_parser
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mockserver.base.problems import Code, Problem
+from mockserver.base.text import cut
+
+MAX_BODY: Final = 1024 * 1024
+MAX_DISCARDED: Final = 16 * 1024 * 1024
+
+# Names in a scope whose URL names a namespace: its name, and the path that leads to it.
+NAMESPACE: Final = "keyfactor_mock.namespace"
+PREFIX: Final = "keyfactor_mock.prefix"
+TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
+# Names in `scope["state"]`: a function that ends the connection, the event of the client's leaving,
+# and the Problem for which the listener has read no more of the body.
+BREAK_OFF: Final = "keyfactor_mock.break_off"
+LEFT: Final = "keyfactor_mock.left"
+UNREAD: Final = "keyfactor_mock.unread"
+
+log = logging.getLogger(__name__)
+
+
+def namespace(request: Request) -> str:
+    """Return the name of the state that a request is for: by its URL, else by its header."""
+    named: str = request.scope.get(NAMESPACE, "")
+    return named or request.headers.get("x-mock-namespace", "").strip()
+
+
+def token_cookie(headers: Mapping[str, str]) -> str:
+    """Return the control token that a browser has as a cookie, or an empty text."""
+    return unquote(cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, ""))
+
+
+def basic_credentials(text: str) -> tuple[bytes, bytes]:
+    """Return name and password from what follows `Basic` (RFC 7617, 2).
+
+    ValueError says why there are none, and does not quote them.
+    """
+    try:
+        name, colon, password = b64decode(text.strip(), validate=True).partition(b":")
+    except ValueError:
+        raise ValueError("the Basic credentials are not base64") from None
+    if not colon:
+        raise ValueError("the Basic credentials have no colon")
+    return name, password
+
+
+def readings(octets: bytes) -> list[str]:
+    """Return the texts that credentials may stand for: as UTF-8, where they are that, and Latin-1.
+
+    RFC 7617, 2.1 leaves the encoding open where the challenge names none, and clients use both.
+    """
+    texts = [octets.decode("latin-1")]
+    with suppress(UnicodeDecodeError):
+        texts.insert(0, octets.decode())
+    return texts
+
+
+def product_json(value: object, status: int = 200) -> Response:
+    """Answer JSON as the product writes it: what means something in HTML is escaped (facts (f))."""
+    text = json.dumps(value, separators=(",", ":")).translate(_ESCAPED)
+    return Response(text, status, {"Content-Type": "application/json; charset=utf-8"})
+
+
+_ESCAPED: Final = {ord(character): f"\\u{ord(character):04X}" for character in "'<>&+`"}
+
+
+def refuse(problem: Problem) -> Response:
+    """Answer a problem: the observed two-member body, or an empty one for a 401."""
+    if problem.status == 401:  # noqa: PLR2004  # an HTTP status
+        response = Response(status_code=401)
+    else:
+        response = product_json(
+            {"ErrorCode": problem.code.value, "Message": problem.message}, problem.status
+        )
+    response.headers.update(problem.headers)
+    return response
+
+
+@contextmanager
+def contained(name: str) -> Iterator[None]:
+    """Turn an error that nobody foresaw into Problem 500; the log names type, place and `name`.
+
+    That is enough to find it; its text or a traceback could show a secret.
+    """
+    try:
+        yield
+    except (Problem, ClientDisconnect):
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).stem}.{place.name}:{place.lineno}"
+        log.error("%s %s at %s", name, type(error).__name__, where)  # noqa: TRY400  # see above
+        raise Problem(500, Code.INTERNAL, f"the mock failed; its log names {name}") from None
+
+
+class Net:
+    """Catch the errors of an application that nobody foresaw, as an ASGI application around it."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with 500, or break an answer off that has begun."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            with contained(f"{scope['method']} {scope['path']}"):
+                await self._application(scope, receive, sending)
+        except ClientDisconnect:
+            return  # there is nobody to answer
+        except Problem as problem:
+            if not begun:
+                await refuse(problem)(scope, receive, send)
+
+
+async def not_here(_: Request, error: Exception) -> Response:
+    """Leave an error to the net around the whole application: a handler for Starlette."""
+    raise error
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Break the connection off in the place of an answer, as an ASGI application.
+
+    `how` is `reset`, `empty`, `malformed`, or `truncate` for the first half of the answer.
+    """
+
+    how: str
+    response: Response
+
+    async def __call__(self, scope: Scope, _: Receive, __: Send) -> None:
+        """Leave it to the listener, which has the connection."""
+        scope["state"][BREAK_OFF](self.how, self.response)
+
+
+async def read_body(request: Request) -> bytes:
+    """Read the body, or refuse it; a client that sends all of it first gets the refusal too."""
+    body = await whole_body(request)
+    if isinstance(body, Problem):
+        raise body
+    return body
+
+
+async def whole_body(request: Request) -> bytes | Problem:
+    """Wait for the end of the body; return it, or why it is refused.
+
+    Problem where that end will not come.
+    """
+    chunks = []
+    size = 0
+    # The identity provider is also called without a listener.
+    state = request.scope.get("state", {})
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= MAX_BODY:
+                chunks.append(chunk)
+            elif size > MAX_DISCARDED:
+                break
+    except ClientDisconnect:
+        # Nobody sees the status: the client has left, or the listener has answered.
+        ended = Problem(400, Code.CLIENT_LEFT, "the connection ended before the body did")
+        raise state.get(UNREAD, ended) from None
+    unread: Problem | None = state.get(UNREAD)
+    if unread is not None:
+        return unread
+    if size > MAX_BODY:
+        return Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
+    body = b"".join(chunks)
+    return (_coding_refused(request) if body else None) or body
+
+
+def _coding_refused(request: Request) -> Problem | None:
+    """Return the refusal of a content coding (RFC 9110, 8.4): nothing here decodes one."""
+    listed = ",".join(request.headers.getlist("content-encoding"))
+    codings = [coding.strip() for coding in listed.split(",")]
+    unknown = [coding for coding in codings if coding.lower() not in {"", "identity"}]
+    if not unknown:
+        return None
+    shown = cut(", ".join(unknown))
+    text = f"the body has the content coding {shown}; send it as it is, without Content-Encoding"
+    # The header says what would have been taken (RFC 9110, 15.5.16).
+    return Problem(415, Code.MEDIA_TYPE, text, {"Accept-Encoding": "identity"})

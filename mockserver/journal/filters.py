@@ -1,0 +1,222 @@
+"""What a test looks for: criteria of messages, exchanges and token requests, values checked."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Any, Final, Generic, TypeVar
+
+from mockserver.base.problems import Code
+from mockserver.base.text import host_name, nearest
+from mockserver.journal.trace import Endpoint, Exchange, Message, TokenRequest
+from mockserver.world.world import Relay
+
+NOTHING: Final = "null"
+MAX_SHOWN: Final = 100  # characters
+MAX_PORT: Final = 65_535
+
+Asked = TypeVar("Asked")
+
+
+class Either(tuple[str, ...]):
+    """Several readings of one value, of which one is enough."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One thing that entries are asked for.
+
+    `read` gives what an entry has; None and `null` are nothing. `normal` gives the form in which
+    texts are compared, and raises ValueError, saying why, for a value that no entry can have.
+    """
+
+    read: Callable[[Any], Iterable[object]]
+    normal: Callable[[str], str]
+    in_part: bool = False
+
+    def wanted(self, value: object) -> list[str]:
+        """Return the readings of a value in the form that is compared; ValueError for a bad one."""
+        readings = value if isinstance(value, Either) else (_text(value),)
+        try:
+            return [self.normal(reading) for reading in readings]
+        except ValueError as error:
+            raise ValueError(f"{readings[0][:MAX_SHOWN]!r} {error}") from None
+
+    def holds(self, wanted: Iterable[str], found: Iterable[object]) -> bool:
+        """Say whether one of the readings is one of the things found."""
+        forms = [self._form(_text(each)) for each in found]
+        if self.in_part:
+            # Every text contains the empty one; who asks for that means an empty text.
+            return any(each in form if each else not form for each in wanted for form in forms)
+        return not set(forms).isdisjoint(wanted)
+
+    def _form(self, text: str) -> str:
+        try:
+            return self.normal(text)
+        except ValueError:  # nobody can ask for it
+            return text
+
+
+class Filter(Generic[Asked]):
+    """Test entries: each criterion holds.
+
+    Raises ValueError for a criterion or a value that cannot be. `also` are names that the caller
+    takes beside the criteria; they are listed with them.
+    """
+
+    def __init__(
+        self,
+        criteria: Mapping[str, Criterion],
+        wanted: Mapping[str, object],
+        also: Iterable[str] = (),
+    ) -> None:
+        known = (*criteria, *also)
+        self._wanted: list[tuple[str, Criterion, list[str]]] = []
+        for name, value in wanted.items():
+            if name not in criteria:
+                near = nearest(name, known)
+                text = f"there are {', '.join(known)}; the nearest is {near}"
+                raise ValueError(f"no filter {name[:MAX_SHOWN]}; {text}")
+            try:
+                self._wanted.append((name, criteria[name], criteria[name].wanted(value)))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+
+    def __call__(self, entry: Asked) -> bool:
+        """Say whether an entry fulfils every criterion."""
+        return not self.misses(entry)
+
+    def misses(self, entry: Asked) -> dict[str, list[object]]:
+        """Give, for each criterion that does not hold, what the entry has instead."""
+        found = {name: list(criterion.read(entry)) for name, criterion, _ in self._wanted}
+        return {
+            name: found[name]
+            for name, criterion, wanted in self._wanted
+            if not criterion.holds(wanted, found[name])
+        }
+
+
+def message_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Filter[Message]:
+    """Return a test for messages; ValueError for a criterion or a value that cannot be."""
+    return Filter(_MESSAGE_CRITERIA, wanted, also)
+
+
+def exchange_filter(
+    wanted: Mapping[str, object], also: Iterable[str] = (), *, operations: Iterable[str]
+) -> Filter[Exchange]:
+    """Return a test for exchanges in the same way; `operations` are all that there are."""
+    operation = Criterion(lambda exchange: [exchange.operation], _one_of(*operations, NOTHING))
+    return Filter({**_EXCHANGE_CRITERIA, "operation": operation}, wanted, also)
+
+
+def token_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Filter[TokenRequest]:
+    """Return a test for requests to an identity provider in the same way."""
+    return Filter(_TOKEN_CRITERIA, wanted, also)
+
+
+def _text(value: object) -> str:
+    return NOTHING if value is None else str(value)
+
+
+def _folded(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; leave the filter out")
+    return text.casefold()
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    forms = {each.casefold() for each in known}
+
+    def normal(text: str) -> str:
+        if (folded := _folded(text)) not in forms:
+            near = nearest(text, set(known) - {NOTHING})
+            raise ValueError(f"is unknown; the nearest is {near}; there are {', '.join(known)}")
+        return folded
+
+    return normal
+
+
+def _status(text: str) -> str:
+    if not _STATUS.fullmatch(folded := text.casefold()):
+        raise ValueError(f"is neither an HTTP status from 100 to 599 nor {NOTHING}")
+    return folded
+
+
+def _address(text: str) -> str:
+    """Return an address with the A-labels of its domain; what is no address stays a text."""
+    local, at, domain = text.rpartition("@")
+    with suppress(ValueError):
+        domain = host_name(domain) if at else domain
+    return _folded(f"{local}{at}{domain}")
+
+
+def _sender(text: str) -> str:
+    return _address(text) if text else ""  # the null path
+
+
+def _relay(text: str) -> str:
+    found = _RELAY.fullmatch(text)
+    with suppress(ValueError):
+        # An IPv6 address without brackets has no port.
+        host, port = found.groups("") if found else (str(IPv6Address(text)), "")
+        if int(port[1:] or 0) <= MAX_PORT:
+            return host_name(host) + port
+    raise ValueError("is neither HOST nor HOST:PORT")
+
+
+_STATUS: Final = re.compile(rf"[1-5][0-9]{{2}}|{NOTHING}")
+_RELAY: Final = re.compile(r"(\[[^\]]*:[^\]]*\]|[^\s:/@\[\]]+)(:[1-9][0-9]{0,4})?")
+_TLS_MODES: Final = ("none", "starttls", "implicit")
+_KINDS: Final = ("discovery", "jwks", "token")
+_STAGES: Final = [
+    code.name.removeprefix("MAIL_").lower() for code in Code if code.name.startswith("MAIL_")
+]
+
+# All but the subject compare the whole, and all without letter case.
+_MESSAGE_CRITERIA: Final[Mapping[str, Criterion]] = {
+    "recipient": Criterion(lambda message: message.envelope.recipients, _address),
+    "sender": Criterion(lambda message: _or_nothing(message.envelope.sender), _sender),
+    "subject": Criterion(lambda message: [message.subject], str.casefold, in_part=True),
+    "relay": Criterion(lambda message: _places(message.relay), _relay),
+    "request_id": Criterion(lambda message: [message.request_id], _folded),
+    "identity": Criterion(lambda message: [message.identity], _folded),
+    "tls_mode": Criterion(lambda message: [message.tls_mode], _one_of(*_TLS_MODES)),
+    # Those that a relay offers of itself are all that there are.
+    "mechanism": Criterion(
+        lambda message: [message.mechanism], _one_of(*Relay.mechanisms, NOTHING)
+    ),
+    "username": Criterion(lambda message: [message.username], _address),
+}
+_EXCHANGE_CRITERIA: Final[Mapping[str, Criterion]] = {
+    "path": Criterion(lambda exchange: [exchange.path], _folded),
+    "status": Criterion(lambda exchange: [exchange.status], _status),
+    "identity": Criterion(lambda exchange: [exchange.identity], _folded),
+    "version": Criterion(lambda exchange: [exchange.version], _one_of("1", "2", NOTHING)),
+    "code": Criterion(
+        lambda exchange: [exchange.problem and exchange.problem.code], _one_of(*Code, NOTHING)
+    ),
+    "stage": Criterion(
+        lambda exchange: [exchange.delivery and exchange.delivery.stage],
+        _one_of(*_STAGES, NOTHING),
+    ),
+}
+# Scopes, audiences and URLs have a letter case (RFC 6749, 3.3; RFC 3986, 6.2.2.1).
+_TOKEN_CRITERIA: Final[Mapping[str, Criterion]] = {
+    "scope": Criterion(lambda request: [request.scope], str),
+    "audience": Criterion(lambda request: [request.audience], str),
+    "url": Criterion(lambda request: [request.url], str),
+    "status": Criterion(lambda request: [request.status], _status),
+    "kind": Criterion(lambda request: [request.kind], _one_of(*_KINDS)),
+}
+
+
+def _or_nothing(sender: str) -> list[str | None]:
+    return [sender] if sender else ["", None]
+
+
+def _places(relay: Endpoint) -> list[str]:
+    host = host_name(relay.host)
+    return [host, f"{host}:{relay.port}"]

@@ -1,0 +1,200 @@
+"""What is kept: exchanges and messages, bounded, and waited for."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+from weakref import WeakSet
+
+from mockserver.journal.trace import Exchange, Message
+
+MAX_ENTRIES: Final = 1_000
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
+MAX_BEHIND: Final = 1_000  # events
+ENTRY_BYTES: Final = 4_096  # what an entry takes beside what a client may make long
+
+Entry = TypeVar("Entry", Exchange, Message)
+
+
+class Shelf(Generic[Entry]):
+    """Keep the entries of one kind in order of arrival, and tell those who wait for one."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._entries: deque[tuple[Entry, int]] = deque()
+        self._waiting: dict[asyncio.Future[None], Callable[[Entry], bool]] = {}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter([entry for entry, _ in self._entries])
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def wait(self, matches: Callable[[Entry], bool], seconds: float) -> list[Entry]:
+        """Return the entries that match as soon as there is one, or none when the time is over."""
+        found = [entry for entry in self if matches(entry)]
+        if found or seconds <= 0:
+            return found
+        arrival = asyncio.get_running_loop().create_future()
+        self._waiting[arrival] = matches
+        try:
+            await asyncio.wait([arrival], timeout=seconds)
+        finally:
+            del self._waiting[arrival]
+        # Another request may have reset or filled the shelf meanwhile: what matches is read anew.
+        return [entry for entry in self if matches(entry)]
+
+    def release(self) -> None:
+        """End every wait now."""
+        for arrival in self._waiting:
+            if not arrival.done():
+                arrival.set_result(None)
+
+    def oldest(self) -> datetime | None:
+        """Return when the oldest entry came, or None."""
+        return self._entries[0][0].received_at if self._entries else None
+
+    def append(self, entry: Entry, size: int) -> None:
+        """Add an entry that counts as `size` bytes."""
+        self._entries.append((entry, size))
+        for arrival, matches in self._waiting.items():
+            if not arrival.done() and matches(entry):
+                arrival.set_result(None)
+
+    def drop_oldest(self) -> int:
+        """Drop one entry, count it as dropped, and return its bytes."""
+        self.dropped += 1
+        return self._entries.popleft()[1]
+
+    def remove(self, matches: Callable[[Entry], bool]) -> int:
+        """Remove the entries that match; return their bytes."""
+        kept = [(entry, size) for entry, size in self._entries if not matches(entry)]
+        freed = sum(size for _, size in self._entries) - sum(size for _, size in kept)
+        self._entries = deque(kept)
+        return freed
+
+
+Event = tuple[str, Exchange | Message | None]
+
+
+class Feed:
+    """Tell those who follow what happens in one state, across its resets.
+
+    An event is `message` or `request` with the entry, or `reset`; None ends a feed, also for who
+    falls 1,000 events behind.
+    """
+
+    def __init__(self) -> None:
+        # Who goes away without a word is forgotten.
+        self._followers: WeakSet[asyncio.Queue[Event | None]] = WeakSet()
+
+    def follow(self) -> "asyncio.Queue[Event | None]":
+        """Return a queue that gets every event from now on, as long as the caller keeps it."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._followers.add(queue)
+        return queue
+
+    def publish(self, event: Event | None) -> None:
+        """Tell all followers."""
+        for queue in list(self._followers):
+            if event is None or queue.qsize() >= MAX_BEHIND:
+                self._followers.discard(queue)
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(event)
+
+
+class Pool:
+    """Hold the journals of one mock under one bound of bytes: the largest gives way first."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES_OF_ALL) -> None:
+        self.used = 0
+        self._max_bytes = max_bytes
+        self._journals: set[Journal] = set()
+
+    def join(self, journal: "Journal") -> None:
+        """Count a journal from now on."""
+        self._journals.add(journal)
+
+    def leave(self, journal: "Journal") -> None:
+        """Count a journal no longer."""
+        self._journals.discard(journal)
+        self.used -= journal.size
+
+    def trim(self) -> None:
+        """Drop the oldest entries of the largest journal until all fit."""
+        while self.used > self._max_bytes:
+            max(self._journals, key=lambda journal: journal.size).drop_oldest()
+
+
+class Journal:
+    """Keep what happened in one state: at most 1,000 exchanges, 1,000 messages and 64 MiB."""
+
+    def __init__(self, pool: Pool, feed: Feed | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+        self.feed = feed or Feed()
+        self.messages: Shelf[Message] = Shelf()
+        self.exchanges: Shelf[Exchange] = Shelf()
+        self.size = 0
+        self._max_bytes = max_bytes
+        self._pool = pool
+        pool.join(self)
+
+    def add_message(self, message: Message) -> None:
+        """Keep a message."""
+        self._add(self.messages, message, len(message.raw) + ENTRY_BYTES)
+        self.feed.publish(("message", message))
+
+    def add_exchange(self, exchange: Exchange) -> None:
+        """Keep an exchange."""
+        self._add(self.exchanges, exchange, _size(exchange))
+        self.feed.publish(("request", exchange))
+
+    def remove_messages(self, matches: Callable[[Message], bool]) -> None:
+        """Remove the messages that match."""
+        self._count(-self.messages.remove(matches))
+
+    def clear(self) -> None:
+        """Remove everything, and tell who follows as a reset does; the world stays."""
+        self._count(-self.exchanges.remove(lambda _: True))
+        self.remove_messages(lambda _: True)
+        self.feed.publish(("reset", None))
+
+    def drop_oldest(self) -> None:
+        """Drop the entry that came first."""
+        messages, exchanges = self.messages.oldest(), self.exchanges.oldest()
+        if exchanges is None or (messages is not None and messages < exchanges):
+            self._count(-self.messages.drop_oldest())
+        else:
+            self._count(-self.exchanges.drop_oldest())
+
+    def close(self) -> None:
+        """End every wait and give the room back; what is still added counts no more."""
+        self.messages.release()
+        self.exchanges.release()
+        self._pool.leave(self)
+        self._pool = Pool()
+
+    def _add(self, shelf: Shelf[Entry], entry: Entry, size: int) -> None:
+        shelf.append(entry, size)
+        self._count(size)
+        if len(shelf) > MAX_ENTRIES:
+            self._count(-shelf.drop_oldest())
+        while self.size > self._max_bytes:
+            self.drop_oldest()
+        self._pool.trim()
+
+    def _count(self, size: int) -> None:
+        self.size += size
+        self._pool.used += size
+
+
+def _size(exchange: Exchange) -> int:
+    """Return the bytes that an exchange takes, near enough."""
+    request, delivery = exchange.request, exchange.delivery
+    texts = [text for pair in request.headers for text in pair]
+    texts += [line for *_, line in delivery.dialogue] if delivery else []
+    body = request.body_text or ""
+    wide = 1 if body.isascii() else 4  # octets of a character in memory, at most
+    return wide * len(body) + sum(map(len, texts)) + ENTRY_BYTES

@@ -1,0 +1,133 @@
+"""One mock's memory: a world, a journal and counters; and the registry of such states by name."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from mockserver.base.problems import Code, Problem
+from mockserver.journal.journal import Feed, Journal, Pool
+from mockserver.world.world import World
+
+DEFAULT = ""
+MAX_COUNTERS: Final = 10_000
+MAX_NAMESPACES: Final = 1_000
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# Called with a world and where it comes from; raises WorldError.
+Check = Callable[[World, str], None]
+
+
+class State:
+    """Hold all that changes in the program; every request and every mail works on one state."""
+
+    def __init__(self, world: World, journal: Journal, check: Check) -> None:
+        self.world = world
+        self.journal = journal
+        self._check = check
+        self._uses: dict[str, int] = {}
+        self._over = asyncio.Event()
+
+    def uses(self, key: str) -> int:
+        """Count one use of a key, and return how many there were, this one included.
+
+        Of more than 10,000 keys the one that was used first is forgotten.
+        """
+        self._uses[key] = self._uses.get(key, 0) + 1
+        if len(self._uses) > MAX_COUNTERS:
+            del self._uses[next(iter(self._uses))]
+        return self._uses[key]
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so many seconds, or until the state is reset or the mock stops."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+
+    def close(self) -> None:
+        """End every wait now, and those that are still to come."""
+        self._over.set()
+        self.journal.close()
+
+    def patch_world(self, patch: object) -> None:
+        """Apply a merge patch (RFC 7396) to the world.
+
+        Requests under way keep the world that they began with. Raises WorldError, and then changes
+        nothing.
+        """
+        patched = self.world.patched(patch)
+        self._check(patched, "patch")
+        self.world = patched
+
+    def put_profile(self, profile: Mapping[str, object]) -> None:
+        """Put a whole SMTP profile in the place of the world's.
+
+        Requests under way keep the world that they began with.
+        """
+        self.world = self.world.with_profile(profile)
+
+
+class States:
+    """Keep the states by name; the one that needs no name is `DEFAULT`, each other a namespace.
+
+    `check` looks at each world that a patch makes; WorldError refuses it.
+    """
+
+    def __init__(self, loaded: World, check: Check = lambda *_: None) -> None:
+        self._loaded = loaded
+        self._check = check
+        self._begin()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._states))
+
+    def get(self, name: str = DEFAULT) -> State:
+        """Return the state of that name, made from the loaded world on first use.
+
+        Problem 400 for what is no name, 429 for a namespace more than 1,000.
+        """
+        if name not in self._states:
+            if not _NAME.fullmatch(name):
+                raise Problem(400, Code.NAMESPACE, f"a namespace has a name like {_NAME.pattern}")
+            if len(self._states) > MAX_NAMESPACES:
+                text = f"there are {MAX_NAMESPACES} namespaces; DELETE /_mock/ns/NAME drops one"
+                raise Problem(429, Code.NAMESPACE, text)
+            self._states[name] = self._new(Feed())
+        return self._states[name]
+
+    def reset(self, name: str = DEFAULT) -> None:
+        """Put a new state, with the loaded world and an empty journal, in the place of the old one.
+
+        What is still under way ends in the old one, where nobody sees it; a wait ends now.
+        """
+        old = self.get(name)
+        old.close()
+        self._states[name] = self._new(old.journal.feed)
+        old.journal.feed.publish(("reset", None))
+
+    def drop(self, name: str) -> None:
+        """Forget a namespace, if there is one of that name."""
+        if name != DEFAULT and (state := self._states.pop(name, None)):
+            state.close()
+            state.journal.feed.publish(None)
+
+    def close(self) -> None:
+        """End every wait and every feed now; what is kept can still be read."""
+        self._closed = True
+        for state in self._states.values():
+            state.close()
+            state.journal.feed.publish(None)
+
+    def reopen(self) -> None:
+        """Forget what was closed, and begin anew: the loaded world, empty journals."""
+        if self._closed:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._closed = False
+        self._pool = Pool()
+        self._states = {DEFAULT: self._new(Feed())}
+
+    def _new(self, feed: Feed) -> State:
+        return State(self._loaded, Journal(self._pool, feed), self._check)

@@ -1,0 +1,405 @@
+"""What one call causes: recorded while it happens, then kept as values that cannot change."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal
+from uuid import uuid4
+
+from mockserver.base.problems import Code, Note, Problem, Violation
+from mockserver.journal import mailtext
+
+Json = dict[str, Any]
+Headers = tuple[tuple[str, str], ...]
+Speaker = Literal["C", "S"]
+
+
+def new_id() -> str:
+    """Return an id that is unique in every mock."""
+    return uuid4().hex
+
+
+def milliseconds(since: float) -> float:
+    """Return the milliseconds since a `time.perf_counter()`, to the microsecond."""
+    return round((time.perf_counter() - since) * 1_000, 3)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment in UTC as RFC 3339, 5.6 writes it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# What is kept
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A relay as a request names it, or a listening address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        # RFC 3986, 3.2.2: an IPv6 address has brackets; it may come with them, or without.
+        host = f"[{self.host.strip('[]')}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What MAIL FROM and RCPT TO said; an empty sender is the null path."""
+
+    sender: str
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Permission:
+    """The decision on what a caller may do."""
+
+    required: tuple[str, ...]
+    held: tuple[str, ...]
+    granted: bool
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a client sent, masked; `body` is None where it was not read."""
+
+    headers: Headers
+    body_text: str | None = field(default=None, repr=False)
+
+    @property
+    def body(self) -> Any:  # noqa: ANN401  # any JSON
+        """Give the masked body, each time a copy."""
+        return None if self.body_text is None else json.loads(self.body_text)
+
+
+@dataclass(frozen=True)
+class SecretRead:
+    """One secret of a body, without its value: a literal, or a look-up in a PAM provider."""
+
+    field: str
+    source: str
+    provider: str | None = None
+    parameters: Mapping[str, Any] | None = None
+
+    def as_json(self) -> Json:
+        """Give it as the journal shows it."""
+        parameters = None if self.parameters is None else dict(self.parameters)
+        return {
+            "field": self.field,
+            "source": self.source,
+            "provider": self.provider,
+            "parameters": parameters,
+        }
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """One request to an identity provider; `status` is None where there was no answer."""
+
+    url: str
+    kind: str
+    headers: Headers
+    scope: str | None = None
+    audience: str | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One attempt to deliver: `stage` is where it failed, or `data` when it was sent.
+
+    Each line of `dialogue` has the milliseconds since the call came, who spoke, and the text.
+    """
+
+    relay: Endpoint
+    tls_mode: str
+    mechanism: str | None
+    stage: str
+    reply: str | None
+    dialogue: tuple[tuple[float, Speaker, str], ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a client got instead of an answer."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a call, with the milliseconds since the call came."""
+
+    name: str
+    ms: float
+    duration_ms: float
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One API call and all that it caused; nothing secret is in it.
+
+    `status` is None where a fault broke the connection off without an answer, and where the client
+    left before it.
+    """
+
+    id: str
+    received_at: datetime
+    duration_ms: float
+    method: str
+    path: str
+    version: str | None
+    operation: str | None
+    identity: str | None
+    status: int | None
+    deprecated: bool
+    permission: Permission | None
+    request: Received
+    violations: tuple[Violation, ...]
+    problem: Refusal | None
+    secrets: tuple[SecretRead, ...]
+    token_requests: tuple[TokenRequest, ...]
+    delivery: Delivery | None
+    message_id: str | None
+    lenient: tuple[Note, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Say whether the client got a problem; who left before the answer did not."""
+        return self.problem is not None and self.problem.code != Code.CLIENT_LEFT
+
+    def as_json(self) -> Json:
+        """Give the exchange as `GET /_mock/requests` shows it."""
+        return {
+            "id": self.id,
+            "received_at": timestamp(self.received_at),
+            "duration_ms": self.duration_ms,
+            "method": self.method,
+            "path": self.path,
+            "version": self.version,
+            "operation": self.operation,
+            "identity": self.identity,
+            "status": self.status,
+            "deprecated": self.deprecated,
+            "permission": self.permission and asdict(self.permission),
+            "request": {"headers": self.request.headers, "body": self.request.body},
+            "violations": [asdict(violation) for violation in self.violations],
+            "problem": self.problem
+            and {"code": self.problem.code, "message": self.problem.message},
+            "secrets": [secret.as_json() for secret in self.secrets],
+            "token_requests": [asdict(request) for request in self.token_requests],
+            "delivery": self.delivery and asdict(self.delivery),
+            "message_id": self.message_id,
+            "lenient": [asdict(note) for note in self.lenient],
+        }
+
+
+@dataclass(frozen=True)
+class Message:
+    """One mail that the sink kept; `raw` are its bytes as they came over the wire."""
+
+    raw: bytes = field(repr=False)
+    envelope: Envelope
+    relay: Endpoint
+    tls_mode: str
+    tls_version: str | None
+    mechanism: str | None
+    username: str | None
+    dialogue: tuple[tuple[Speaker, str], ...]
+    request_id: str | None = None
+    identity: str | None = None
+    id: str = field(default_factory=new_id)
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @cached_property
+    def parsed(self) -> EmailMessage:
+        """Parse the mail as the standard library does, which may raise for a malformed one."""
+        return message_from_bytes(self.raw, policy=policy.default)
+
+    @cached_property
+    def text(self) -> str:
+        """Give the plain text part, or an empty text where there is none."""
+        return mailtext.text(self.raw, "plain")
+
+    @cached_property
+    def html(self) -> str:
+        """Give the HTML part, or an empty text where there is none."""
+        return mailtext.text(self.raw, "html")
+
+    @property
+    def subject(self) -> str:
+        """Give the decoded `Subject`, empty where there is none."""
+        return self._header("Subject")
+
+    @property
+    def from_(self) -> str:
+        """Give the decoded `From`: `from` is a word of the language."""
+        return self._header("From")
+
+    @property
+    def to(self) -> str:
+        """Give the decoded `To`, empty where there is none."""
+        return self._header("To")
+
+    @property
+    def size(self) -> int:
+        """Give the octets of the mail."""
+        return len(self.raw)
+
+    @cached_property
+    def headers(self) -> Headers:
+        """Give all headers, unfolded and decoded, in the order of the mail."""
+        return mailtext.headers(self.raw)
+
+    def _header(self, wanted: str) -> str:
+        return next((value for name, value in self.headers if name.lower() == wanted.lower()), "")
+
+    def as_json(self) -> Json:
+        """Give the message as `GET /_mock/messages` shows it."""
+        return {
+            "id": self.id,
+            "request_id": self.request_id,
+            "identity": self.identity,
+            "received_at": timestamp(self.received_at),
+            "relay": asdict(self.relay),
+            "tls_mode": self.tls_mode,
+            "tls_version": self.tls_version,
+            "mechanism": self.mechanism,
+            "username": self.username,
+            "envelope": asdict(self.envelope),
+            "subject": self.subject,
+            "from": self.from_,
+            "to": self.to,
+            "headers": self.headers,
+            "text": self.text,
+            "size": self.size,
+            "dialogue": self.dialogue,
+        }
+
+
+# What records
+
+
+@dataclass
+class Dialogue:
+    """Record the lines of one SMTP session, with milliseconds since `started`.
+
+    Whoever adds a line masks it first.
+    """
+
+    started: float = field(default_factory=time.perf_counter)
+    lines: list[tuple[float, Speaker, str]] = field(default_factory=list)
+
+    def add(self, who: Speaker, line: str) -> None:
+        """Append one line without its line end."""
+        self.lines.append((milliseconds(self.started), who, line))
+
+
+@dataclass
+class Attempt:
+    """Record one delivery on its way through the stages."""
+
+    relay: Endpoint
+    tls_mode: str
+    dialogue: Dialogue
+    mechanism: str | None = None
+    stage: str = "resolve"
+    reply: str | None = None
+
+    def kept(self) -> Delivery:
+        """Give what there is so far as a value."""
+        lines = tuple(self.dialogue.lines)
+        return Delivery(
+            self.relay, str(self.tls_mode), self.mechanism, self.stage, self.reply, lines
+        )
+
+
+@dataclass
+class Trace:
+    """Record what one call causes, while it happens; passed down the call, never looked up."""
+
+    method: str = ""
+    path: str = ""
+    headers: Headers = ()
+    request_id: str = field(default_factory=new_id)
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: float = field(default_factory=time.perf_counter)
+    version: str | None = None
+    operation: str | None = None
+    deprecated: bool = False
+    identity: str | None = None
+    breaks_off: tuple[str, str] | None = None  # how the connection ends, and who says so
+    permission: Permission | None = None
+    body_text: str | None = None
+    violations: list[Violation] = field(default_factory=list)
+    secrets: list[SecretRead] = field(default_factory=list)
+    token_requests: list[TokenRequest] = field(default_factory=list)
+    delivery: Attempt | None = None
+    message_id: str | None = None
+    lenient: list[Note] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    def body(self, masked: object) -> None:
+        """Record the body, which the caller has masked."""
+        self.body_text = json.dumps(masked, ensure_ascii=False)
+
+    def secret(
+        self, name: str, provider: str | None = None, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record that a secret is read: a literal, or from a provider with masked parameters."""
+        frozen = None if parameters is None else MappingProxyType(parameters)
+        source = "literal" if provider is None else "pam"
+        self.secrets.append(SecretRead(name, source, provider, frozen))
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Record how long a part of the call takes, however it ends."""
+        began = milliseconds(self.started)
+        try:
+            yield
+        finally:
+            taken = round(milliseconds(self.started) - began, 3)
+            self.steps.append(Step(name, began, taken))
+
+    def exchange(self, status: int | None, problem: Problem | None) -> Exchange:
+        """Give what there is as a value, with the answer."""
+        return Exchange(
+            id=self.request_id,
+            received_at=self.received_at,
+            duration_ms=milliseconds(self.started),
+            method=self.method,
+            path=self.path,
+            version=self.version,
+            operation=self.operation,
+            identity=self.identity,
+            status=status,
+            deprecated=self.deprecated,
+            permission=self.permission,
+            request=Received(self.headers, self.body_text),
+            violations=tuple(self.violations),
+            problem=_refusal(problem),
+            secrets=tuple(self.secrets),
+            token_requests=tuple(self.token_requests),
+            delivery=self.delivery.kept() if self.delivery else None,
+            message_id=self.message_id,
+            lenient=tuple(self.lenient),
+            steps=tuple(self.steps),
+        )
+
+
+def _refusal(problem: Problem | None) -> Refusal | None:
+    # Not the one that was raised: it holds the frames that it passed through.
+    return Refusal(problem.code.value, problem.message, problem.field) if problem else None

@@ -1,0 +1,357 @@
+"""What a test sees of one state of a mock, and what it asserts on that."""
+
+from abc import ABC, abstractmethod
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from pathlib import Path
+from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
+
+from mockserver.base.problems import Note
+from mockserver.journal.filters import exchange_filter, message_filter, token_filter
+from mockserver.journal.report import exchange_text, message_line
+from mockserver.journal.state import State, States
+from mockserver.journal.trace import Exchange, Message, TokenRequest
+from mockserver.world.world import World
+
+Result = TypeVar("Result")
+Seen = TypeVar("Seen")
+
+MAX_SHOWN: Final = 10
+
+
+class MessageCriteria(TypedDict, total=False):
+    """What a message may be asked for; texts without letter case, `subject` by a part of it.
+
+    A value that no message can have is a ValueError.
+    """
+
+    recipient: str
+    sender: str | None
+    subject: str
+    relay: str
+    request_id: str | None
+    identity: str | None
+    tls_mode: str
+    mechanism: str | None
+    username: str | None
+
+
+class RejectionCriteria(TypedDict, total=False):
+    """What a refused call may be asked for, `field` and `rule` of one and the same violation.
+
+    `field` is a JSON pointer with or without its first slash (`Host`, `RelayPassword/SecretValue`),
+    the name of a header or parameter, or the field whose secret could not be read. A value of the
+    others that no call can have is a ValueError.
+    """
+
+    field: str
+    rule: str
+    status: int | None
+    code: str
+    stage: str | None
+    version: str | None
+    operation: str | None
+    identity: str | None
+    path: str
+
+
+class TokenCriteria(TypedDict, total=False):
+    """What a request to an identity provider may be asked for; `headers` are some of its own."""
+
+    scope: str | None
+    audience: str | None
+    headers: Mapping[str, str] | Sequence[tuple[str, str]]
+    url: str
+    status: int | None
+    kind: str
+
+
+class View(ABC):
+    """One state of a mock: its world, what happened in it, and assertions that explain themselves.
+
+    Everything may be called from any thread. What it returns are values that do not change.
+    """
+
+    def __init__(self, states: States, name: str, operations: Collection[str]) -> None:
+        self._states = states
+        self._name = name
+        self._operations = operations
+        self._expected: set[str] = set()
+
+    @property
+    @abstractmethod
+    def api_url(self) -> str:
+        """Give the base URL that a client is configured with."""
+
+    @property
+    @abstractmethod
+    def https_api_url(self) -> str | None:
+        """Give the same by HTTPS, or None where that is off."""
+
+    @property
+    @abstractmethod
+    def ca_file(self) -> Path:
+        """Give a PEM file with what a client must trust, for HTTPS and for mail, and with no key.
+
+        It is made when first asked for, in a folder that is its owner's alone, and is gone when the
+        mock stops. RuntimeError for a mock that does not run.
+        """
+
+    @property
+    @abstractmethod
+    def control_url(self) -> str:
+        """Give the URL below which the control calls are."""
+
+    @property
+    def token_url(self) -> str:
+        """Give the token endpoint of the mock's own identity provider."""
+        return f"{self.control_url}/idp/token"
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Give the messages that are kept, oldest first."""
+        return self._on_loop(lambda: tuple(self._state.journal.messages))
+
+    @property
+    def requests(self) -> tuple[Exchange, ...]:
+        """Give the exchanges that are kept, oldest first."""
+        return self._on_loop(lambda: tuple(self._state.journal.exchanges))
+
+    @property
+    def world(self) -> World:
+        """Give the world as it is now."""
+        return self._on_loop(lambda: self._state.world)
+
+    def patch_world(self, patch: Mapping[str, Any]) -> None:
+        """Apply a merge patch (RFC 7396) to the world; WorldError for a bad one changes nothing."""
+        self._on_loop(lambda: self._state.patch_world(patch))
+
+    def reset(self) -> None:
+        """Empty the journal, and restore the world that was loaded."""
+        self._on_loop(lambda: self._states.reset(self._name))
+        self._expected.clear()
+
+    def wait_for_message(
+        self, *, timeout: float = 5, **criteria: Unpack[MessageCriteria]
+    ) -> Message:
+        """Return the newest message that fulfils every criterion, waiting up to `timeout` seconds.
+
+        Raises TimeoutError. Only for a mock in a thread: on its own loop, `await next_message()`.
+        """
+        return self._run(self._arrival(criteria, timeout))
+
+    async def next_message(
+        self,
+        *,
+        timeout: float = 5,  # noqa: ASYNC109  # part of the question, not of its handling
+        **criteria: Unpack[MessageCriteria],
+    ) -> Message:
+        """Do the same as `wait_for_message` on the loop of the mock, or on any other."""
+        return await self._awaited(self._arrival(criteria, timeout))
+
+    def assert_delivered(self, *, count: int = 1, **criteria: Unpack[MessageCriteria]) -> Message:
+        """Return the newest of the messages that fulfil the criteria; there must be `count`."""
+        __tracebackhide__ = True
+        if count < 1:
+            raise ValueError("count is at least 1; for none there is assert_not_delivered")
+        noun = "1 message" if count == 1 else f"{count} messages"
+        wanted = _Wanted(noun, criteria, message_filter(criteria).misses, message_line)
+        found = wanted.among(messages := self.messages)
+        if len(found) != count:
+            raise AssertionError(wanted.failure(found, messages) + self._last_call(messages))
+        return found[-1]
+
+    def assert_not_delivered(self, **criteria: Unpack[MessageCriteria]) -> None:
+        """Fail if a message fulfils the criteria; without any, if there is a message."""
+        __tracebackhide__ = True
+        wanted = _Wanted("no message", criteria, message_filter(criteria).misses, message_line)
+        messages = self.messages
+        if found := wanted.among(messages):
+            raise AssertionError(wanted.failure(found, messages))
+
+    def assert_rejected(self, **criteria: Unpack[RejectionCriteria]) -> Exchange:
+        """Return the newest refused call that fulfils the criteria; there must be one or more."""
+        __tracebackhide__ = True
+        rejection = _Rejection(self._operations, **criteria)
+        wanted = _Wanted("a refused call", criteria, rejection.misses, exchange_text)
+        refused = [exchange for exchange in self.requests if exchange.refused]
+        found = wanted.among(refused)
+        self._expected |= {exchange.id for exchange in found}
+        if not found:
+            raise AssertionError(wanted.failure(found, refused) + self._last_call(refused))
+        return found[-1]
+
+    def assert_token_requested(self, **criteria: Unpack[TokenCriteria]) -> TokenRequest:
+        """Return the newest request to an identity provider that fulfils the criteria.
+
+        There must be one or more; `kind` is `token`, unless `discovery` or `jwks` is asked for.
+        """
+        __tracebackhide__ = True
+        asked_for: TokenCriteria = {"kind": "token", **criteria}
+        misses = _TokenRequest(**asked_for).misses
+        wanted = _Wanted("a token request", asked_for, misses, repr)
+        asked = [request for exchange in self.requests for request in exchange.token_requests]
+        found = wanted.among(asked)
+        if not found:
+            raise AssertionError(wanted.failure(found, asked) + self._last_call(asked))
+        return found[-1]
+
+    @property
+    def unexpected(self) -> tuple[Exchange, ...]:
+        """Give the calls that were refused with 4xx, and that no assertion has asked for."""
+        return tuple(
+            exchange
+            for exchange in self.requests
+            if 400 <= (exchange.status or 0) < 500 and exchange.id not in self._expected  # noqa: PLR2004  # HTTP statuses
+        )
+
+    def notes(self, kinds: Collection[str]) -> tuple[tuple[Exchange, Note], ...]:
+        """Give the notes of some kinds, each with its call."""
+        return tuple(
+            (exchange, note)
+            for exchange in self.requests
+            for note in exchange.lenient
+            if note.kind in kinds
+        )
+
+    @property
+    def _state(self) -> State:
+        return self._states.get(self._name)
+
+    async def _arrival(self, criteria: MessageCriteria, seconds: float) -> Message:
+        matches = message_filter(criteria)
+        shelf = self._state.journal.messages
+        found = await shelf.wait(matches, seconds)
+        if not found:
+            noun = f"a message within {seconds:g} s"
+            wanted = _Wanted(noun, criteria, matches.misses, message_line)
+            raise TimeoutError(wanted.failure(found, list(shelf)))
+        return found[-1]
+
+    def _last_call(self, entries: Sequence[object]) -> str:
+        """Say what was last asked, where there is nothing to compare with."""
+        if entries:
+            return ""
+        calls = self.requests
+        return f"\nthe last call: {exchange_text(calls[-1])}" if calls else "\nthere was no call"
+
+    @abstractmethod
+    def _on_loop(self, read: Callable[[], Result]) -> Result:
+        """Do something where the states may be touched: on the loop of the mock."""
+
+    @abstractmethod
+    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the loop of the mock, from another thread."""
+
+    @abstractmethod
+    def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+        """Run a coroutine on the loop of the mock, and await it on the running one."""
+
+
+class _Wanted(Generic[Seen]):
+    """What an assertion looks for, and how it says that it is not there."""
+
+    def __init__(
+        self,
+        noun: str,
+        criteria: Mapping[str, object],
+        misses: Callable[[Seen], Mapping[str, Sequence[object]]],
+        describe: Callable[[Seen], str],
+    ) -> None:
+        self._noun = noun
+        self._criteria = criteria
+        self._misses = misses
+        self._describe = describe
+
+    def among(self, entries: Sequence[Seen]) -> list[Seen]:
+        """Return the entries that fulfil every criterion."""
+        return [entry for entry in entries if not self._misses(entry)]
+
+    def failure(self, found: Sequence[Seen], entries: Sequence[Seen]) -> str:
+        """Say what was expected, what was found, or what comes nearest, and where it differs."""
+        criteria = ", ".join(f"{name}={value!r}" for name, value in self._criteria.items())
+        text = f"expected {self._noun}{' with ' if criteria else ''}{criteria}"
+        text += f", found {len(found) or 'none'} of {len(entries)}"
+        if found:
+            return text + "".join(f"\n  {self._describe(entry)}" for entry in found[-MAX_SHOWN:])
+        return text + (self._nearest(entries) if entries else "")
+
+    def _nearest(self, entries: Sequence[Seen]) -> str:
+        """Describe the entry with the fewest differences, the newest of several."""
+        nearest = min(reversed(entries), key=lambda entry: len(self._misses(entry)))
+        lines = [f"\nthe nearest: {self._describe(nearest)}".rstrip()]
+        for name, found in self._misses(nearest).items():
+            shown = " or ".join(map(_shown, found)) or "none"
+            lines.append(f"  {name}: expected {self._criteria.get(name)!r}, found {shown}")
+        return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) or value is None else str(value)
+
+
+class _Rejection:
+    """The criteria of a refused call."""
+
+    def __init__(
+        self,
+        operations: Collection[str],
+        field: str | None = None,
+        rule: str | None = None,
+        **others: object,
+    ) -> None:
+        self._field = field
+        self._rule = rule
+        self._others = exchange_filter(others, ("field", "rule"), operations=operations)
+
+    def misses(self, exchange: Exchange) -> dict[str, list[object]]:
+        """Give what does not hold, with what the call has instead."""
+        missed = self._others.misses(exchange)
+        broken = list(_broken(exchange))
+        if not any(self._is_meant(names, rule) for names, rule in broken):
+            if self._field is not None:
+                missed["field"] = [names[0] for names, _ in broken]
+            if self._rule is not None:
+                missed["rule"] = [rule for _, rule in broken]
+        return missed
+
+    def _is_meant(self, names: Sequence[str], rule: str | None) -> bool:
+        return (self._field is None or self._field in names) and self._rule in (None, rule)
+
+
+def _broken(exchange: Exchange) -> Iterator[tuple[Sequence[str], str | None]]:
+    """Give the spellings of each field that was refused, with the rule that it broke."""
+    for violation in exchange.violations:
+        path = violation.path
+        yield (path.removeprefix("/"), path, path.rpartition(" ")[2]), violation.rule
+    if exchange.problem and exchange.problem.field:
+        yield (exchange.problem.field,), None
+
+
+class _TokenRequest:
+    """The criteria of a request to an identity provider."""
+
+    def __init__(
+        self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), **others: object
+    ) -> None:
+        self._headers = _pairs(dict(headers).items())
+        self._others = token_filter(others, ("headers",))
+
+    def misses(self, request: TokenRequest) -> dict[str, list[object]]:
+        """Give what does not hold, with what the request has instead."""
+        missed = self._others.misses(request)
+        if not self._headers <= _pairs(request.headers):
+            missed["headers"] = [dict(request.headers)]
+        return missed
+
+
+def _pairs(headers: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    return {(name.lower(), value) for name, value in headers}

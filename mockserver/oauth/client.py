@@ -1,0 +1,158 @@
+"""The client side of OAuth: fetch a token for a test mail by client credentials (RFC 6749, 4.4)."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from mockserver.base import masking
+from mockserver.base.masking import Secret
+from mockserver.base.problems import Code, Problem
+from mockserver.base.text import host_name
+from mockserver.journal.trace import TokenRequest, Trace
+
+if TYPE_CHECKING:
+    import httpx2
+
+Json = dict[str, Any]
+
+TOKEN_SECONDS: Final = 30
+MAX_REASON: Final = 500
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One client-credentials request (RFC 6749, 4.4); `request_headers` go with every request."""
+
+    client_id: str
+    client_secret: Secret
+    token_endpoint: str
+    scope: str | None = None
+    audience: str | None = None
+    request_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> Secret:
+    """Fetch the discovery document, the key set and a token, each anew.
+
+    `play` gives the server behind a token URL; nothing is dialled. Each request stands in the
+    trace. Raises Problem, which names the TokenEndpoint, and never a secret.
+    """
+    import httpx2  # noqa: PLC0415  # takes as long as half of the program, and only OAuth needs it
+
+    url = _url(grant.token_endpoint)
+    transport = httpx2.ASGITransport(play(url))
+    async with httpx2.AsyncClient(transport=transport, trust_env=False) as http:
+        try:
+            async with asyncio.timeout(TOKEN_SECONDS):
+                return await _TokenClient(grant, url, http, trace).fetch()
+        except TimeoutError:
+            text = f"TokenEndpoint {url}: no answer within {TOKEN_SECONDS} seconds"
+            raise Problem(400, Code.GRANT_CONNECT, text) from None
+
+
+def _url(text: str) -> str:
+    """Return a token endpoint with a host in A-labels; Problem for one that cannot be called."""
+    from httpx2 import URL, InvalidURL  # noqa: PLC0415  # as above
+
+    parts = urlsplit(text)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+        url = URL(parts._replace(netloc=host_name(parts.hostname or "") + port).geturl())
+        _ = url.host  # what every request asks for: it reads the A-labels again
+    except (InvalidURL, ValueError):
+        reason = "its host is no name that IDNA knows"
+        raise Problem(400, Code.GRANT_CONNECT, f"TokenEndpoint {text}: {reason}") from None
+    return str(url)
+
+
+class _TokenClient:
+    """The conversation with one identity provider for one token."""
+
+    def __init__(self, grant: Grant, url: str, http: "httpx2.AsyncClient", trace: Trace) -> None:
+        self._grant = grant
+        self._url = url
+        self._http = http
+        self._trace = trace
+
+    async def fetch(self) -> Secret:
+        """Make the three requests; whether the token is good is for the relay to say."""
+        parts = urlsplit(self._url)
+        issuer = f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}"
+        document = await self._ask("discovery", f"{issuer}/.well-known/openid-configuration")
+        await self._ask("jwks", document["jwks_uri"])
+        answer = await self._ask("token", self._url, self._form())
+        text = answer.get("access_token")
+        if not isinstance(text, str):
+            raise self._problem(Code.GRANT_ANSWER, "the token answer has no access_token")
+        if str(answer.get("token_type")).lower() != "bearer":
+            raise self._problem(Code.GRANT_ANSWER, "the token_type is not Bearer")
+        return Secret(text)
+
+    def _form(self) -> dict[str, str]:
+        asked = {"scope": self._grant.scope, "audience": self._grant.audience}
+        return {
+            "grant_type": "client_credentials",
+            "client_id": self._grant.client_id,
+            "client_secret": self._grant.client_secret.reveal(),
+            **{name: value for name, value in asked.items() if value is not None},
+        }
+
+    async def _ask(self, kind: str, url: str, form: dict[str, str] | None = None) -> Json:
+        """Send a GET, or a POST where there is a form, and return the object of the answer."""
+        request = self._request(url, form)
+        record = TokenRequest(
+            url,
+            kind,
+            tuple(masking.headers(_text_pairs(request.headers.raw))),
+            scope=self._grant.scope if form else None,
+            audience=self._grant.audience if form else None,
+        )
+        self._trace.token_requests.append(record)
+        try:
+            with self._trace.step(f"token request {kind}"):
+                response = await self._http.send(request)
+        except OSError as error:
+            raise self._problem(Code.GRANT_CONNECT, f"{kind} request: {error}") from None
+        self._trace.token_requests[-1] = replace(record, status=response.status_code)
+        if response.status_code != 200:  # noqa: PLR2004  # an HTTP status
+            reason = f"{kind} request: HTTP {response.status_code}{_oauth_error(response.content)}"
+            raise self._problem(Code.GRANT_REFUSED, reason)
+        answer = _json_object(response.content)
+        if answer is None:
+            raise self._problem(Code.GRANT_ANSWER, f"the {kind} answer is no JSON object")
+        return answer
+
+    def _request(self, url: str, form: dict[str, str] | None) -> "httpx2.Request":
+        headers = list(self._grant.request_headers)
+        if form is None:
+            return self._http.build_request("GET", url, headers=headers)
+        # Whatever RequestHeaders say, the body is a form.
+        headers = [pair for pair in headers if pair[0].lower() != "content-type"]
+        return self._http.build_request("POST", url, headers=headers, data=form)
+
+    def _problem(self, code: Code, reason: str) -> Problem:
+        return Problem(400, code, f"TokenEndpoint {self._url}: {reason}")
+
+
+def _text_pairs(raw: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
+
+
+def _json_object(content: bytes | str) -> Json | None:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _oauth_error(content: bytes) -> str:
+    """Return the error of a refused token request (RFC 6749, 5.2), after a comma."""
+    answer = _json_object(content) or {}
+    words = (answer.get("error"), answer.get("error_description"))
+    return "".join(f", {word}" for word in words if isinstance(word, str))[:MAX_REASON]

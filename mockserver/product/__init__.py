@@ -1,0 +1,1 @@
+"""Keyfactor Command: the request path, the operations, and who may do what."""

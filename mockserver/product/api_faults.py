@@ -1,0 +1,96 @@
+"""Faults of the API itself: read from a header, or chosen from the world."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from mockserver.base.jsontext import parse_json
+from mockserver.base.problems import Code, Problem
+from mockserver.base.text import cut, nearest
+from mockserver.journal.state import State
+from mockserver.world.world import ApiFault, World, WorldError, read_api_fault
+
+HEADER: Final = "X-Mock-Fault"
+MAX_TEXT: Final = 1_000
+NONE: Final = ApiFault()
+
+_ASSIGNMENT: Final = re.compile(r"\s*[=:]\s*")
+_BETWEEN: Final = re.compile(r"[;,\s]+")
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_WORDS: Final = {"true": True, "false": False}
+
+
+def due(state: State, world: World, operation: str, header: str | None) -> tuple[ApiFault, str]:
+    """Return the fault of a call and where it comes from; `NONE` where there is none, or no more.
+
+    The header beats the world's entry, also when its `first` calls are over. Problem 400 for a
+    header that cannot be read.
+    """
+    if header is not None:
+        # The header's text is a part of the key, so that a test has a count of its own.
+        return _counted(state, f"{operation} {header}", read(header)), HEADER
+    return _counted(state, operation, world.api_fault(operation)), "api_faults of the world"
+
+
+def _counted(state: State, key: str, fault: ApiFault | None) -> ApiFault:
+    if fault is None:
+        return NONE
+    if fault.first is not None and state.uses(f"api {key}") > fault.first:
+        return NONE
+    return fault
+
+
+def read(text: str) -> ApiFault:
+    """Read a fault from the header: a JSON object, or words such as `status=503; retry_after=2`.
+
+    A word alone is a status or true. Problem 400 for another form, and for what the schema of
+    `api_faults` refuses.
+    """
+    if not text.strip() or len(text) > MAX_TEXT:
+        raise _refused(f"must be a text of 1 to {MAX_TEXT} characters, such as status=503")
+    entry = _object(text) if text.lstrip().startswith("{") else _words(text)
+    try:
+        return read_api_fault(entry, HEADER)
+    except WorldError as error:
+        raise Problem(400, Code.CONTROL, str(error)) from None
+
+
+def _object(text: str) -> object:
+    try:
+        return parse_json(text.encode())
+    except Problem as problem:
+        raise _refused(problem.message.replace("the body", "the value")) from None
+
+
+def _words(text: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    for word in filter(None, _BETWEEN.split(_ASSIGNMENT.sub("=", text))):
+        name, given, value = word.partition("=")
+        if not given:
+            name, value = ("status", word) if _NUMBER.fullmatch(word) else (word, "true")
+        name = name.lower().replace("-", "_")
+        if name in entry:
+            raise _refused(f"{cut(name)} stands twice")
+        entry[name] = _value(value)
+    return entry
+
+
+def _value(text: str) -> object:
+    if _NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
+    return _WORDS.get(text.lower(), text)
+
+
+def _refused(text: str) -> Problem:
+    return Problem(400, Code.CONTROL, f"{HEADER}: {text}")
+
+
+def check_operations(world: World, operations: Iterable[str], source: str) -> None:
+    """Refuse a world with a fault for an operation that no document has, by WorldError."""
+    known = frozenset(operations)
+    if unknown := world.api_faults.keys() - known - {"*"}:
+        errors = [
+            (f"/api_faults/{name}", f"no such operation; did you mean '{nearest(name, known)}'?")
+            for name in unknown
+        ]
+        raise WorldError(source, errors)

@@ -1,0 +1,275 @@
+"""The request path of the API: from HTTP to a method of the product, and back."""
+
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mockserver.base import masking
+from mockserver.base.problems import Code, Problem
+from mockserver.base.text import cut, one_line
+from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
+from mockserver.http.wire import (
+    LEFT,
+    Broken,
+    contained,
+    namespace,
+    product_json,
+    refuse,
+    whole_body,
+)
+from mockserver.journal.state import State, States
+from mockserver.journal.trace import Exchange, Trace
+from mockserver.product import access
+from mockserver.product import api_faults as faults
+from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
+from mockserver.world.world import ApiFault
+
+# RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
+DEPRECATED_SINCE: Final = "@1735689600"
+
+Json = dict[str, Any]
+Method = Callable[[Call], Awaitable[object]]
+
+_APART: Final = re.compile(r'[ "=]')
+
+log = logging.getLogger(__name__)
+
+
+class ContractMismatchError(Exception):
+    """The documents and the product do not name the same operations; the mock cannot start."""
+
+
+class Api:
+    """Answer every path below the base path, and refuse the rest, as an ASGI application."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        command: KeyfactorCommand,
+        states: States,
+        check_token: access.CheckToken,
+        base_path: str,
+    ) -> None:
+        self._contract = contract
+        self._methods = _methods(contract, command)
+        self._states = states
+        self._check_token = check_token
+        self._base_path = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as ASGI has it."""
+        answer = await self.answer(Request(scope, receive))
+        await answer(scope, receive, send)
+
+    async def answer(self, request: Request) -> ASGIApp:
+        """Answer one request; its exchange is in the journal before the answer leaves."""
+        name = namespace(request)
+        try:
+            state = self._states.get(name)
+        except Problem as no_state:
+            return refuse(no_state)  # there is no journal to keep it in
+        trace = Trace(request.method, request.scope["path"], _headers(request))
+        problem = None
+        try:
+            response = await self._perform(request, state, trace)
+        except Problem as refusal:
+            problem = refusal
+            response = refuse(refusal)
+        if trace.deprecated:
+            response.headers["Deprecation"] = DEPRECATED_SINCE
+        response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
+        response.headers["X-Mock-Request-Id"] = trace.request_id
+        answer, status, problem = _ended(request, response, problem, trace)
+        exchange = trace.exchange(status, problem)
+        state.journal.add_exchange(exchange)
+        _log(exchange, name)
+        return answer
+
+    async def _perform(self, request: Request, state: State, trace: Trace) -> Response:
+        with contained(trace.request_id):
+            return await self._steps(request, state, trace)
+
+    async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
+        """Take the steps in their order: 404, 401, 405, a fault, 403, 413, 415, 400."""
+        world = state.world
+        headers = _combined(request.headers.items())
+        trace.version = self._contract.version(headers.get(VERSION_HEADER))
+        # Not request.url.path: that ends where a %3F was, and drops line ends.
+        path = self._below_base(request.scope["path"])
+        identity = access.authenticate(
+            world, request.headers.get("authorization"), self._check_token
+        )
+        trace.identity = identity.name
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
+        operation = self._contract.operation(path, request.method, headers.get(VERSION_HEADER))
+        trace.operation = operation.id
+        trace.deprecated = operation.deprecated
+        fault, source = faults.due(state, world, operation.id, headers.get(faults.HEADER.lower()))
+        early = None
+        if fault is not faults.NONE:
+            early = await _misbehave(request, fault, source, state, trace)
+        given = operation.given(path, request.query_params.multi_items())
+        access.require(identity, operation.required(given), trace)
+        octets = await whole_body(request) if early is None else early
+        body = _read_body(request, operation, octets, trace)
+        body, notes = operation.relaxed(body, lenient=world.lenient)
+        trace.lenient += notes
+        with trace.step("check"):
+            trace.violations = operation.check(headers, body, given)
+        if trace.violations:
+            headers_only = all(each.path.startswith("header ") for each in trace.violations)
+            code = Code.HEADER if headers_only else Code.BODY
+            raise Problem(400, code, operation.describe(headers, body, trace.violations))
+        # That it is an object, where the operation has one, is one of the checks.
+        filled = operation.filled(cast("Json", body or {}))
+        call = Call(state, world, identity, given, filled, trace, self._contract)
+        return _answered(await self._methods[operation.id](call), operation.status)
+
+    def _below_base(self, path: str) -> str:
+        """Return the path below the base path, slashes folded; letter case is free."""
+        folded = "/" + "/".join(part for part in path.split("/") if part)
+        base, below = folded[: len(self._base_path)], folded[len(self._base_path) :]
+        if base.lower() == self._base_path.lower() and below[:1] == "/":
+            return below
+        text = f": the API is below {self._base_path}, the control calls are below /_mock"
+        if folded.lower() == self._base_path.lower():
+            example = self._base_path + self._contract.operations[0].path
+            text = f" itself: a path of the API goes on, such as {example}"
+        raise Problem(404, Code.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
+
+
+def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Method]:
+    documented = {operation.id for operation in contract.operations}
+    written = {name for name in dir(command) if not name.startswith("_")}
+    if documented != written:
+        raise ContractMismatchError(
+            "only in openapi/: "
+            + (", ".join(sorted(documented - written)) or "nothing")
+            + "; only in KeyfactorCommand: "
+            + (", ".join(sorted(written - documented)) or "nothing")
+        )
+    return {name: getattr(command, name) for name in written}
+
+
+def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """Return the headers by name, what stands twice as one list, which no single value is."""
+    # RFC 9110, 5.3 and 5.5: lines of one name are a list; white space around a value is no part.
+    combined: dict[str, str] = {}
+    for name, value in headers:
+        before = f"{combined[name]}, " if name in combined else ""
+        combined[name] = before + value.strip()
+    return combined
+
+
+async def _misbehave(
+    request: Request, fault: ApiFault, source: str, state: State, trace: Trace
+) -> bytes | Problem | None:
+    """Do what a fault asks for before its operation; Problem where that is not performed.
+
+    Returns what came of the body, where it was read.
+    """
+    # Who gives up during a delay has sent its body; what is wrong with that comes in its turn.
+    early = await whole_body(request) if fault.delay else None
+    with trace.step("delay"):
+        await state.pause(fault.delay)
+    if fault.breaks_off is not None:
+        trace.breaks_off = fault.breaks_off, f"{fault.breaks_off}, as {source} says"
+    if fault.status is not None:
+        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        if fault.status == 401:  # noqa: PLR2004  # an HTTP status
+            headers["WWW-Authenticate"] = access.CHALLENGE
+        text = f"status {fault.status}, as {source} says"
+        raise Problem(fault.status, Code.FAULT, text, headers)
+    if trace.breaks_off is not None and fault.breaks_off != "truncate":
+        # Nobody sees this status: what is made of it is not sent.
+        raise Problem(500, Code.FAULT, trace.breaks_off[1])
+    return early
+
+
+def _ended(
+    request: Request, response: Response, problem: Problem | None, trace: Trace
+) -> tuple[ASGIApp, int | None, Problem | None]:
+    """Return how the call ends: the answer, its status, and what the journal says of it."""
+    answer: ASGIApp = response
+    status: int | None = response.status_code
+    if trace.breaks_off is not None:
+        how, text = trace.breaks_off
+        answer = Broken(how, response)
+        if how != "truncate":
+            status = None
+        elif problem is None:
+            problem = Problem(response.status_code, Code.FAULT, text)
+        else:
+            problem = Problem(problem.status, problem.code, f"{problem.message} ({text})")
+    if (left := _left(request, response, problem)) is not None:
+        return answer, None, left
+    return answer, status, problem
+
+
+def _left(request: Request, response: Response, problem: Problem | None) -> Problem | None:
+    """Return what the journal says of a client that left before the answer; None of others."""
+    if problem is not None and problem.code is Code.CLIENT_LEFT:
+        return problem
+    left = request.scope.get("state", {}).get(LEFT)
+    if left is None or not left.is_set():
+        return None
+    answer = problem.message if problem else f"status {response.status_code}"
+    text = f"the client closed the connection before the answer ({answer})"
+    return Problem(response.status_code, Code.CLIENT_LEFT, text)
+
+
+def _read_body(
+    request: Request, operation: Operation, octets: bytes | Problem, trace: Trace
+) -> object:
+    if isinstance(octets, Problem):
+        raise octets
+    body = operation.read(request.headers.get("content-type"), octets)
+    if body is not None:
+        trace.body(masking.body(body))
+    return body
+
+
+def _headers(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple(masking.headers(request.headers.items()))
+
+
+def _answered(value: object, status: int) -> Response:
+    answer = value if isinstance(value, Answer) else Answer(value, {})
+    response = Response(status_code=status)
+    if answer.body is not None:
+        response = product_json(answer.body, status)
+    response.headers.update(answer.headers)
+    return response
+
+
+def _log(exchange: Exchange, name: str) -> None:
+    if not log.isEnabledFor(logging.INFO):
+        return
+    fields = {
+        "id": exchange.id,
+        "namespace": name or None,
+        "method": exchange.method,
+        "path": exchange.path,
+        "version": exchange.version,
+        "operation": exchange.operation,
+        "identity": exchange.identity,
+        "status": exchange.status,
+        "code": exchange.problem and exchange.problem.code,
+        "ms": exchange.duration_ms,
+        "problem": exchange.problem and one_line(exchange.problem.message),
+    }
+    pairs = [f"{name}={_word(value)}" for name, value in fields.items() if value is not None]
+    log.info(" ".join(pairs), extra={"fields": fields})
+
+
+def _word(value: object) -> str:
+    """Return a value that cannot be taken for more than one."""
+    text = str(value)
+    return text if text.isprintable() and not _APART.search(text) else json.dumps(text)

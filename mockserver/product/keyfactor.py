@@ -1,0 +1,361 @@
+"""The mocked product: one method per operation; the vendor's JSON stays in here."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
+
+from mockserver.base import masking
+from mockserver.base.certificates import Authority
+from mockserver.base.problems import Code, Note, NoteKind, Problem
+from mockserver.base.text import host_name
+from mockserver.contract.operations import Contract
+from mockserver.journal.state import State
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
+from mockserver.mail import relay
+from mockserver.mail.relay import Login, Submission, TokenLogin
+from mockserver.mail.sink import Sink
+from mockserver.oauth import client as oauth
+from mockserver.oauth.client import Grant
+from mockserver.oauth.idp import IdentityProvider
+from mockserver.product import access, listing, pam
+from mockserver.product.access import Identity
+from mockserver.world.world import World
+
+Json = dict[str, Any]
+
+# RelayAuthenticationType (POST SMTP Test, tables 888 and 889).
+ANONYMOUS: Final = 0
+BASIC: Final = 2
+OAUTH: Final = 3
+
+
+@dataclass(frozen=True)
+class Call:
+    """One permitted and valid call of an operation, with the world as it was when the call came.
+
+    `parameters` are those of path and query by their documented names. They and `body` have the
+    defaults of the document where the request had nothing.
+    """
+
+    state: State
+    world: World
+    identity: Identity
+    parameters: Json
+    body: Json
+    trace: Trace
+    contract: Contract
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body that comes with headers of its own."""
+
+    body: Any
+    headers: Mapping[str, str]
+
+
+class KeyfactorCommand:
+    """Do what Keyfactor Command does; every public method is an operation of the documents."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        authority: Authority,
+        idp: IdentityProvider,
+        token_url: Callable[[], str],
+    ) -> None:
+        self._sink = sink
+        self._authority = authority
+        self._idp = idp
+        self._token_url = token_url
+
+    async def test_smtp_v1(self, call: Call) -> Json:
+        """Send a test mail, and answer with the settings without the password (table 890)."""
+        call.trace.lenient += notes(call.body)
+        body = call.body
+        login = None
+        if body["RelayAuthenticationType"] == BASIC:
+            login = await _login(call, lambda field: {"SecretValue": body[field]})
+        recipient = body.get("TestRecipient") or body["SenderAccount"]
+        await self._send(call, recipient, login)
+        return {name: body.get(name) for name in _V1_ANSWER}
+
+    async def test_smtp_v2(self, call: Call) -> None:
+        """Send a test mail."""
+        call.trace.lenient += notes(call.body)
+        body = call.body
+        login: Login | TokenLogin | None = None
+        if body["RelayAuthenticationType"] == BASIC:
+            login = await _login(call, body.__getitem__)
+        elif body["RelayAuthenticationType"] == OAUTH:
+            login = await self._token_login(call)
+        await self._send(call, body["TestRecipient"], login)
+
+    async def get_pam_providers_v1(self, call: Call) -> Answer:
+        """List the PAM providers."""
+        return _page(call, listing.providers(call.world))
+
+    async def get_pam_providers_v2(self, call: Call) -> Answer:
+        """List the PAM providers."""
+        page = _page(call, listing.providers(call.world))
+        return Answer([listing.without_area(provider) for provider in page.body], page.headers)
+
+    async def get_pam_provider_v1(self, call: Call) -> Json:
+        """Return one PAM provider; Problem 404 when there is none."""
+        number = call.parameters["id"]
+        for provider in listing.providers(call.world):
+            if provider["Id"] == number:
+                return provider
+        raise Problem(404, Code.NOT_FOUND, f"There is no PAM provider with the id {number}.")
+
+    async def get_pam_provider_v2(self, call: Call) -> Json:
+        """Return one PAM provider; Problem 404 when there is none."""
+        return listing.without_area(await self.get_pam_provider_v1(call))
+
+    async def get_smtp_v1(self, call: Call) -> Json:
+        """Return the SMTP profile without the password."""
+        return _profile_v1(call.world)
+
+    async def get_smtp_v2(self, call: Call) -> Json:
+        """Return the SMTP profile without any secret."""
+        return _profile_v2(call.world)
+
+    async def put_smtp_v1(self, call: Call) -> Json:
+        """Replace the whole SMTP profile, what version 1 does not know of it too."""
+        body = {
+            name: {"SecretValue": value} if name in _CREDENTIALS[BASIC] else value
+            for name, value in call.body.items()
+        }
+        return _profile_v1(_with_profile(call.state, body))
+
+    async def put_smtp_v2(self, call: Call) -> Json:
+        """Replace the whole SMTP profile."""
+        return _profile_v2(_with_profile(call.state, call.body))
+
+    async def get_status_endpoints_v1(self, call: Call) -> list[str]:
+        """List the operations that the caller may call; Problem 403 for one without a role."""
+        access.require_a_role(call.identity, call.trace)
+        reached = {
+            f"{operation.method} {operation.path}"
+            for operation in call.contract.operations
+            if all(access.reaches(call.identity, wanted) for wanted in operation.permissions)
+        }
+        return sorted(reached)
+
+    async def get_health_check_v1(self, call: Call) -> None:
+        """Answer: whoever gets this far has found a mock that works."""
+
+    async def get_my_permissions_v1(self, call: Call) -> Json:
+        """List the permissions of the caller's roles."""
+        return {"Permissions": list(call.identity.permissions)}
+
+    async def _token_login(self, call: Call) -> TokenLogin:
+        """Return the login of type 3: a new token, and SenderAccount as the mailbox."""
+        body = call.body
+        client_id, client_secret = [
+            await pam.resolve(body[field], field, call.world, call.trace)
+            for field in ("ClientId", "ClientSecret")
+        ]
+        grant = Grant(
+            client_id=client_id.reveal(),
+            client_secret=client_secret,
+            token_endpoint=_given(body, "TokenEndpoint") or self._token_url(),
+            scope=_given(body, "Scope"),
+            audience=_given(body, "Audience"),
+            request_headers=tuple(
+                (header["Name"], header["Value"]) for header in body.get("RequestHeaders", ())
+            ),
+        )
+        play = partial(self._idp.play, call.world)
+        return TokenLogin(body["SenderAccount"], await oauth.token(grant, play, call.trace))
+
+    async def _send(self, call: Call, recipient: str, login: Login | TokenLogin | None) -> None:
+        body = call.body
+        host, port = body["Host"], body["Port"]
+        with suppress(ValueError):  # a name that IDNA does not know cannot be resolved
+            host = host_name(host)
+        mode = relay.tls_mode(use_ssl=body["UseSSL"], port=port)
+        dialogue = Dialogue(call.trace.started)
+        call.trace.delivery = Attempt(Endpoint(host, port), mode, dialogue)
+        found = call.world.relay(host, port)
+        submission = Submission(
+            host=host.strip("[]"),
+            port=port,
+            tls_mode=mode,
+            sender_name=body["SenderName"],
+            sender=body["SenderAccount"],
+            recipient=recipient,
+            login=login,
+            timeout=found[1].timeout if found else 0,
+            speaks_tls=found is not None and port in found[1].implicit_ports,
+        )
+        dial = partial(self._sink.connect, call.state, call.world, call.trace)
+        trust = self._authority.client_context
+        with call.trace.step("delivery"):
+            await relay.deliver(submission, dial, trust, call.trace.delivery)
+
+
+_V1_ANSWER: Final = (
+    "Host",
+    "Id",
+    "Port",
+    "RelayAuthenticationType",
+    "RelayUsername",
+    "SenderAccount",
+    "SenderName",
+    "TestRecipient",
+    "UseSSL",
+)
+
+
+# What belongs to one authentication type alone (POST SMTP Test, table 888).
+_CREDENTIALS: Final = {
+    BASIC: ("RelayUsername", "RelayPassword"),
+    OAUTH: ("ClientId", "ClientSecret", "TokenEndpoint", "Scope", "Audience", "RequestHeaders"),
+}
+
+
+def notes(body: Json) -> Iterator[Note]:
+    """Give what is to be noted of a call of POST /SMTP/Test that keeps the contract."""
+    chosen = body["RelayAuthenticationType"]
+    for kind, fields in _CREDENTIALS.items():
+        for field in fields:
+            if kind != chosen and not _is_blank(body.get(field)):
+                text = f"not used when RelayAuthenticationType is {chosen}"
+                yield _note(NoteKind.UNUSED, field, text)
+    if chosen == OAUTH and _is_blank(body.get("TokenEndpoint")):
+        text = "left out; the mock's own identity provider is asked"
+        yield _note(NoteKind.TOKEN_ENDPOINT, "TokenEndpoint", text)
+    mode = relay.tls_mode(use_ssl=body["UseSSL"], port=body["Port"])
+    if chosen != ANONYMOUS and mode is relay.TlsMode.NONE:
+        text = f"false, so no TLS protects the {'token' if chosen == OAUTH else 'password'}"
+        yield _note(NoteKind.PLAIN_PASSWORD, "UseSSL", text)
+    for field, literal in _literals(body, chosen):
+        if literal and not literal.strip("*"):
+            text = "only asterisks, the form in which secrets are given back; it is used as it is"
+            yield _note(NoteKind.ASTERISKS, field, text)
+
+
+def _note(kind: NoteKind, field: str, text: str) -> Note:
+    return Note(f"/{field}", kind, f"{field}: {text}.", kind)
+
+
+def _is_blank(value: object) -> bool:
+    """Say whether a value is what a client writes where it has nothing to say."""
+    if isinstance(value, dict):
+        return all(map(_is_blank, value.values()))
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def _literals(body: Json, chosen: int) -> Iterator[tuple[str, str | None]]:
+    """Give the secrets and header values of a type that stand in the body, each with its field."""
+    for field in _CREDENTIALS.get(chosen, ()):
+        value: Any = body.get(field)
+        if field == "RequestHeaders":
+            for index, header in enumerate(value or ()):
+                yield f"{field}/{index}/Value", header["Value"]
+        elif field in _SECRETS:
+            yield field, value if isinstance(value, str) else value.get("SecretValue")
+
+
+def _given(body: Json, field: str) -> str | None:
+    """Return a text of the body; a blank one is the same as none."""
+    text: str = body.get(field, "")
+    return text if text.strip() else None
+
+
+async def _login(call: Call, value: Callable[[str], Json]) -> Login:
+    """Return the login of type 2; `value` gives the secret object of a field."""
+    username, password = [
+        await pam.resolve(value(field), field, call.world, call.trace)
+        for field in _CREDENTIALS[BASIC]
+    ]
+    return Login(username.reveal(), password)
+
+
+# The SMTP profile
+
+# The order of the specification (facts (b)); in version 1 these and no more.
+_PROFILE_V1: Final = tuple(name for name in _V1_ANSWER if name != "TestRecipient")
+_PROFILE_V2: Final = (
+    *_PROFILE_V1[:5],
+    "RelayPassword",
+    *_PROFILE_V1[5:],
+    *_CREDENTIALS[OAUTH],
+)
+_SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
+# What C# has where nothing was set.
+_UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
+# What version 1 answers for a user name in a PAM provider (facts (a.3)).
+_UNSUPPORTED: Final = "UnsupportedPAMSecret"
+# What answers have for a secret that was given as it is (recorded for this type elsewhere).
+_ASTERISKS: Final = "*" * 20
+_BLANK: Final = (None, "")
+
+
+def _with_profile(state: State, body: Json) -> World:
+    """Keep what a valid body of PUT has as the state's profile; return the world that has it."""
+    given = _without_nulls(body)
+    state.put_profile({name: given[name] for name in given if name != "Id"})
+    return state.world
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _profile_v1(world: World) -> Json:
+    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+    username = profile.get("RelayUsername", {})
+    profile["RelayUsername"] = (
+        _UNSUPPORTED if _is_reference(username) else username.get("SecretValue")
+    )
+    return {name: profile.get(name) for name in _PROFILE_V1}
+
+
+def _profile_v2(world: World) -> Json:
+    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+    for name in _SECRETS:
+        profile[name] = _shown_secret(profile.get(name))
+    if "RequestHeaders" in profile:
+        profile["RequestHeaders"] = [_shown_header(header) for header in profile["RequestHeaders"]]
+    return {name: profile.get(name) for name in _PROFILE_V2}
+
+
+def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
+    """Give a secret object without its value, and null for one that is not set."""
+    if not secret:
+        return None
+    if secret.get("SecretValue"):
+        return {"SecretValue": _ASTERISKS, "Parameters": {}, "Provider": None}
+    if not _is_reference(secret):
+        return None
+    parameters, provider = secret.get("Parameters"), secret.get("Provider")
+    return {
+        "SecretValue": None,
+        "Parameters": None if parameters is None else dict(parameters),
+        "Provider": None if provider in _BLANK else int(cast("int | str", provider)),
+    }
+
+
+def _is_reference(secret: Mapping[str, Any]) -> bool:
+    """Tell whether a secret object leads to a PAM provider, by whatever it has of the two keys."""
+    refers = secret.get("Provider") not in _BLANK or secret.get("Parameters")
+    return bool(refers and not secret.get("SecretValue"))
+
+
+def _shown_header(header: Mapping[str, str]) -> Json:
+    """Give a header, with asterisks for a value whose name says that it is a secret."""
+    name, value = header["Name"], header.get("Value")
+    if value and masking.headers([(name, value)]) != [(name, value)]:
+        value = _ASTERISKS
+    return {"Name": name, "Value": value}
+
+
+def _page(call: Call, rows: list[Json]) -> Answer:
+    page, total = listing.page(call.parameters, rows)
+    return Answer(page, {"x-total-count": str(total)})

@@ -1,0 +1,1 @@
+"""Everything that exists in one mock: the model, and how it is loaded and changed."""
