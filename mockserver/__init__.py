@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from mockserver.journal.trace import Exchange, Message, TokenRequest
     from mockserver.journal.view import View
     from mockserver.server import BindError, MockServer, SettingError
-    from mockserver.world.world import World, WorldError
+    from mockserver.world.model import World
+    from mockserver.world.reading import WorldError
 
 __all__ = [
     "BindError",
@@ -31,7 +32,8 @@ _HOMES: Final = {
     "server": ("BindError", "MockServer", "SettingError"),
     "journal.trace": ("Exchange", "Message", "TokenRequest"),
     "journal.view": ("View",),
-    "world.world": ("World", "WorldError"),
+    "world.model": ("World",),
+    "world.reading": ("WorldError",),
 }
 
 

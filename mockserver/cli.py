@@ -32,8 +32,9 @@ from mockserver.server import (
     load_world,
     new_event_loop,
 )
-from mockserver.world import world as worlds
-from mockserver.world.world import OAuthClient, User, World
+from mockserver.world import loading as worlds
+from mockserver.world.model import OAuthClient, User, World
+from mockserver.world.reading import WorldError
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
@@ -148,7 +149,7 @@ def main() -> None:
     """Run the command line; every error is one line, usage and worlds exit with 2, ports with 3."""
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
-    except (click.ClickException, worlds.WorldError, CertificateError, SettingError) as error:
+    except (click.ClickException, WorldError, CertificateError, SettingError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, EXIT_USAGE)
     except BindError as error:

@@ -38,8 +38,9 @@ from mockserver.oauth.idp import METADATA, IdentityProvider, discovery_url
 from mockserver.product.api_faults import check_operations
 from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
-from mockserver.world import world as worlds
-from mockserver.world.world import World, WorldError
+from mockserver.world import loading as worlds
+from mockserver.world.model import World
+from mockserver.world.reading import WorldError
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from mockserver.base.data import data_folder
-from mockserver.world import world
+from mockserver.world import loading as world
 
 Json = dict[str, Any]
 

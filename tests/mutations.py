@@ -360,7 +360,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
     ),
     # Secrets
     (
-        "mockserver/world/world.py",
+        "mockserver/world/model.py",
         'value.replace("/", "%2F") for value in values',
         "value for value in values",
         "a slash in a PAM parameter divides nothing",
@@ -439,7 +439,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "credentials may be Latin-1",
     ),
     (
-        "mockserver/world/world.py",
+        "mockserver/world/model.py",
         '(normal, normal.partition("?")[0], name)',
         "(normal, name)",
         "a token endpoint without a query stands for every query",
@@ -730,19 +730,19 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "a reset ends every wait",
     ),
     (
-        "mockserver/world/world.py",
+        "mockserver/world/loading.py",
         "        if value is None:\n            merged.pop(key, None)\n",
         "        if value is None and key not in merged:\n            pass\n",
         "a null in a patch takes the key away",
     ),
     (
-        "mockserver/world/world.py",
+        "mockserver/world/model.py",
         '(f"{name}:{port}", name), name)',
         '(name, f"{name}:{port}"), name)',
         "the most specific key of a relay wins",
     ),
     (
-        "mockserver/world/world.py",
+        "mockserver/world/rules.py",
         '    if rule.get("writeOnly"):\n        return MASK\n',
         "",
         "a world is shown without its secrets",
@@ -909,7 +909,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "so many calls misbehave, and no fewer",
     ),
     (
-        "mockserver/world/world.py",
+        "mockserver/world/model.py",
         'self.api_faults.get(operation, self.api_faults.get("*"))',
         'self.api_faults.get("*", self.api_faults.get(operation))',
         "a fault of one operation goes before that of any",

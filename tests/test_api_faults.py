@@ -22,7 +22,8 @@ from mockserver.control import recipes
 from mockserver.journal.trace import Exchange
 from mockserver.product import api_faults as faults
 from mockserver.server import load_contract, load_world
-from mockserver.world.world import ApiFault, WorldError
+from mockserver.world.model import ApiFault
+from mockserver.world.reading import WorldError
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, calling, refusal
 
 CREDENTIALS = b64encode(":".join(ADMIN).encode()).decode()

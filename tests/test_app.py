@@ -23,7 +23,7 @@ from mockserver.oauth.idp import IdentityProvider
 from mockserver.product.app import Api, ContractMismatchError
 from mockserver.product.keyfactor import Call, KeyfactorCommand
 from mockserver.server import load_contract
-from mockserver.world import world
+from mockserver.world import loading as world
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, refusal
 
 OPERATOR = ("operator", "operator-password")

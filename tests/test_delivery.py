@@ -17,7 +17,7 @@ from mockserver.oauth.idp import IdentityProvider
 from mockserver.product.access import Identity
 from mockserver.product.keyfactor import Call, KeyfactorCommand
 from mockserver.server import load_contract
-from mockserver.world.world import load
+from mockserver.world.loading import load
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json
 
 TLS: dict[str, Json] = {

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from mockserver.base.problems import Code
-from mockserver.world import world
+from mockserver.world import loading as world
 from support import VALID, Caller, Json, refusal
 
 TLS: Json = {"Port": 587, "UseSSL": True}

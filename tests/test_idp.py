@@ -26,7 +26,7 @@ from requests_oauthlib import OAuth2Session
 
 from mockserver import MockServer
 from mockserver.oauth.idp import API_AUDIENCE, IdentityProvider, TokenError, discovery_url
-from mockserver.world.world import load
+from mockserver.world.loading import load
 from support import Caller, Json, calling
 
 TOKEN = "/_mock/idp/token"

@@ -19,7 +19,7 @@ from mockserver import MockServer
 from mockserver.control import recipes
 from mockserver.control.inbox import MAX_ROWS, MAX_SHOWN
 from mockserver.journal.trace import Message
-from mockserver.world import world
+from mockserver.world import loading as world
 from support import ADMIN, PATH, V2, VALID, Caller, Json, calling
 
 PAYLOADS = {

@@ -15,7 +15,7 @@ from mockserver import MockServer
 from mockserver.base.problems import Problem
 from mockserver.journal.state import MAX_NAMESPACES, States
 from mockserver.oauth.idp import API_AUDIENCE
-from mockserver.world.world import load
+from mockserver.world.loading import load
 from support import V2, Caller, Json, refusal
 
 CI = {"users": {"ci": {"domain": "X", "password": "p", "roles": ["Administrator"]}}}

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mockserver.base.problems import Code, Problem
 from mockserver.journal.trace import Trace
 from mockserver.product import pam
-from mockserver.world.world import World, load
+from mockserver.world.loading import load
+from mockserver.world.model import World
 from support import ADMIN, V2, VALID, Caller, refusal
 
 Json = dict[str, Any]

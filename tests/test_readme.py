@@ -15,7 +15,7 @@ import yaml
 
 from faults_table import with_table
 from mockserver.base.problems import NoteKind
-from mockserver.world import world
+from mockserver.world import loading as world
 from support import Json
 
 ROOT = Path(__file__).parent.parent

@@ -42,7 +42,7 @@ from mockserver.mail.relay import (
     tls_mode,
 )
 from mockserver.mail.sink import Sink
-from mockserver.world.world import load
+from mockserver.world.loading import load
 
 AUTHORITY = Authority()
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

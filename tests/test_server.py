@@ -25,7 +25,7 @@ import mockserver
 from mockserver import MockServer
 from mockserver.base.certificates import CertificateError
 from mockserver.server import BindError, SettingError, is_loopback
-from mockserver.world.world import WorldError
+from mockserver.world.reading import WorldError
 from support import ADMIN, PATH, V2, Json, calling
 
 

@@ -26,7 +26,7 @@ from mockserver.base.certificates import Authority
 from mockserver.journal.state import State, States
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
 from mockserver.mail.sink import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE, Sink
-from mockserver.world.world import load
+from mockserver.world.loading import load
 
 AUTHORITY = Authority()
 MAIL = b"Subject: hello\r\n\r\n.dot\r\nJ\xc3\xb6rg\r\n"

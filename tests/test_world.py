@@ -19,8 +19,10 @@ from mockserver.base import data
 from mockserver.base.data import data_folder
 from mockserver.base.masking import MASK, Secret
 from mockserver.base.text import host_name, nearest
-from mockserver.world import world as worlds
-from mockserver.world.world import World, WorldError, load, merge
+from mockserver.world import model
+from mockserver.world.loading import load, masked, merge, patched
+from mockserver.world.model import World
+from mockserver.world.reading import WorldError
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SCHEMA: dict[str, Any] = yaml.safe_load((FIXTURES / "schema.yaml").read_text("utf-8"))
@@ -129,7 +131,7 @@ def test_a_fault_by_name_is_an_entry(host: str, differs: dict[str, Any]) -> None
     assert found[0] == host
     assert found[1].description
     plain = dataclasses.replace(found[1], description="")
-    assert plain == worlds.Relay(**{"replies": MappingProxyType({}), **differs})
+    assert plain == model.Relay(**{"replies": MappingProxyType({}), **differs})
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_a_refusal_by_name_has_its_stage_and_reply(host: str, stage: str, reply:
 def test_greylisting_refuses_the_first_time_only() -> None:
     found = load().relay("greylisted.test", 25)
     assert found
-    assert found[1].replies["rcpt"] == worlds.Reply("451 4.7.1 Greylisted", first=1)
+    assert found[1].replies["rcpt"] == model.Reply("451 4.7.1 Greylisted", first=1)
 
 
 def test_faults_of_token_endpoints_and_providers_have_their_names() -> None:
@@ -181,8 +183,8 @@ def test_faults_of_token_endpoints_and_providers_have_their_names() -> None:
 def test_the_fuzzing_world_refuses_nothing() -> None:
     world = load(FIXTURES / "fuzz.yaml")
     assert list(world.relays) == list(world.token_endpoints) == ["*"]
-    assert world.relays["*"] == worlds.Relay(replies=MappingProxyType({}), implicit_ports=())
-    assert world.token_endpoints["*"] == worlds.TokenEndpoint()
+    assert world.relays["*"] == model.Relay(replies=MappingProxyType({}), implicit_ports=())
+    assert world.token_endpoints["*"] == model.TokenEndpoint()
     assert list(world.pam_providers) == ["1", "*"], "one with an id of its own, to be listed"
     for provider in (world.provider("1"), world.provider("2147483647")):
         assert provider
@@ -351,7 +353,7 @@ def test_a_world_cannot_be_changed() -> None:
 def test_a_patch_changes_a_new_world_only() -> None:
     world = load()
     before = json.dumps(world.data)
-    changed = world.patched({"relays": {"denied.test": None, "new.test": {"delay": 1.0}}})
+    changed = patched(world, {"relays": {"denied.test": None, "new.test": {"delay": 1.0}}})
     assert json.dumps(world.data) == before
     assert "denied.test" in world.relays
     assert "denied.test" not in changed.relays
@@ -364,8 +366,8 @@ def test_what_a_patch_was_made_of_may_change_later() -> None:
     patch = {"relays": {"n.test": {"accounts": {"u": {"password": "p", "senders": senders}}}}}
     world = load(patch)
     senders.append("*")
-    assert world.patched({}) == world
-    assert world.masked()["relays"]["n.test"]["accounts"]["u"]["senders"] == ["*@a.test"]
+    assert patched(world, {}) == world
+    assert masked(world)["relays"]["n.test"]["accounts"]["u"]["senders"] == ["*@a.test"]
 
 
 def test_no_secret_shows_in_what_is_masked_or_printed() -> None:
@@ -374,15 +376,15 @@ def test_no_secret_shows_in_what_is_masked_or_printed() -> None:
         "RequestHeaders": [{"Name": "X-Api-Key", "Value": "canary-2"}],
     }
     world = load({"smtp_profile": profile, "oauth_clients": {"new": {"secret": "canary-3"}}})
-    for shown in (json.dumps(world.masked()), repr(world)):
+    for shown in (json.dumps(masked(world)), repr(world)):
         assert not [secret for secret in SECRETS if secret in shown]
         assert "canary" not in shown
-    masked = world.masked()
-    assert masked["users"]["admin"]["password"] == MASK
-    assert masked["pam_providers"]["2"]["secrets"]["MyFolderName/MyEmailUsername"] == MASK
-    assert masked["oauth_clients"]["new"] == {"secret": MASK}
-    assert masked["smtp_profile"]["RequestHeaders"] == [{"Name": "X-Api-Key", "Value": MASK}]
-    assert masked["relays"]["denied.test"] == world.data["relays"]["denied.test"]
+    shown_data = masked(world)
+    assert shown_data["users"]["admin"]["password"] == MASK
+    assert shown_data["pam_providers"]["2"]["secrets"]["MyFolderName/MyEmailUsername"] == MASK
+    assert shown_data["oauth_clients"]["new"] == {"secret": MASK}
+    assert shown_data["smtp_profile"]["RequestHeaders"] == [{"Name": "X-Api-Key", "Value": MASK}]
+    assert shown_data["relays"]["denied.test"] == world.data["relays"]["denied.test"]
 
 
 @pytest.mark.parametrize(
@@ -399,20 +401,20 @@ def test_no_secret_shows_in_what_is_masked_or_printed() -> None:
 )
 def test_a_mask_sent_back_is_refused_with_its_path(patch: dict[str, Any], place: str) -> None:
     with pytest.raises(WorldError) as caught:
-        load().patched(patch)
+        patched(load(), patch)
     assert str(caught.value).startswith(f'patch: {place}: "***" only stands for a secret')
 
 
 def test_a_masked_world_as_a_whole_is_refused() -> None:
     world = load()
     with pytest.raises(WorldError, match=r"and [0-9]+ more$"):
-        world.patched(world.masked())
+        patched(world, masked(world))
 
 
 @pytest.mark.parametrize("patch", [None, [], 1, "x", True])
 def test_a_patch_that_is_no_map_is_refused(patch: object) -> None:
     with pytest.raises(WorldError, match=r"^patch: must be a map$"):
-        load().patched(patch)
+        patched(load(), patch)
 
 
 # RFC 7396, appendix A
@@ -548,7 +550,7 @@ def test_a_world_that_is_written_down_is_loaded_as_the_same(
 @given(JSON)
 def test_any_patch_is_applied_or_refused_clearly(patch: object) -> None:
     try:
-        world = load().patched({"relays": {"x.test": patch}})
+        world = patched(load(), {"relays": {"x.test": patch}})
     except WorldError as error:
         message = str(error)
     else:
@@ -799,12 +801,12 @@ def test_many_errors_are_counted_in_one_line() -> None:
 def test_a_tuple_is_as_good_as_a_list() -> None:
     world = load({"relays": {"a.test": {"mechanisms": ("LOGIN",)}}})
     assert world.relays["a.test"].mechanisms == ("LOGIN",)
-    assert world.masked()["relays"]["a.test"] == {"mechanisms": ["LOGIN"]}
+    assert masked(world)["relays"]["a.test"] == {"mechanisms": ["LOGIN"]}
 
 
 def test_a_fault_of_the_api_is_an_entry() -> None:
     world = load({"api_faults": {"test_smtp_v2": {"status": 503, "retry_after": 2, "first": 1}}})
-    assert world.api_faults["test_smtp_v2"] == worlds.ApiFault(status=503, retry_after=2, first=1)
+    assert world.api_faults["test_smtp_v2"] == model.ApiFault(status=503, retry_after=2, first=1)
 
 
 def test_the_nearest_key_is_found_however_far() -> None:
@@ -841,13 +843,13 @@ def test_every_rule_of_the_schema_can_be_explained(place: str, rule: dict[str, A
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("relay", worlds.Relay),
-        ("account", worlds.Account),
-        ("api_fault", worlds.ApiFault),
-        ("token_endpoint", worlds.TokenEndpoint),
-        ("pam_provider", worlds.PamProvider),
-        ("oauth_client", worlds.OAuthClient),
-        ("user", worlds.User),
+        ("relay", model.Relay),
+        ("account", model.Account),
+        ("api_fault", model.ApiFault),
+        ("token_endpoint", model.TokenEndpoint),
+        ("pam_provider", model.PamProvider),
+        ("oauth_client", model.OAuthClient),
+        ("user", model.User),
     ],
 )
 def test_the_types_have_the_schemas_keys_and_defaults(name: str, kind: type) -> None:

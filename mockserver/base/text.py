@@ -48,4 +48,9 @@ def _a_labels(host: str) -> str:
         return host
     import idna  # noqa: PLC0415  # its tables cost milliseconds that ASCII hosts need not pay
 
-    return idna.encode(host, uts46=True).decode()
+    # Label by label: an ASCII one may have what IDNA has not, such as an underscore.
+    labels = host.removesuffix(".").split(".")
+    return ".".join(
+        label if label and label.isascii() else idna.encode(label, uts46=True).decode()
+        for label in labels
+    )

@@ -31,7 +31,8 @@ from mockserver.journal.report import exchange_text
 from mockserver.journal.state import State, States
 from mockserver.journal.trace import Exchange, Message
 from mockserver.oauth import idp
-from mockserver.world.world import WorldError
+from mockserver.world.loading import masked
+from mockserver.world.reading import WorldError
 
 Json = dict[str, Any]
 MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
@@ -222,7 +223,7 @@ class Control:
         return StreamingResponse(_event_stream(queue), headers=headers)
 
     async def _world(self, request: Request) -> Response:
-        return _json(self._state(request).world.masked())
+        return _json(masked(self._state(request).world))
 
     async def _patch_world(self, request: Request) -> Response:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -233,7 +234,7 @@ class Control:
             state.patch_world(parse_json(await read_body(request)))
         except WorldError as error:
             raise Problem(400, Code.CONTROL, str(error)) from None
-        return _json(state.world.masked())
+        return _json(masked(state.world))
 
     async def _openapi(self, request: Request) -> Response:
         document = self._contract.documents.get(request.path_params["version"])

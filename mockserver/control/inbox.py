@@ -24,7 +24,7 @@ from mockserver.journal.journal import Journal
 from mockserver.journal.state import DEFAULT, State, States
 from mockserver.journal.trace import Delivery, Exchange, Message
 from mockserver.product.access import covers, identity_of
-from mockserver.world.world import World
+from mockserver.world.model import World
 
 Json = dict[str, Any]
 # Raises Problem for a request of that method, path and headers, 401 where a token is missing.

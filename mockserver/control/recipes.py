@@ -9,7 +9,7 @@ from mockserver.base.masking import MASK, Secret
 from mockserver.journal.trace import Exchange, Message
 from mockserver.product import pam
 from mockserver.product.keyfactor import ANONYMOUS, BASIC, OAUTH
-from mockserver.world.world import OAuthClient, PamProvider, Relay, World
+from mockserver.world.model import OAuthClient, PamProvider, Relay, World
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from mockserver.base.problems import Code
 from mockserver.base.text import host_name, nearest
 from mockserver.journal.trace import Endpoint, Exchange, Message, TokenRequest
-from mockserver.world.world import Relay
+from mockserver.world.model import Relay
 
 NOTHING: Final = "null"
 MAX_SHOWN: Final = 100  # characters

@@ -8,7 +8,8 @@ from typing import Final
 
 from mockserver.base.problems import Code, Problem
 from mockserver.journal.journal import Feed, Journal, Pool
-from mockserver.world.world import World
+from mockserver.world.loading import patched, with_profile
+from mockserver.world.model import World
 
 DEFAULT = ""
 MAX_COUNTERS: Final = 10_000
@@ -56,16 +57,16 @@ class State:
         Requests under way keep the world that they began with. Raises WorldError, and then changes
         nothing.
         """
-        patched = self.world.patched(patch)
-        self._check(patched, "patch")
-        self.world = patched
+        world = patched(self.world, patch)
+        self._check(world, "patch")
+        self.world = world
 
     def put_profile(self, profile: Mapping[str, object]) -> None:
         """Put a whole SMTP profile in the place of the world's.
 
         Requests under way keep the world that they began with.
         """
-        self.world = self.world.with_profile(profile)
+        self.world = with_profile(self.world, profile)
 
 
 class States:

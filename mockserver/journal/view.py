@@ -19,7 +19,7 @@ from mockserver.journal.filters import exchange_filter, message_filter, token_fi
 from mockserver.journal.report import exchange_text, message_line
 from mockserver.journal.state import State, States
 from mockserver.journal.trace import Exchange, Message, TokenRequest
-from mockserver.world.world import World
+from mockserver.world.model import World
 
 Result = TypeVar("Result")
 Seen = TypeVar("Seen")

@@ -22,7 +22,7 @@ from mockserver.base.masking import MASK
 from mockserver.base.text import host_name
 from mockserver.journal.state import State
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Envelope, Message, Trace, new_id
-from mockserver.world.world import Account, Relay, World
+from mockserver.world.model import Account, Relay, World
 
 MECHANISMS: Final = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
 MAIL_SCOPE: Final = "smtp.send"  # what a challenge names, as in the default world

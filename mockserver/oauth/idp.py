@@ -18,7 +18,7 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Problem
 from mockserver.http.wire import basic_credentials, read_body, readings
 from mockserver.journal.trace import new_id
-from mockserver.world.world import OAuthClient, TokenEndpoint, World
+from mockserver.world.model import OAuthClient, TokenEndpoint, World
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey

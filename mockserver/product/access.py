@@ -9,7 +9,7 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Code, Problem
 from mockserver.http.wire import basic_credentials, readings
 from mockserver.journal.trace import Permission, Trace
-from mockserver.world.world import User, World
+from mockserver.world.model import User, World
 
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
 BAD_BEARER: Final = 'Bearer error="invalid_token"'  # RFC 6750, 3

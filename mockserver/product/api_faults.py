@@ -8,7 +8,9 @@ from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Code, Problem
 from mockserver.base.text import cut, nearest
 from mockserver.journal.state import State
-from mockserver.world.world import ApiFault, World, WorldError, read_api_fault
+from mockserver.world.loading import read_api_fault
+from mockserver.world.model import ApiFault, World
+from mockserver.world.reading import WorldError
 
 HEADER: Final = "X-Mock-Fault"
 MAX_TEXT: Final = 1_000

@@ -28,7 +28,7 @@ from mockserver.journal.trace import Exchange, Trace
 from mockserver.product import access
 from mockserver.product import api_faults as faults
 from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
-from mockserver.world.world import ApiFault
+from mockserver.world.model import ApiFault
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
 DEPRECATED_SINCE: Final = "@1735689600"

@@ -21,7 +21,7 @@ from mockserver.oauth.client import Grant
 from mockserver.oauth.idp import IdentityProvider
 from mockserver.product import access, listing, pam
 from mockserver.product.access import Identity
-from mockserver.world.world import World
+from mockserver.world.model import World
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mockserver.world.world import PamProvider, World
+from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
 

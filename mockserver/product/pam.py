@@ -10,7 +10,7 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Code, Problem
 from mockserver.base.text import nearest
 from mockserver.journal.trace import Trace
-from mockserver.world.world import PamProvider, World
+from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
 

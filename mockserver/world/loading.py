@@ -1,0 +1,196 @@
+"""Worlds loaded from files and patches, and changed by merge patch."""
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import cache
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeVar, cast
+
+from mockserver.base.data import data_folder
+from mockserver.base.masking import Secret
+from mockserver.world.model import (
+    Account,
+    ApiFault,
+    OAuthClient,
+    PamProvider,
+    Relay,
+    Reply,
+    TokenEndpoint,
+    User,
+    World,
+    endpoint_key,
+    relay_key,
+)
+from mockserver.world.reading import (
+    WorldError,
+    parsed,
+    read_file,
+    refuse_unless_json,
+)
+from mockserver.world.rules import hidden, valid
+
+T = TypeVar("T")
+
+MAX_FILES: Final = 10
+
+
+def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World:
+    """Load a world: from a file, from a patch over the default world, or (None) the default one.
+
+    `default` and `fuzz` are the names of the worlds that come with the mock, not paths. Whatever is
+    wrong with it comes out as WorldError, a file that is not there too.
+    """
+    if source is None:
+        return _world(_default())
+    if isinstance(source, Mapping):
+        return _world(_patched(_default(), source, "world"))
+    return _world(_read(_named(source) or Path(source)))
+
+
+def _named(source: object) -> Path | None:
+    return data_folder("fixtures") / f"{source}.yaml" if source in ("default", "fuzz") else None
+
+
+def masked(world: World) -> dict[str, Any]:
+    """Return a copy of a world's data, with `***` for what the schema marks `writeOnly`."""
+    return hidden(world.data)
+
+
+def patched(world: World, patch: object) -> World:
+    """Return a world with a JSON merge patch (RFC 7396); WorldError for a bad one."""
+    # What the API keeps in the profile may be `***`; only what is new is checked.
+    checked: Any = _patched({**world.data, "smtp_profile": {}}, patch, "patch")
+    profile = merge(world.data["smtp_profile"], cast("Any", patch).get("smtp_profile", {}))
+    return _world({**checked, "smtp_profile": profile})
+
+
+def with_profile(world: World, profile: Mapping[str, Any]) -> World:
+    """Return a world with another SMTP profile, one that the API's document accepts."""
+    return _world({**world.data, "smtp_profile": profile})
+
+
+def read_api_fault(entry: object, source: str) -> ApiFault:
+    """Return one entry of `api_faults` that stands by itself; WorldError for a bad one."""
+    return _api_fault("", valid(entry, source, "api_fault"))
+
+
+def merge(target: object, patch: object) -> object:
+    """Return the target with a JSON merge patch applied; both stay as they are (RFC 7396, 2)."""
+    if not isinstance(patch, Mapping):
+        return copy.deepcopy(patch)
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+# From plain data to a frozen world
+
+
+def _world(data: Mapping[str, Any]) -> World:
+    return World(
+        data=data,
+        lenient=data["lenient"],
+        product_version=data["product_version"],
+        roles=_frozen(data["roles"]),
+        users=_table(data["users"], _user),
+        oauth_clients=_table(data["oauth_clients"], _oauth_client),
+        api_audiences=tuple(data.get("api_audiences", ())),
+        pam_providers=_table(data["pam_providers"], _provider),
+        token_endpoints=_table(data["token_endpoints"], _token_endpoint, endpoint_key),
+        relays=_table(data["relays"], _relay, relay_key),
+        api_faults=_table(data["api_faults"], _api_fault),
+        smtp_profile=_frozen(data["smtp_profile"]),
+    )
+
+
+def _table(
+    entries: Mapping[str, Any], build: Callable[[str, Any], T], normal: Callable[[str], str] = str
+) -> Mapping[str, T]:
+    return MappingProxyType({normal(key): build(key, entry) for key, entry in entries.items()})
+
+
+def _user(name: str, entry: Mapping[str, Any]) -> User:
+    return User(**_fields(entry, name=name))
+
+
+def _oauth_client(name: str, entry: Mapping[str, Any]) -> OAuthClient:
+    return OAuthClient(**_fields(entry, id=name))
+
+
+def _provider(number: str, entry: Mapping[str, Any]) -> PamProvider:
+    secrets = _table(entry.get("secrets", {}), lambda _, value: Secret(value))
+    return PamProvider(**_fields(entry, id=number, secrets=secrets))
+
+
+def _token_endpoint(_: str, entry: Mapping[str, Any]) -> TokenEndpoint:
+    return TokenEndpoint(**_fields(entry))
+
+
+def _relay(_: str, entry: Mapping[str, Any]) -> Relay:
+    accounts = _table(entry["accounts"], _account) if "accounts" in entry else None
+    replies = _table(entry.get("replies", {}), _reply)
+    return Relay(**_fields(entry, accounts=accounts, replies=replies))
+
+
+def _account(_: str, entry: Mapping[str, Any]) -> Account:
+    return Account(**_fields(entry))
+
+
+def _reply(_: str, entry: str | Mapping[str, Any]) -> Reply:
+    return Reply(entry) if isinstance(entry, str) else Reply(**_fields(entry))
+
+
+def _api_fault(_: str, entry: Mapping[str, Any]) -> ApiFault:
+    return ApiFault(**_fields(entry))
+
+
+def _fields(entry: Mapping[str, Any], **others: object) -> dict[str, Any]:
+    own = {
+        key: Secret(value) if key in {"password", "secret"} else _frozen(value)
+        for key, value in entry.items()
+        if key not in others
+    }
+    return own | others
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401  # any JSON, and the callers know which
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    # To JSON Schema 25.0 is an integer; as a key it must be 25.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@cache
+def _default() -> Mapping[str, Any]:
+    return _read(data_folder("fixtures") / "default.yaml")
+
+
+def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
+    source = str(path)
+    tree = parsed(read_file(path), source)
+    refuse_unless_json(tree, source)
+    if not isinstance(tree, dict) or "extends" not in tree:
+        return valid(tree, source)
+    base = tree.pop("extends")
+    if not isinstance(base, str):
+        raise WorldError(source, [("/extends", "must be 'default' or the path of a file")])
+    if files == MAX_FILES:
+        text = f"{MAX_FILES} files extend one another; do they go in a circle?"
+        raise WorldError(source, [("/extends", text)])
+    below = (
+        _default() if base == "default" else _read(_named(base) or path.parent / base, files + 1)
+    )
+    return _patched(below, tree, source)
+
+
+def _patched(data: Mapping[str, Any], patch: object, source: str) -> Mapping[str, Any]:
+    refuse_unless_json(patch, source)
+    return valid(merge(data, patch), source)
