@@ -14,7 +14,7 @@ from mockserver.journal.filters import Either, exchange_filter, message_filter, 
 from mockserver.journal.journal import ENTRY_BYTES, MAX_ENTRIES, Journal, Pool
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Envelope, Exchange, Message, Trace
 from mockserver.mail import sink
-from mockserver.mail.relay import TlsMode
+from mockserver.mail.submission import TlsMode
 
 
 def message(

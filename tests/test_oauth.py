@@ -23,7 +23,8 @@ from mockserver import MockServer
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Problem
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint
-from mockserver.mail.relay import Submission, TlsMode, TokenLogin, deliver, oauthbearer_encode
+from mockserver.mail.client import deliver, oauthbearer_encode
+from mockserver.mail.submission import Submission, TlsMode, TokenLogin
 from mockserver.oauth import client as oauth
 from mockserver.oauth.idp import IdentityProvider
 from support import V2, Caller, Json, refusal

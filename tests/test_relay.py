@@ -30,18 +30,18 @@ from mockserver.base.problems import Code, Problem
 from mockserver.journal.state import State, States
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
 from mockserver.journal.trace import Envelope as TraceEnvelope
-from mockserver.mail.relay import (
+from mockserver.mail.client import deliver
+from mockserver.mail.sink import Sink
+from mockserver.mail.submission import (
     MAX_PHRASE,
     SUBJECT,
     Login,
     Submission,
     TlsMode,
     compose,
-    deliver,
     mailbox,
     tls_mode,
 )
-from mockserver.mail.sink import Sink
 from mockserver.world.loading import load
 
 AUTHORITY = Authority()

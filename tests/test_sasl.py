@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mockserver import MockServer
 from mockserver.base.masking import Secret
-from mockserver.mail.relay import Submission, TlsMode, TokenLogin, oauthbearer_encode
+from mockserver.mail.client import oauthbearer_encode
+from mockserver.mail.submission import Submission, TlsMode, TokenLogin
 
 # One example is one connection.
 few = settings(

@@ -13,9 +13,9 @@ from mockserver.base.text import host_name
 from mockserver.contract.operations import Contract
 from mockserver.journal.state import State
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
-from mockserver.mail import relay
-from mockserver.mail.relay import Login, Submission, TokenLogin
+from mockserver.mail.client import deliver
 from mockserver.mail.sink import Sink
+from mockserver.mail.submission import Login, Submission, TlsMode, TokenLogin, tls_mode
 from mockserver.oauth import client as oauth
 from mockserver.oauth.client import Grant
 from mockserver.oauth.idp import IdentityProvider
@@ -176,7 +176,7 @@ class KeyfactorCommand:
         host, port = body["Host"], body["Port"]
         with suppress(ValueError):  # a name that IDNA does not know cannot be resolved
             host = host_name(host)
-        mode = relay.tls_mode(use_ssl=body["UseSSL"], port=port)
+        mode = tls_mode(use_ssl=body["UseSSL"], port=port)
         dialogue = Dialogue(call.trace.started)
         call.trace.delivery = Attempt(Endpoint(host, port), mode, dialogue)
         found = call.world.relay(host, port)
@@ -194,7 +194,7 @@ class KeyfactorCommand:
         dial = partial(self._sink.connect, call.state, call.world, call.trace)
         trust = self._authority.client_context
         with call.trace.step("delivery"):
-            await relay.deliver(submission, dial, trust, call.trace.delivery)
+            await deliver(submission, dial, trust, call.trace.delivery)
 
 
 _V1_ANSWER: Final = (
@@ -228,8 +228,8 @@ def notes(body: Json) -> Iterator[Note]:
     if chosen == OAUTH and _is_blank(body.get("TokenEndpoint")):
         text = "left out; the mock's own identity provider is asked"
         yield _note(NoteKind.TOKEN_ENDPOINT, "TokenEndpoint", text)
-    mode = relay.tls_mode(use_ssl=body["UseSSL"], port=body["Port"])
-    if chosen != ANONYMOUS and mode is relay.TlsMode.NONE:
+    mode = tls_mode(use_ssl=body["UseSSL"], port=body["Port"])
+    if chosen != ANONYMOUS and mode is TlsMode.NONE:
         text = f"false, so no TLS protects the {'token' if chosen == OAUTH else 'password'}"
         yield _note(NoteKind.PLAIN_PASSWORD, "UseSSL", text)
     for field, literal in _literals(body, chosen):

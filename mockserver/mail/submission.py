@@ -1,0 +1,190 @@
+"""What is to be sent: a submission, and the test mail as it is written."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import format_datetime
+from enum import StrEnum
+from typing import Final
+
+from mockserver.base.masking import Secret
+from mockserver.base.text import host_name
+from mockserver.journal.trace import Endpoint
+
+IMPLICIT_PORT: Final = 465  # RFC 8314, 3.3
+LOCAL_NAME: Final = "keyfactor-command.test"
+SUBJECT: Final = "Keyfactor Command test message"
+
+MAX_LINE: Final = 78  # what a line should have at most; it must have at most 998 (RFC 5322, 2.1.1)
+MAX_PHRASE: Final = 400  # perhaps without a blank to fold at, and a backslash before each character
+CHUNK_BYTES: Final = 45  # of UTF-8: an encoded word of 72 octets, at most 75 (RFC 2047, 2)
+
+# RFC 5321, 4.1.2, with what RFC 6531, 3.3 adds; white space needs quotes, of whatever script.
+_ATOM: Final = r"[^\x00-\x20\x7f\s\"(),.:;<>@\[\\\]]+"
+_DOT_STRING: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_QUOTED_STRING: Final = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
+_LITERAL: Final = re.compile(r"\[[0-9A-Za-z:.]+\]")
+_PHRASE = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+# Nothing is folded behind the name of a header: not every parser expects an empty line there.
+_WORD = re.compile(r"^[^ ]+ [^ ]+| *[^ ]+")
+
+
+class TlsMode(StrEnum):
+    """Name the ways in which a connection may be encrypted."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user name and a password, for the mechanisms PLAIN and LOGIN."""
+
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True)
+class TokenLogin:
+    """A mailbox and an access token, for the mechanisms XOAUTH2 and OAUTHBEARER."""
+
+    username: str
+    token: Secret
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One test mail to deliver.
+
+    `host` is a name of A-labels without a trailing dot, or an IP literal without brackets, as
+    certificates have it; `timeout` is for the whole delivery, in seconds. A relay that `speaks_tls`
+    does so from the first octet, whatever was asked for.
+    """
+
+    host: str
+    port: int
+    tls_mode: TlsMode
+    sender_name: str
+    sender: str
+    recipient: str
+    login: Login | TokenLogin | None = None
+    timeout: float = 30
+    speaks_tls: bool = False
+
+    @property
+    def relay(self) -> Endpoint:
+        """Give host and port."""
+        return Endpoint(self.host, self.port)
+
+
+def tls_mode(*, use_ssl: bool, port: int) -> TlsMode:
+    """Tell how UseSSL and the port are to be understood; the product does not document it."""
+    if not use_ssl:
+        return TlsMode.NONE
+    return TlsMode.IMPLICIT if port == IMPLICIT_PORT else TlsMode.STARTTLS
+
+
+def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
+    """Write the test mail; `message_id` is the part before the @.
+
+    It is put together as text, since `EmailMessage` takes half as long as the delivery. Addresses
+    stand in it as `mailbox` writes them.
+    """
+    name = _phrase(submission.sender_name) or " ".join(_encoded_words(submission.sender_name))
+    recipient = mailbox(submission.recipient)
+    return (
+        f"{_folded(f'From: {name} <{mailbox(submission.sender)}>')}\r\n"
+        f"{_folded(f'To: {recipient}' if _divided(recipient)[1] else f'To: <{recipient}>')}\r\n"
+        f"Subject: {SUBJECT}\r\n"
+        f"Date: {format_datetime(now)}\r\n"
+        f"Message-ID: <{message_id}@{LOCAL_NAME}>\r\n"
+        "MIME-Version: 1.0\r\n"
+        'Content-Type: text/plain; charset="utf-8"\r\n'
+        "Content-Transfer-Encoding: 7bit\r\n"
+        "\r\n"
+        "This is a test message from Keyfactor Command.\r\n"
+        "\r\n"
+        "It was sent to check the SMTP settings; there is nothing to do.\r\n"
+        f"Relay: {submission.relay}, TLS: {submission.tls_mode}\r\n"
+    ).encode()
+
+
+def _folded(header: str) -> str:
+    """Fold a header at its blanks, of which none is lost (RFC 5322, 2.2.3)."""
+    first, *words = _WORD.findall(header)
+    lines = [first]
+    for word in words:
+        if len(lines[-1]) + len(word) <= MAX_LINE:
+            lines[-1] += word
+        else:
+            lines.append(word)
+    return "\r\n".join(lines)
+
+
+def mailbox(text: str) -> str:
+    """Return an address, or any text that stands in the place of one, as mail has it.
+
+    It is what stands between the angle brackets of a path (RFC 5321, 4.1.2) and of a header alike.
+    What is not quoted and must be is quoted; a text without a domain is a local part as a whole.
+    The text must have no control characters and no angle brackets.
+    """
+    local, domain = _divided(text)
+    # In a header, some readers would decode what looks like an encoded word.
+    is_plain = _DOT_STRING.fullmatch(local) and "=?" not in local
+    if is_plain or _QUOTED_STRING.fullmatch(local):
+        return text
+    return '"' + re.sub(r'["\\]|=(?=\?)', r"\\\g<0>", local) + '"' + domain
+
+
+def _divided(address: str) -> tuple[str, str]:
+    """Return the local part, and the domain with its @, or nothing where there is no domain."""
+    local, _, domain = address.rpartition("@")
+    if local and (_DOT_STRING.fullmatch(domain) or _LITERAL.fullmatch(domain)):
+        return local, f"@{domain}"
+    return address, ""
+
+
+def _phrase(name: str) -> str | None:
+    """Return the name as a phrase or a quoted string (RFC 5322, 3.2), if it can be one."""
+    if len(name) > MAX_PHRASE or "=?" in name or not _PRINTABLE.fullmatch(name):
+        return None
+    if _PHRASE.fullmatch(name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _encoded_words(text: str) -> Iterator[str]:
+    """Encode by RFC 2047, no character divided between two words."""
+    chunk = b""
+    for character in text:
+        encoded = character.encode()
+        if len(chunk) + len(encoded) > CHUNK_BYTES:
+            yield _encoded_word(chunk)
+            chunk = b""
+        chunk += encoded
+    yield _encoded_word(chunk)
+
+
+def _encoded_word(chunk: bytes) -> str:
+    return f"=?utf-8?b?{b64encode(chunk).decode()}?="
+
+
+def addressed(submission: Submission, *, utf8: bool) -> Submission:
+    """Return the submission with its addresses as this relay takes them."""
+    sender, recipient = map(mailbox, (submission.sender, submission.recipient))
+    if not utf8:
+        sender, recipient = map(_with_a_label, (sender, recipient))
+    return replace(submission, sender=sender, recipient=recipient)
+
+
+def _with_a_label(address: str) -> str:
+    """Return the address with its domain in ASCII, if that can be done."""
+    local, domain = _divided(address)
+    try:
+        return address if domain.isascii() else f"{local}@{host_name(domain[1:])}"
+    except ValueError:
+        return address
