@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from mockserver.base.certificates import Authority
 from mockserver.journal.state import State, States
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
-from mockserver.mail.sink import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE, Sink
+from mockserver.mail.session import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE
+from mockserver.mail.sink import Sink
 from mockserver.world.loading import load
 
 AUTHORITY = Authority()
