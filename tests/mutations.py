@@ -1071,6 +1071,90 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str, str], ...]] = (
         "return self.body_text",
         "a body is read as JSON",
     ),
+    (
+        "mockserver/relay.py",
+        "    if is_plain or _QUOTED_STRING.fullmatch(local):\n",
+        "    if is_plain:\n",
+        "a local part that is quoted stays as it is",
+    ),
+    (
+        "mockserver/relay.py",
+        ' and "=?" not in local',
+        "",
+        "no address is read as an encoded word",
+    ),
+    (
+        "mockserver/relay.py",
+        're.sub(r\'["\\\\]|=(?=\\?)\', r"\\\\\\g<0>", local)',
+        "local",
+        "a quotation mark in a local part is escaped",
+    ),
+    (
+        "mockserver/relay.py",
+        "    if local and (_DOT_STRING.fullmatch(domain) or _LITERAL.fullmatch(domain)):\n",
+        "    if local and domain:\n",
+        "what is no domain is a part of the local part",
+    ),
+    (
+        "mockserver/relay.py",
+        "if self._submission.speaks_tls and mode is not TlsMode.IMPLICIT:",
+        "if False:",
+        "a relay that speaks TLS from the first octet does not wait for plain text",
+    ),
+    (
+        "mockserver/relay.py",
+        "            sock.close()\n",
+        "",
+        "a connection that is of no use is closed",
+    ),
+    (
+        "mockserver/sink.py",
+        "implicit = implicit or delivery.relay.port in found[1].implicit_ports",
+        "implicit = bool(implicit)",
+        "a relay on port 465 greets nobody in plain text",
+    ),
+    (
+        "mockserver/server.py",
+        "implicit = relay.listen in relay.implicit_ports",
+        "implicit = False",
+        "a port of a relay's own speaks TLS from the first octet where its entry says so",
+    ),
+    (
+        "mockserver/world.py",
+        "label if label and label.isascii() else idna.encode(label, uts46=True).decode()",
+        "idna.encode(label, uts46=True).decode()",
+        "an underscore may stand beside a label that is not ASCII",
+    ),
+    (
+        "mockserver/pam.py",
+        'if literal := value.get("SecretValue"):',
+        'if (literal := value.get("SecretValue")) is not None:',
+        "a blank literal beside a reference is none",
+    ),
+    (
+        "mockserver/command.py",
+        'scope=_given(body, "Scope"),',
+        'scope=body.get("Scope"),',
+        "a blank scope is not asked for",
+    ),
+    (
+        "mockserver/command.py",
+        '_ASTERISKS: Final = "*" * 20',
+        '_ASTERISKS: Final = "*" * 8',
+        "a secret that was given as it is comes back as 20 asterisks",
+    ),
+    (
+        "mockserver/command.py",
+        "    if not _is_reference(secret):\n        return None\n",
+        "",
+        "a secret object without a value is not set",
+    ),
+    (
+        "mockserver/contract.py",
+        'node = node if part == "$ref" else node.at(part)',
+        'node = self.place if part == "$ref" else node.at(part)',
+        "a rule is told with the condition under which its schema is referred to",
+    ),
 )
 
 # A mutant that no test can kill, because it changes nothing that a client sees, and why.

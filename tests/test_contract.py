@@ -343,6 +343,7 @@ SECRETS_REFUSED: list[tuple[object, str, str]] = [
     ("***", "type", ""), ([], "type", ""), ({"x": 1}, "additionalProperties", "/x"),
     ({"SecretValue": 1}, "type", "/SecretValue"),
     ({"SecretValue": "x", "Provider": "1"}, "not", "/Provider"),
+    ({"SecretValue": "x", "Provider": 1}, "not", "/Provider"),
     ({"SecretValue": "x", "Parameters": {"a": "b"}}, "not", "/Parameters"),
     ({"Provider": -1}, "minimum", "/Provider"), ({"Provider": 2**31}, "maximum", "/Provider"),
     ({"Provider": "x"}, "pattern", "/Provider"), ({"Provider": []}, "type", "/Provider"),
@@ -457,6 +458,22 @@ def test_a_login_may_have_any_sender(version: str, login: Json) -> None:
 @pytest.mark.parametrize("field", ["RelayUsername", "RelayPassword"])
 def test_a_login_needs_credentials_that_are_not_blank(field: str) -> None:
     assert broken("1", VALID["1"] | BASIC["1"] | {field: ""}) == {(f"/{field}", "minLength")}
+    assert broken("1", VALID["1"] | BASIC["1"] | {field: "x"}) == set()
+
+
+@pytest.mark.parametrize(("version", "login", "field"), [case[:3] for case in CONDITIONAL[2:]])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *({"SecretValue": "x"}, {"SecretValue": "x", "Parameters": {}, "Provider": None}),
+        *({**PAM, "Provider": 1}, {**PAM, "SecretValue": ""}, {**PAM, "SecretValue": None}),
+    ],
+    ids=str,
+)
+def test_a_login_takes_every_form_of_a_secret(
+    version: str, login: Json, field: str, secret: Json
+) -> None:
+    assert broken(version, VALID[version] | login | {field: secret}) == set()
 
 
 @pytest.mark.parametrize(("version", "login", "field"), [case[:3] for case in CONDITIONAL[2:]])
@@ -499,6 +516,9 @@ def test_credentials_without_a_login_are_accepted(version: str) -> None:
         ({**PAM, "Provider": None}, ["Parameters"]),
         ({**PAM, "Parameters": None}, ["Provider"]),
         ({"Provider": "1"}, ["Provider"]),
+        ({"Provider": "1", "Parameters": {}}, ["Provider"]),
+        ({**PAM, "Provider": ""}, ["Parameters"]),
+        ({**PAM, "SecretValue": "x"}, ["Parameters", "Provider"]),
         ({"Parameters": PAM["Parameters"]}, ["Parameters"]),
     ],
 )

@@ -231,6 +231,17 @@ def test_each_fault_of_an_identity_provider_is_refused(
     assert caller.messages() == []
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t\r\n "])
+def test_a_blank_text_is_the_same_as_none(caller: Caller, blank: str) -> None:
+    fields = ("Scope", "Audience", "TokenEndpoint")
+    for body in (OAUTH | dict.fromkeys(fields, blank), OAUTH | dict.fromkeys(fields)):
+        response = caller.send("2", body)
+        assert response.status_code == 200, response.text
+        asked = caller.exchange(response)["token_requests"][-1]
+        assert (asked["scope"], asked["audience"]) == (None, None)
+        assert asked["url"].endswith("/_mock/idp/token")
+
+
 def test_a_host_that_the_http_client_refuses_is_a_problem_of_the_token_endpoint(
     caller: Caller,
 ) -> None:

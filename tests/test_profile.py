@@ -240,8 +240,13 @@ def test_a_profile_with_a_literal_logs_in_with_asterisks(
 ) -> None:
     references, literal = LOGINS[login]
     put(caller, "2", SENDING | references | literal)
-    status, message = refusal(sent_as_shown(caller))
+    response = sent_as_shown(caller)
+    status, message = refusal(response)
     assert (status, stage in message) == (400, True), message
+    notes = [note for note in caller.exchange(response)["lenient"] if note["kind"] == "asterisks"]
+    assert {note["path"] for note in notes} == {f"/{name}" for name in literal} | (
+        {"/RequestHeaders/0/Value"} if login == "token" else set()
+    )
     # Where every password is right, the asterisks are too.
     body = profile(caller, "2") | {"TestRecipient": "mjones@keyexample.com"}
     if login == "password":

@@ -1086,6 +1086,23 @@ def test_a_closed_sink_begins_no_session() -> None:
     assert asyncio.run(connect()) == b""
 
 
+def test_a_relay_on_port_465_greets_nobody_before_tls() -> None:
+    async def greeting() -> bytes:
+        state, sink = state_of(), Sink(AUTHORITY)
+        trace = Trace(delivery=Attempt(Endpoint("relay.test", 465), "none", Dialogue()))
+        reader, writer = await asyncio.open_connection(
+            sock=await sink.connect(state, state.world, trace),
+            ssl=AUTHORITY.client_context(),
+            server_hostname="relay.test",
+        )
+        line = await reader.readline()
+        await sink.close()
+        writer.transport.abort()
+        return line
+
+    assert asyncio.run(greeting()).startswith(b"220 relay.test ESMTP")
+
+
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_a_connect_that_is_cancelled_leaves_nothing(new_loop: Callable[[], Any]) -> None:
     async def connect() -> None:

@@ -262,8 +262,7 @@ def _literals(body: Json, chosen: int) -> Iterator[tuple[str, str | None]]:
 
 def _given(body: Json, field: str) -> str | None:
     """Return a text of the body; a blank one is the same as none."""
-    text: str = body.get(field, "")
-    return text if text.strip() else None
+    return None if _is_blank(body.get(field)) else body[field]
 
 
 async def _login(call: Call, value: Callable[[str], Json]) -> Login:
@@ -292,7 +291,6 @@ _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, 
 _UNSUPPORTED: Final = "UnsupportedPAMSecret"
 # What answers have for a secret that was given as it is (recorded for this type elsewhere).
 _ASTERISKS: Final = "*" * 20
-_BLANK: Final = (None, "")
 
 
 def _with_profile(state: State, body: Json) -> World:
@@ -338,13 +336,13 @@ def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
     return {
         "SecretValue": None,
         "Parameters": None if parameters is None else dict(parameters),
-        "Provider": None if provider in _BLANK else int(cast("int | str", provider)),
+        "Provider": None if _is_blank(provider) else int(cast("int | str", provider)),
     }
 
 
 def _is_reference(secret: Mapping[str, Any]) -> bool:
     """Tell whether a secret object leads to a PAM provider, by whatever it has of the two keys."""
-    refers = secret.get("Provider") not in _BLANK or secret.get("Parameters")
+    refers = not _is_blank(secret.get("Provider")) or secret.get("Parameters")
     return bool(refers and not secret.get("SecretValue"))
 
 
