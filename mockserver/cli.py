@@ -261,7 +261,7 @@ def _environment(mock: MockServer) -> dict[str, str]:
         "KEYFACTOR_MOCK_API_URL": mock.api_url,
         "KEYFACTOR_MOCK_CONTROL_URL": mock.control_url,
         "KEYFACTOR_MOCK_TOKEN_URL": mock.token_url,
-        # What the vendor's clients read (facts: clients).
+        # What the vendor's own clients read.
         "KEYFACTOR_API_PATH": mock.base_path.strip("/"),
     }
     if mock.https_url is None:

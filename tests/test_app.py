@@ -143,7 +143,7 @@ def test_requested_with_is_required(caller: Caller, value: str | None) -> None:
     status, message = refusal(response)
     assert status == 400
     assert "x-keyfactor-requested-with" in message
-    assert response.json()["ErrorCode"] == "0xA0110007"  # observed (facts (f.3))
+    assert response.json()["ErrorCode"] == "0xA0110007"  # observed
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ NAMES = ["CyberArk", "Delinea", "Empty vault", "Local", "Sealed vault", "Slow va
 DOCUMENTS = load_contract().documents
 LIST_PARAMETERS = DOCUMENTS["1"]["components"]["parameters"]
 
-# As captured from the product, with the id and the name of the default world (facts (c.3)).
+# As captured from the product, with the id and the name of the default world (observed).
 SAFE = {
     "Id": 1,
     "Name": "Safe",

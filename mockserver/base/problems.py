@@ -9,7 +9,7 @@ from typing import Final
 class Code(StrEnum):
     """Name each kind of refusal by its `ErrorCode`.
 
-    The form, and the first three values, are observed (facts (f)); the product documents no others,
+    The form, and the first three values, are observed; the product documents no others,
     so the rest are assumed and lie in ranges of their own: request, mail, secret, token, fault.
     """
 

@@ -28,11 +28,11 @@ Json = dict[str, Any]
 
 VERSION_HEADER: Final = "x-keyfactor-api-version"
 
-# Without the header the product answers as version 1 (facts (d)).
+# Without the header the product answers as version 1 (observed; see the fidelity table).
 _VERSIONS: Final = ("1", "2")
 _METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 # The document publishes application/json alone, because lists of media types break code generators;
-# clients send the others (facts (a.1)), one of them with the asterisk.
+# real clients send the others too, application/*+json among them.
 _JSON_TYPE: Final = re.compile(r"text/json|application/(?:[a-z0-9!#$&^_.*-]+\+)?json")
 _FORM: Final = re.compile(r" *application/x-www-form-urlencoded *(?:;|$)", re.IGNORECASE)
 _TEMPLATE: Final = re.compile(r"[{]([^{}]*)[}]")

@@ -458,7 +458,7 @@ def _tone(good: bool) -> str:
 
 
 def _dialogue(entry: Entry) -> Iterator[Span]:
-    """Give the lines of the SMTP session, each as long as the next one let wait."""
+    """Return the lines of the SMTP session; each lasts until the next begins."""
     delivery = entry.exchange and entry.exchange.delivery
     if delivery:
         times = [ms for ms, *_ in delivery.dialogue]

@@ -21,7 +21,7 @@ from mockserver.base.text import cut
 MAX_BODY: Final = 1024 * 1024
 MAX_DISCARDED: Final = 16 * 1024 * 1024
 
-# Names in a scope whose URL names a namespace: its name, and the path that leads to it.
+# ASGI scope keys, set when the URL contains a namespace: its name, and the URL prefix.
 NAMESPACE: Final = "keyfactor_mock.namespace"
 PREFIX: Final = "keyfactor_mock.prefix"
 TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
@@ -71,7 +71,7 @@ def readings(octets: bytes) -> list[str]:
 
 
 def product_json(value: object, status: int = 200) -> Response:
-    """Answer JSON as the product writes it: what means something in HTML is escaped (facts (f))."""
+    """Answer JSON as the product does, with the characters that HTML uses escaped (observed)."""
     text = json.dumps(value, separators=(",", ":")).translate(_ESCAPED)
     return Response(text, status, {"Content-Type": "application/json; charset=utf-8"})
 

@@ -13,7 +13,7 @@ MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 MAX_BEHIND: Final = 1_000  # events
-ENTRY_BYTES: Final = 4_096  # what an entry takes beside what a client may make long
+ENTRY_BYTES: Final = 4_096  # fixed cost of an entry, added to its variable-length parts
 
 Entry = TypeVar("Entry", Exchange, Message)
 

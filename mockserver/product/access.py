@@ -74,7 +74,7 @@ _SCHEMES: Final = {"basic": _user, "bearer": _client}
 def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> None:
     """Let a caller pass that holds every permission, record the decision; Problem 403 otherwise.
 
-    A held permission covers each one that starts with it (facts (e.2)).
+    A held permission covers each one that starts with it (observed; see the fidelity table).
     """
     missing = [wanted for wanted in permissions if not covers(identity, wanted)]
     trace.permission = Permission(tuple(permissions), identity.permissions, not missing)
@@ -90,7 +90,7 @@ def require_a_role(identity: Identity, trace: Trace) -> None:
 
 
 def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
-    # Both texts are observed (facts (f.3)): one for a caller without any role, one for the others.
+    # Both texts are observed: one for a caller without any role, one for the others.
     if identity.permissions:
         text = f"does not have the required permissions: {', '.join(missing)}."
     else:
@@ -122,7 +122,7 @@ def reaches(identity: Identity, template: str) -> bool:
 
 
 def _plural(permission: str) -> str:
-    # The page of POST /SMTP/Test has the singular, the product's own list the plural (facts (e.2)).
+    # The page of POST /SMTP/Test has the singular, the product's list of permissions the plural.
     return permission.replace("/system_setting/", "/system_settings/")
 
 

@@ -159,7 +159,10 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Meth
 
 
 def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    """Return the headers by name, what stands twice as one list, which no single value is."""
+    """Map header names to values.
+
+    Repeated headers are joined with commas, so they match no allowed single value.
+    """
     # RFC 9110, 5.3 and 5.5: lines of one name are a list; white space around a value is no part.
     combined: dict[str, str] = {}
     for name, value in headers:

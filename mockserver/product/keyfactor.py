@@ -276,7 +276,7 @@ async def _login(call: Call, value: Callable[[str], Json]) -> Login:
 
 # The SMTP profile
 
-# The order of the specification (facts (b)); in version 1 these and no more.
+# In the order of the vendor's specification files; version 1 has these and no more.
 _PROFILE_V1: Final = tuple(name for name in _V1_ANSWER if name != "TestRecipient")
 _PROFILE_V2: Final = (
     *_PROFILE_V1[:5],
@@ -287,7 +287,7 @@ _PROFILE_V2: Final = (
 _SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
 # What C# has where nothing was set.
 _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
-# What version 1 answers for a user name in a PAM provider (facts (a.3)).
+# What version 1 answers for a user name in a PAM provider (observed).
 _UNSUPPORTED: Final = "UnsupportedPAMSecret"
 # What answers have for a secret that was given as it is (recorded for this type elsewhere).
 _ASTERISKS: Final = "*" * 20

@@ -31,7 +31,7 @@ class _Parameter:
         }
 
 
-# CyberArk and Thycotic (today Delinea) are observed (facts (c.4)); the ids of the others are ours.
+# CyberArk and Thycotic (today Delinea) are observed; the ids of the others are ours.
 _PROVIDER_TYPES: Final[Mapping[str, tuple[str, str, tuple[_Parameter, ...]]]] = {
     "local": (
         "e683f4a7-5c95-5984-af94-5e9c401e781c",
@@ -63,7 +63,7 @@ _PROVIDER_TYPES: Final[Mapping[str, tuple[str, str, tuple[_Parameter, ...]]]] = 
 
 
 def providers(world: World) -> list[Json]:
-    """Give the world's providers as version 1 has them (facts (c.2) and (c.3))."""
+    """Give the world's providers as version 1 has them (observed)."""
     return [_provider(entry) for key, entry in world.pam_providers.items() if key != "*"]
 
 
@@ -128,7 +128,7 @@ def page(parameters: Json, rows: list[Json]) -> tuple[list[Json], int]:
         for row in rows
         if all(_holds(_column(row, name), how, *texts) for name, how, *texts in conditions)
     ]
-    # SortAscending is 0 for ascending, 1 for descending (facts (c.1)).
+    # SortAscending is 0 for ascending, 1 for descending (the vendor's specification files).
     found.sort(
         key=lambda row: (_column(row, parameters["SortField"]), row["Id"]),
         reverse=parameters["SortAscending"] == 1,

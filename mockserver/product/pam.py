@@ -19,7 +19,7 @@ Json = dict[str, Any]
 class _Parameters:
     """What a type of provider is asked with: what a secret's key is made of, and what may be added.
 
-    (POST SMTP Test, table 888; facts (c.4))
+    (POST SMTP Test, table 888; what may be added is observed)
     """
 
     needed: tuple[str, ...]
