@@ -128,27 +128,23 @@ def _leaf(authority: "trustme.CA", names: Iterable[str], begin: datetime) -> "tr
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
     from cryptography.x509 import oid  # noqa: PLC0415
 
-    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
-    authority_key: Any = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
+    signer: Any = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, "keyfactor-mock")])
-    builder = x509.CertificateBuilder(issuer.subject, subject, key.public_key())
-    builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(begin).not_valid_after(begin + VALIDITY)
+    number, end = x509.random_serial_number(), begin + VALIDITY
+    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), number, begin, end)
     # RFC 5280, 4.2: what verifiers look for, those that are strict too.
     for extension in (
         x509.SubjectAlternativeName([_general_name(name) for name in names]),
-        x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
         x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
         x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.SERVER_AUTH]),
     ):
         builder = builder.add_extension(extension, critical=False)
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    return trustme.LeafCert(
-        key.private_bytes(pem, form, serialization.NoEncryption()),
-        builder.sign(authority_key, hashes.SHA256()).public_bytes(pem),
-        [],
-    )
+    secret = key.private_bytes(pem, form, serialization.NoEncryption())
+    return trustme.LeafCert(secret, builder.sign(signer, hashes.SHA256()).public_bytes(pem), [])
 
 
 def _general_name(name: str) -> "x509.GeneralName":

@@ -130,7 +130,7 @@ def mailbox(text: str) -> str:
 
     It is what stands between the angle brackets of a path (RFC 5321, 4.1.2) and of a header alike.
     What is not quoted and must be is quoted; a text without a domain is a local part as a whole.
-    The text must have no control characters and no angle brackets.
+    The text must have no control characters, and angle brackets only where it is quoted.
     """
     local, domain = _divided(text)
     # In a header, some readers would decode what looks like an encoded word.

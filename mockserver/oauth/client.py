@@ -59,8 +59,8 @@ def _url(text: str) -> str:
     """Return a token endpoint with a host in A-labels; Problem for one that cannot be called."""
     from httpx2 import URL, InvalidURL  # noqa: PLC0415  # as above
 
-    parts = urlsplit(text)
     try:
+        parts = urlsplit(text)
         port = f":{parts.port}" if parts.port else ""
         url = URL(parts._replace(netloc=host_name(parts.hostname or "") + port).geturl())
         _ = url.host  # what every request asks for: it reads the A-labels again
