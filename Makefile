@@ -31,7 +31,7 @@ lint: $(VENV)/installed ## style and types, changing nothing
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
-format: $(VENV)/installed ## rewrite the code to the house style, and what the README takes from it
+format: $(VENV)/installed ## rewrite the code to the house style, and the table of faults
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) tests/faults_table.py

@@ -1,4 +1,4 @@
-"""Write the README's table of faults from the default world and its schema: `make format` does."""
+"""Write the table of faults from the default world and its schema: `make format` does."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from mockserver.world import loading as world
 
 Json = dict[str, Any]
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "fixtures" / "README.md"
 BEGIN = "<!-- made from fixtures/default.yaml and fixtures/schema.yaml -->\n"
 END = "<!-- end -->\n"
 
@@ -43,12 +43,12 @@ def api_faults() -> dict[str, Json]:
     return keys
 
 
-def with_table(readme: str) -> str:
-    """Return the README with the table as it is now."""
-    before, begin, rest = readme.partition(BEGIN)
+def with_table(page: str) -> str:
+    """Return the page with the table as it is now."""
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     return f"{before}{begin}\n{faults_table()}\n{end}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 from fuzz import ROOT, fuzz
 
 SHORT = ("--seed", "1", "--max-examples")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "tests/README.md").read_text(encoding="utf-8")
 
 
 # Measuring coverage in the fuzzer's own process would double its time.

@@ -1,4 +1,4 @@
-"""The README's blocks, as a new user would paste them."""
+"""The blocks of the README and of the pages behind it, as a new user would paste them."""
 
 import json
 import os
@@ -19,12 +19,17 @@ from mockserver.world import loading as world
 from support import Json
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page: (ROOT / page).read_text(encoding="utf-8")
+    for page in ("README.md", "fixtures/README.md", "openapi/README.md", "tests/README.md")
+}
 TARGETS = ("make run", "make test")
+MAX_LINES = 200  # the README is a door, not a manual
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    pattern = re.compile(rf"^```{language}\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    return [block for text in PAGES.values() for block in pattern.findall(text)]
 
 
 # test_fuzz.py runs the one of the fuzzer, which takes its time.
@@ -58,8 +63,8 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
 
 
 def test_every_kind_of_note_is_explained() -> None:
-    _, _, notes = README.partition("### Notes\n")
-    table = notes.partition("###")[0]
+    _, _, notes = PAGES["tests/README.md"].partition("## Notes\n")
+    table = notes.partition("\n## ")[0]
     assert set(re.findall(r"`(\w+)`", table)) >= {*NoteKind}
 
 
@@ -96,7 +101,8 @@ def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path
 
 
 def test_the_table_of_faults_is_that_of_the_default_world() -> None:
-    assert with_table(README) == README, "`make format` writes it"
+    page = PAGES["fixtures/README.md"]
+    assert with_table(page) == page, "`make format` writes it"
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("python") if "pytest" not in block])
@@ -128,12 +134,20 @@ def test_a_world_block_is_valid(block: str, tmp_path: Path) -> None:
             assert set(entries) <= set(getattr(loaded, section))
 
 
-def test_links_into_the_project_lead_somewhere() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    missing = [link for link in links if not link.startswith("#") and not (ROOT / link).exists()]
-    anchors = [
-        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    ]
-    assert missing == []
-    assert [link for link in links if link.startswith("#") and link[1:] not in anchors] == []
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_into_the_project_lead_somewhere(page: str) -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]) if "://" not in link]
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_is_short() -> None:
+    assert PAGES["README.md"].count("\n") <= MAX_LINES
