@@ -25,7 +25,7 @@ SHIPPED = {
     "fixtures/": "mockserver/fixtures/",
 }
 WHERE = (
-    "from mockserver.base.data import data_folder; from mockserver.world.world import load; "
+    "from mockserver.base.data import data_folder; from mockserver.world.loading import load; "
     "load(); print(data_folder('openapi'))"
 )
 
