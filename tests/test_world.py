@@ -20,9 +20,10 @@ from mockserver.base.data import data_folder
 from mockserver.base.masking import MASK, Secret
 from mockserver.base.text import host_name, nearest
 from mockserver.world import model
-from mockserver.world.loading import load, masked, merge, patched
+from mockserver.world.loading import load, merge, patched
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
+from mockserver.world.rules import masked
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SCHEMA: dict[str, Any] = yaml.safe_load((FIXTURES / "schema.yaml").read_text("utf-8"))

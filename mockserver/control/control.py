@@ -31,8 +31,8 @@ from mockserver.journal.report import exchange_text
 from mockserver.journal.state import State, States
 from mockserver.journal.trace import Exchange, Message
 from mockserver.oauth import idp
-from mockserver.world.loading import masked
 from mockserver.world.reading import WorldError
+from mockserver.world.rules import masked
 
 Json = dict[str, Any]
 MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]

@@ -4,9 +4,7 @@ ASGI can neither bound a header block nor reset a connection; a subclass of uvic
 """
 
 import asyncio
-import socket
 import ssl
-import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -24,13 +22,13 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from mockserver.base.problems import Code, Problem
+from mockserver.base.sockets import reset_when_closed
 from mockserver.http.handshakes import cause
 from mockserver.http.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, refuse
 
 MALFORMED: Final = b"this is not HTTP\r\n\r\n"
 
 _BETWEEN, _HEAD, _BODY = range(3)
-_LINGER_OF_NOTHING: Final = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True)
@@ -315,9 +313,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if how == "reset":
-            # To close with a linger of nothing sends RST (Linux: socket(7); POSIX: SO_LINGER).
-            sock = self.transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OF_NOTHING)
+            reset_when_closed(self.transport)
             self.transport.abort()
             return
         octets = {"malformed": MALFORMED, "empty": b""}.get(how)

@@ -5,8 +5,6 @@ import binascii
 import hmac
 import json
 import re
-import socket
-import struct
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from aiosmtpd.smtp import SMTP
 
 from mockserver.base.certificates import Authority, Kind
 from mockserver.base.masking import MASK
+from mockserver.base.sockets import reset_when_closed
 from mockserver.base.text import host_name
 from mockserver.journal.state import State
 from mockserver.journal.trace import Dialogue, Endpoint, Envelope, Message, Trace, new_id
@@ -31,7 +30,6 @@ MAX_RECIPIENTS: Final = 100  # RFC 5321, 4.5.3.1.8
 MAX_COMMANDS: Final = 1_000
 
 _BAD_CREDENTIALS: Final = "535 5.7.8 Authentication credentials invalid"
-_LINGER_OF_NOTHING: Final = struct.pack("ii", 1, 0)
 
 # RFC 5321, 4.1.2: a mailbox is kept as it is, a quoted local part too. The source route before it
 # is accepted and ignored (4.1.1.3 and appendix C).
@@ -159,9 +157,7 @@ class Session(SMTP):
         super().connection_made(transport)
         refuses = self._part.relay.fault in {"refused", "unresolvable"}
         if refuses:
-            sock = transport.get_extra_info("socket")
-            # To close with a linger of nothing sends RST (Linux: socket(7); POSIX: SO_LINGER).
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OF_NOTHING)
+            reset_when_closed(transport)
         if refuses or self._home.closed:
             self.end()
 

@@ -29,7 +29,7 @@ from mockserver.world.reading import (
     read_file,
     refuse_unless_json,
 )
-from mockserver.world.rules import hidden, valid
+from mockserver.world.rules import valid
 
 T = TypeVar("T")
 
@@ -51,11 +51,6 @@ def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World
 
 def _named(source: object) -> Path | None:
     return data_folder("fixtures") / f"{source}.yaml" if source in ("default", "fuzz") else None
-
-
-def masked(world: World) -> dict[str, Any]:
-    """Return a copy of a world's data, with `***` for what the schema marks `writeOnly`."""
-    return hidden(world.data)
 
 
 def patched(world: World, patch: object) -> World:

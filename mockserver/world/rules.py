@@ -10,7 +10,7 @@ import jsonschema_rs
 from mockserver.base.data import data_folder
 from mockserver.base.masking import MASK
 from mockserver.base.text import nearest
-from mockserver.world.model import endpoint_key, fold, relay_key
+from mockserver.world.model import World, endpoint_key, fold, relay_key
 from mockserver.world.reading import WorldError, parsed, read_file, shortened, step
 
 
@@ -111,9 +111,9 @@ def _at_path(path: Iterable[str | int]) -> Any:  # noqa: ANN401  # a place in a 
     return place
 
 
-def hidden(data: Mapping[str, Any]) -> dict[str, Any]:
+def masked(world: World) -> dict[str, Any]:
     """Return a copy of a world's data, with `***` for what the schema marks `writeOnly`."""
-    copied: dict[str, Any] = _masked(data, _schema())
+    copied: dict[str, Any] = _masked(world.data, _schema())
     return copied
 
 
