@@ -196,10 +196,24 @@ def _patches(node: pytest.Item) -> Iterator[Mapping[str, Any]]:
 
 def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
     """Add a section to the failure itself: of all others JUnit XML has what was captured only."""
-    if add := getattr(report.longrepr, "addsection", None):
-        add(title, text)
-    else:  # a text, such as that of a strict xfail, or something that becomes one under xdist
-        report.longrepr = f"{report.longrepr}\n{f' {title} ':-^80}\n{text}"
+    if not hasattr(report.longrepr, "addsection"):
+        _make_room(report)
+    report.longrepr.addsection(title, text)  # type: ignore[union-attr]  # see above
+
+
+def _make_room(report: pytest.TestReport) -> None:
+    """Give a failure that is a mere text, such as that of a strict xfail, a form with sections.
+
+    What is added to the text itself would stand in the summary too, whole where `CI` is set.
+    """
+    text, (path, line, _) = str(report.longrepr), report.location
+    try:
+        pytest.fail(text, pytrace=False)
+    except pytest.fail.Exception:
+        failure = pytest.ExceptionInfo.from_current().getrepr(style="value")
+    crash: Any = failure.reprcrash  # it has one: the frame above is not hidden
+    crash.path, crash.lineno, crash.message = path, (line or 0) + 1, text
+    report.longrepr = failure
 
 
 def _watch(item: pytest.Item, mock: "View") -> None:

@@ -311,10 +311,12 @@ def told(pytester: pytest.Pytester) -> dict[str | None, list[tuple[str, int, int
     return found
 
 
+@pytest.mark.parametrize("ci", ["", "true"])  # with it, the summary has whole messages
 @pytest.mark.parametrize("option", ["--tb=long", "--tb=short", "--tb=line", "--tb=no", "-n1"])
 def test_junit_xml_has_the_story_in_the_failure(
-    pytester: pytest.Pytester, alone: str, option: str
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, alone: str, option: str, ci: str
 ) -> None:
+    monkeypatch.setenv("CI", ci)
     pytester.makepyfile(test_inner="from client import call\n" + FAILING + OTHER_FAILURES)
     run = pytester.runpytest_subprocess if option == "-n1" else pytester.runpytest_inprocess
     result = run(alone, "-pxdist.plugin", option, "--junitxml=report.xml")
