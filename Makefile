@@ -34,19 +34,19 @@ lint: $(VENV)/installed ## style and types, changing nothing
 format: $(VENV)/installed ## rewrite the code to the house style, and the table of faults
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
-	$(PYTHON) tests/faults_table.py
+	$(PYTHON) tests/gates/faults_table.py
 
 check: lint test ## everything that a commit must pass
 
 fuzz: $(VENV)/installed ## Schemathesis over both documents, with a fresh seed
-	$(PYTHON) tests/fuzz.py
+	$(PYTHON) tests/gates/fuzz.py
 
 mutants: $(VENV)/installed ## break each rule in turn: a test must notice (make mutants MUTANTS='--list')
-	@$(PYTHON) tests/mutants.py $(MUTANTS)
+	@$(PYTHON) tests/gates/mutants.py $(MUTANTS)
 
 # A tool that cannot be had here is left out, and said; one that is here must work with both documents.
 generators: $(VENV)/installed ## generate clients with many tools, compile them and call with them (TOOLS='go java')
-	@$(PYTHON) tests/generators/generators.py $(TOOLS)
+	@$(PYTHON) tests/clients/generators/generators.py $(TOOLS)
 
 bench: $(VENV)/installed ## speed, as ratios against references in the same run
 	$(PYTHON) tests/benchmarks/bench.py
@@ -60,13 +60,13 @@ wheel: $(VENV)/installed ## build the wheel, install it in an empty environment,
 # Tools that need newer versions of the same libraries, and the tests that need those tools, are left out.
 versions: ## the suite with the lowest supported version of each dependency, then with the newest
 	python3 -m venv --clear build/lowest
-	python3 tests/lowest.py > build/lowest/versions.txt
+	python3 tests/gates/lowest.py > build/lowest/versions.txt
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint build/lowest/versions.txt --editable . \
 		authlib hypothesis openapi-spec-validator playwright pytest pytest-rerunfailures \
 		pytest-run-parallel pytest-xdist requests-oauth2client requests-oauthlib
 	build/lowest/bin/python -m pytest --numprocesses 2 -m 'not wheel and not browser' \
-		-k 'not client_is_generated' --ignore tests/test_fuzz.py --ignore tests/test_generated_clients.py --ignore tests/test_sdk.py
+		-k 'not client_is_generated' --ignore tests/gates/test_fuzz.py --ignore tests/clients/test_generated_clients.py --ignore tests/clients/test_sdk.py
 	rm -rf build/newest
 	$(MAKE) test VENV=build/newest
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -10,6 +11,8 @@ import httpx2
 from mockserver import MockServer
 
 Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[1]
 
 ADMIN = ("KEYEXAMPLE\\admin", "admin-password")
 PATH = "/KeyfactorAPI/SMTP/Test"
@@ -87,3 +90,25 @@ def calling(mock: MockServer) -> Iterator[Caller]:
     """Open a caller of a mock that runs."""
     with httpx2.Client(base_url=mock.url, timeout=30) as http:
         yield Caller(mock, http)
+
+
+@contextmanager
+def following(mock: MockServer, path: str = "/_mock/events") -> Iterator[Iterator[Json]]:
+    """Follow events; give each as its fields."""
+    # A stream says that it is alive less often than this: silence is a failure, not a wait.
+    with httpx2.stream("GET", mock.url + path, timeout=5) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["cache-control"] == "no-store"
+        yield _events(response.iter_lines())
+
+
+def _events(lines: Iterator[str]) -> Iterator[Json]:
+    fields: Json = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name:
+            fields[name] = value.strip()
+        elif fields:
+            yield fields
+            fields = {}

@@ -24,8 +24,9 @@ from mockserver.world.loading import load, merge, patched
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
+from support import ROOT
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+FIXTURES = ROOT / "fixtures"
 SCHEMA: dict[str, Any] = yaml.safe_load((FIXTURES / "schema.yaml").read_text("utf-8"))
 SECRETS = {
     "admin-password",

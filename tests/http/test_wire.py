@@ -12,8 +12,7 @@ from starlette.types import Message as ASGIMessage
 from mockserver import MockServer
 from mockserver.http.wire import Net
 from mockserver.journal.trace import Endpoint, Envelope, Exchange, Message, Trace
-from support import V2, Caller, refusal
-from test_events import following
+from support import V2, Caller, following, refusal
 
 
 class BrokenMessage(Message):

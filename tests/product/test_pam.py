@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,12 +15,12 @@ from mockserver.journal.trace import Trace
 from mockserver.product import pam
 from mockserver.world.loading import load
 from mockserver.world.model import World
-from support import ADMIN, V2, VALID, Caller, refusal
+from support import ADMIN, ROOT, V2, VALID, Caller, refusal
 
 Json = dict[str, Any]
 
 DEFAULT = load()
-FUZZ = load(Path(__file__).parent.parent / "fixtures/fuzz.yaml")
+FUZZ = load(ROOT / "fixtures/fuzz.yaml")
 FIELD = "RelayPassword"
 VALUE = "MySuperSecretPassword"
 

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from generator_tools import TOOLS, Command, Tool
-
 from mockserver import MockServer
 from mockserver.server import load_contract
 
 Json = dict[str, Any]
 
-FOLDER: Final = Path(__file__).parents[2] / "build" / "generators"
+FOLDER: Final = Path(__file__).parents[3] / "build" / "generators"
 PROGRAMS: Final = Path(__file__).parent / "programs"
 VERSIONS: Final = ("1", "2")
 HEADER: Final = ("tool", "version", "generates", "compiles", "calls")

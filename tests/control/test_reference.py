@@ -1,4 +1,4 @@
-"""The API reference and what it loads, over real HTTP; tests/test_browser.py opens it."""
+"""The API reference and what it loads, over real HTTP; test_browser.py opens it."""
 
 import re
 import ssl

@@ -4,9 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import httpx2
 import pytest
@@ -14,29 +12,7 @@ import pytest
 from mockserver import MockServer
 from mockserver.control import control
 from mockserver.journal.journal import MAX_BEHIND, Feed
-from support import V2, Caller, Json
-
-
-@contextmanager
-def following(mock: MockServer, path: str = "/_mock/events") -> Iterator[Iterator[Json]]:
-    """Follow events; give each as its fields."""
-    # A stream says that it is alive less often than this: silence is a failure, not a wait.
-    with httpx2.stream("GET", mock.url + path, timeout=5) as response:
-        assert response.status_code == 200
-        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        assert response.headers["cache-control"] == "no-store"
-        yield events(response.iter_lines())
-
-
-def events(lines: Iterator[str]) -> Iterator[Json]:
-    fields: Json = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name:
-            fields[name] = value.strip()
-        elif fields:
-            yield fields
-            fields = {}
+from support import V2, Caller, Json, following
 
 
 def test_what_happens_comes_in_its_order(mock: MockServer, caller: Caller) -> None:

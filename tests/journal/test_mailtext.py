@@ -17,8 +17,7 @@ from mockserver.journal.filters import message_filter
 from mockserver.journal.mailtext import MAX_DEPTH
 from mockserver.journal.report import message_line
 from mockserver.journal.trace import Endpoint, Envelope, Message
-from support import Caller
-from test_events import following
+from support import Caller, following
 
 
 def message(raw: bytes) -> Message:

@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from generator_tools import TOOLS, Tool
 
 import generators
+from generator_tools import TOOLS, Tool
 from generators import program, row
+from support import ROOT
 
-ROOT = Path(__file__).parent.parent
 NOTHING = ("python3", "-c", "")
 # What it does is on every machine, so nothing is installed for it.
 WORKING = Tool("a tool", needs=("python3",), generate=(NOTHING,), compile=(NOTHING,))

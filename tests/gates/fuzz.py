@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mockserver import MockServer
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VERSIONS = ("1", "2")
 CALLERS = {
     "password": ("run", "--auth", "admin:admin-password"),
-    "token": ("--config-file", "tests/schemathesis-token.toml", "run"),
+    "token": ("--config-file", "tests/gates/token.toml", "run"),
 }
 WORLDS = {"fuzz": (), "default": ("--exclude-checks", "positive_data_acceptance")}
 

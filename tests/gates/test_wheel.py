@@ -13,12 +13,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from support import ADMIN, V2
+from support import ADMIN, ROOT, V2
 from test_pytest_plugin import CALL
 
 pytestmark = pytest.mark.wheel
 
-ROOT = Path(__file__).parent.parent
 SHIPPED = {
     "mockserver/": "mockserver/",
     "openapi/": "mockserver/openapi/",

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Response, sync_playwright
 
 from mockserver import MockServer
-from support import V1, V2, VALID, Caller, calling
+from support import ROOT, V1, V2, VALID, Caller, calling
 
 pytestmark = pytest.mark.browser
 
@@ -219,7 +218,7 @@ def test_it_works_under_another_name_base_path_and_scheme(
 
 # The inbox
 
-SCREENSHOTS = Path(__file__).parent / "screenshots"
+SCREENSHOTS = ROOT / "tests/screenshots"
 HOSTILE = (
     '<script>document.title = "hacked"; parent.x = 1</script>'
     '<img src="http://{host}/x" onerror="parent.x = 1">'

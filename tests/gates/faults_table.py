@@ -10,7 +10,7 @@ from mockserver.world import loading as world
 
 Json = dict[str, Any]
 
-PAGE = Path(__file__).parent.parent / "fixtures" / "README.md"
+PAGE = Path(__file__).parents[2] / "fixtures" / "README.md"
 BEGIN = "<!-- made from fixtures/default.yaml and fixtures/schema.yaml -->\n"
 END = "<!-- end -->\n"
 

@@ -16,9 +16,8 @@ import yaml
 from faults_table import with_table
 from mockserver.base.problems import NoteKind
 from mockserver.world import loading as world
-from support import Json
+from support import ROOT, Json
 
-ROOT = Path(__file__).parent.parent
 PAGES = {
     page: (ROOT / page).read_text(encoding="utf-8")
     for page in ("README.md", "fixtures/README.md", "openapi/README.md", "tests/README.md")

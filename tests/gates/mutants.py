@@ -31,7 +31,7 @@ Json = dict[str, Any]
 Steps = tuple[str | int, ...]
 Edit = Callable[[Any], object]
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = (
     *("mockserver", "openapi", "fixtures", "tests", ".ci"),
     *("pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"),
@@ -59,9 +59,16 @@ LIBRARIES: Final = (
     *("starlette.applications", "trustme", "uvicorn", "uvloop"),
 )
 
+# Each file of tests by what it is named after.
+FILES: Final[Mapping[str, str]] = {
+    path.stem.removeprefix("test_"): str(path.relative_to(ROOT))
+    for path in sorted((ROOT / "tests").rglob("test_*.py"))
+    if "downstream" not in path.parts
+}
+
 # The tests that know the documents come first; what looks at other things is never run.
 FIRST: Final = (
-    *("documents", "contract", "profile", "status", "pam_providers", "notes", "app"),
+    *("document", "operations", "profile", "status", "pam_providers", "coercion", "app"),
     *("readable", "reference", "control"),
 )
 # A module's own tests are named after it; these know it too.
@@ -69,28 +76,31 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("app", "status", "idp", "oauth"),
     "app": ("api_faults",),
     "certificates": ("server",),
-    "coercion": ("notes", "profile"),
-    "document": ("contract", "wording"),
-    "operations": ("contract", "wording"),
-    "keyfactor": ("notes", "app", "profile", "status", "oauth", "pam_providers"),
+    "coercion": ("profile",),
+    "document": ("operations", "wording"),
+    "operations": ("wording",),
+    "keyfactor": ("coercion", "app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
-    "jsontext": ("contract",),
-    "connection": ("listener", "api_faults"),
-    "handshakes": ("listener",),
+    "jsontext": ("operations",),
+    "connection": ("api_faults",),
+    "handshakes": ("connection",),
     "listing": ("pam_providers",),
     "masking": ("app", "profile"),
-    "relay": ("oauth", "delivery"),
-    "sink": ("oauth", "sasl"),
-    "client": ("oauth",),
+    "session": ("oauth", "sasl"),
+    "sink": ("session", "oauth"),
+    "client": ("oauth", "delivery"),
     "filters": ("journal", "control", "view"),
     "journal": ("events", "control"),
     "server": ("namespaces", "idp"),
     "state": ("control", "namespaces", "events"),
     "trace": ("view", "api_faults"),
-    "wire": ("app", "notes", "namespaces", "idp"),
-    "world": ("api_faults",),
+    "wire": ("app", "coercion", "namespaces", "idp"),
+    "loading": ("api_faults",),
+    "model": ("loading", "api_faults"),
+    "reading": ("loading",),
+    "rules": ("loading",),
 }
-LAST: Final = ("faults", "generated_clients", "sdk", "oauth_clients", "readme")
+LAST: Final = ("relay_faults", "generated_clients", "sdk", "oauth_clients", "readme")
 LEFT_OUT: Final = {"browser", "wheel", "fuzz", "layers", *LAST}
 # Slow ones that seldom tell something new; they run when the others found nothing.
 SLOW: Final = "client_is_generated or openapi_3_1"
@@ -257,13 +267,19 @@ def _dumped(document: Json) -> str:
 
 
 def of_the_server() -> Iterator[Mutant]:
-    """Give the mutants of the list; each text must stand exactly once in its file."""
-    for file, old, new, rule in OF_THE_SERVER:
-        source = (ROOT / file).read_text(encoding="utf-8")
-        if source.count(old) != 1:
-            sys.exit(f"{file}: stands {source.count(old)} times, not once: {old!r}")
+    """Give the mutants of the list; each text must stand exactly once in the package."""
+    sources = {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in sorted((ROOT / "mockserver").rglob("*.py"))
+    }
+    for old, new, rule in OF_THE_SERVER:
+        found = [file for file, source in sources.items() for _ in range(source.count(old))]
+        if len(found) != 1:
+            sys.exit(f"stands {len(found)} times, not once ({', '.join(found)}): {old!r}")
+        source = sources[found[0]]
         line = source[: source.index(old)].count("\n") + 1
-        yield Mutant("server", rule, f"{file}:{line}", {file: partial(source.replace, old, new)})
+        change = partial(source.replace, old, new)
+        yield Mutant("server", rule, f"{found[0]}:{line}", {found[0]: change})
 
 
 # Trials
@@ -392,7 +408,7 @@ def _copied(folder: Path) -> Path:
 
 def _stages(mutant: Mutant | None) -> tuple[tuple[str, ...], ...]:
     """Order the tests: those that know the rule, then all others, then the fuzzer."""
-    names = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
+    names = FILES.keys()
     first: Sequence[str] = FIRST
     if mutant and mutant.kind == "server":
         modules = [Path(file).stem for file in mutant.files]
@@ -400,16 +416,12 @@ def _stages(mutant: Mutant | None) -> tuple[tuple[str, ...], ...]:
         first = [name for name in wanted if name in names]
     rest = (*first, *sorted(names - {*first, *LEFT_OUT}), *LAST)
     return (
-        *((*FAST, _file(name)) for name in first),
-        (*FAST, *map(_file, rest[len(first) :])),
-        ("-k", SLOW, _file("documents")),
-        ("-m", "hypothesis", *map(_file, rest)),
-        (_file("fuzz"),),
+        *((*FAST, FILES[name]) for name in first),
+        (*FAST, *map(FILES.__getitem__, rest[len(first) :])),
+        ("-k", SLOW, FILES["document"]),
+        ("-m", "hypothesis", *map(FILES.__getitem__, rest)),
+        (FILES["fuzz"],),
     )
-
-
-def _file(name: str) -> str:
-    return f"tests/test_{name}.py"
 
 
 def tried(

@@ -1,4 +1,4 @@
-"""The inbox over real HTTP, as it is without scripts; tests/test_browser.py opens it."""
+"""The inbox over real HTTP, as it is without scripts; test_browser.py opens it."""
 
 import base64
 import contextlib
