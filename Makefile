@@ -1,24 +1,34 @@
 # The only list of commands; the README and .ci/run call these targets.
 
+# Serving needs a sixth of what developing needs, so it has an environment of its own.
 VENV ?= .venv
+SERVING ?= .venv-run
 PYTHON := $(VENV)/bin/python
 SERVE ?=
+PORT ?=
 MUTANTS ?=
 TOOLS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format check fuzz mutants generators bench browser wheel versions audit clean
+.PHONY: help run test lint format check fuzz mutants generators bench browser wheel dist versions audit clean
 
 $(VENV)/installed: pyproject.toml
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PYTHON) -m pip install --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(SERVING)/installed: pyproject.toml
+	python3 -m venv $(SERVING)
+	$(SERVING)/bin/python -m pip install --disable-pip-version-check --editable .
+	@# Python 3.11 puts it into every environment; nothing here needs it.
+	$(SERVING)/bin/python -m pip uninstall --quiet --yes setuptools
 	touch $@
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-run: $(VENV)/installed ## serve the mock on localhost (options: make run SERVE='--port 0')
-	@$(PYTHON) -m mockserver serve $(SERVE)
+run: $(SERVING)/installed ## serve the mock on localhost (make run PORT=9000, make run SERVE='--world FILE')
+	@$(SERVING)/bin/keyfactor-mock serve $(if $(PORT),--port $(PORT)) $(SERVE)
 
 test: $(VENV)/installed ## unit and end-to-end tests with every branch covered, and a short fuzz run
 	$(PYTHON) -m coverage erase
@@ -70,10 +80,13 @@ versions: ## the suite with the lowest supported version of each dependency, the
 	rm -rf build/newest
 	$(MAKE) test VENV=build/newest
 
+dist: $(VENV)/installed ## build the wheel into dist/
+	$(PYTHON) -m build --no-isolation --wheel --outdir dist
+
 audit: $(VENV)/installed ## known vulnerabilities in what is installed (asks the package index's service)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check pip-audit
 	$(PYTHON) -m pip_audit --skip-editable
 
 clean: ## remove what the targets above create
-	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(SERVING) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

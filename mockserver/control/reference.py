@@ -99,4 +99,4 @@ def _parts(path: str) -> list[str]:
 
 def _swagger_ui() -> Path:
     # Found, not imported: only its files are of use here.
-    return Path(str(distribution("swagger-ui-py").locate_file("swagger_ui/static")))
+    return Path(str(distribution("flask-swagger-ui").locate_file("flask_swagger_ui/dist")))

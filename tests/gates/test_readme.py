@@ -47,7 +47,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
     process = subprocess.Popen(
         ["make", "run"],
         cwd=ROOT,
-        env=os.environ | {"SERVE": f"{ports} --ready-file {ready}", "VENV": sys.prefix},
+        env=os.environ | {"SERVE": f"{ports} --ready-file {ready}", "SERVING": sys.prefix},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
     )

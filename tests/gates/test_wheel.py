@@ -3,17 +3,20 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from support import ADMIN, ROOT, V2
+from support import ADMIN, ROOT, V2, Json
 from test_pytest_plugin import CALL
 
 pytestmark = pytest.mark.wheel
@@ -42,6 +45,22 @@ def run(*command: str | Path, cwd: Path, status: int = 0, **variables: str) -> s
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout.strip()
+
+
+@contextmanager
+def serving(command: Sequence[str], ready: Path, folder: Path) -> Iterator[Json]:
+    """Serve until the block ends; give what the ready file says."""
+    process = subprocess.Popen(command, cwd=folder, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120  # make installs first
+        while not ready.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield json.loads(ready.read_text())
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +104,8 @@ def test_it_serves_from_an_empty_environment(scripts: Path, tmp_path: Path) -> N
     assert document["info"]["version"] == "2"
     ready = tmp_path / "ready.json"
     ports = ["--port", "0", "--https-port", "0", "--smtp-port", "0", "--smtps-port", "0"]
-    command = [scripts / "keyfactor-mock", "serve", *ports, "--ready-file", ready]
-    process = subprocess.Popen([str(word) for word in command], cwd=tmp_path)
-    try:
-        deadline = time.monotonic() + 30
-        while not ready.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        facts = json.loads(ready.read_text())
+    command = [str(scripts / "keyfactor-mock"), "serve", *ports, "--ready-file", str(ready)]
+    with serving(command, ready, tmp_path) as facts:
         response = httpx2.post(
             facts["api_url"] + "/SMTP/Test",
             json=V2 | {"Port": 587, "UseSSL": True},
@@ -102,9 +115,6 @@ def test_it_serves_from_an_empty_environment(scripts: Path, tmp_path: Path) -> N
         assert response.status_code == 200
         (message,) = httpx2.get(facts["control_url"] + "/messages").json()["messages"]
         assert message["tls_mode"] == "starttls"
-    finally:
-        process.terminate()
-        assert process.wait(timeout=20) == 0
 
 
 # Plugins that do similar things, or that run tests in other ways.
@@ -160,6 +170,39 @@ def test_a_downstream_repository_uses_it_beside_other_plugins(
     (tmp_path / "test_beside.py").write_text(BESIDE, encoding="utf-8")
     output = run(scripts / "python", "-m", "pytest", "-q", "test_beside.py", cwd=tmp_path)
     assert "5 passed" in output
+
+
+@pytest.mark.parametrize(
+    ("tool", "command", "variable"),
+    [("uv", ["tool", "install"], "UV_TOOL_BIN_DIR"), ("pipx", ["install"], "PIPX_BIN_DIR")],
+)
+def test_a_tool_puts_the_command_on_the_path(
+    wheel: Path, tmp_path: Path, tool: str, command: list[str], variable: str
+) -> None:
+    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    scripts = tmp_path / "venv" / "bin"
+    run(scripts / "python", "-m", "pip", "install", "--quiet", tool, cwd=tmp_path)
+    words = (f"HOME={tmp_path / 'home'}", f"{variable}={tmp_path / 'bin'}", scripts / tool)
+    run("env", *words, *command, wheel, cwd=tmp_path)
+    output = run(tmp_path / "bin" / "keyfactor-mock", "--version", cwd=tmp_path)
+    assert output.startswith("keyfactor-mock")
+
+
+def test_make_run_serves_from_an_environment_of_its_own(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run("git", "clone", "--quiet", ROOT, clone, cwd=tmp_path)
+    ports = "--https-port none --smtp-port none --smtps-port none"
+    ready = tmp_path / "ready.json"
+    command = ["make", "run", "PORT=0", f"SERVE={ports} --ready-file {ready}"]
+    with serving(command, ready, clone) as facts:
+        assert httpx2.get(facts["url"] + "/readyz").status_code == 200
+    listed = json.loads(
+        run(clone / ".venv-run/bin/python", "-m", "pip", "list", "--format=json", cwd=clone)
+    )
+    assert "starlette" in {package["name"] for package in listed}
+    assert "pytest" not in {package["name"] for package in listed}
+    sizes = [path.lstat().st_size for path in (clone / ".venv-run").rglob("*")]
+    assert sum(sizes) < 90e6, "the README says how large it is"
 
 
 def test_the_data_are_found_in_wheel_editable_install_and_checkout(
