@@ -7,8 +7,8 @@ from mockserver.base.version import __version__
 
 if TYPE_CHECKING:
     from mockserver.base.problems import Problem
+    from mockserver.journal.assertions import View
     from mockserver.journal.trace import Exchange, Message, TokenRequest
-    from mockserver.journal.view import View
     from mockserver.server import BindError, MockServer, SettingError
     from mockserver.world.model import World
     from mockserver.world.reading import WorldError
@@ -31,7 +31,7 @@ _HOMES: Final = {
     "base.problems": ("Problem",),
     "server": ("BindError", "MockServer", "SettingError"),
     "journal.trace": ("Exchange", "Message", "TokenRequest"),
-    "journal.view": ("View",),
+    "journal.assertions": ("View",),
     "world.model": ("World",),
     "world.reading": ("WorldError",),
 }

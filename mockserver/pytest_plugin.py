@@ -11,7 +11,7 @@ import pytest
 from mockserver.base.problems import STRICT_KINDS, NoteKind
 
 if TYPE_CHECKING:
-    from mockserver.journal.view import View
+    from mockserver.journal.assertions import View
     from mockserver.server import MockServer
 
 MAX_CALLS: Final = 10
@@ -241,7 +241,7 @@ def _unexpected(item: pytest.Item) -> Iterator[str]:
     kinds = item.config.stash[_KINDS]
     if kinds is None or not item.stash.get(_PASSED, False):
         return
-    from mockserver.journal.report import headline  # noqa: PLC0415  # as above
+    from mockserver.journal.story import headline  # noqa: PLC0415  # as above
 
     mocks = item.stash.get(_MOCKS, [])
     refused = [
@@ -263,7 +263,7 @@ def _unexpected(item: pytest.Item) -> Iterator[str]:
 def _story(mocks: Iterable["View"]) -> str:
     """Tell what happened, the newest calls last, and never fail: a test has failed already."""
     try:
-        from mockserver.journal.report import journal_text  # noqa: PLC0415  # as above
+        from mockserver.journal.story import journal_text  # noqa: PLC0415  # as above
 
         texts = [journal_text(mock.requests, mock.messages, MAX_CALLS) for mock in mocks]
     except Exception as error:  # noqa: BLE001  # see above

@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cache, partial
 from pathlib import Path
@@ -31,8 +31,8 @@ from mockserver.control.reference import Reference
 from mockserver.http import wire
 from mockserver.http.connection import LIMITS, Limits
 from mockserver.http.listener import BACKLOG, HttpListener
+from mockserver.journal.assertions import Loop, View
 from mockserver.journal.state import DEFAULT, States
-from mockserver.journal.view import Result, View
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import METADATA, IdentityProvider, discovery_url
 from mockserver.product.api_faults import check_operations
@@ -98,7 +98,8 @@ class MockServer(View):
         self.authority = Authority()
         self._idp = IdentityProvider()
         self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
-        super().__init__(States(load_world(world), self._check_patch), DEFAULT, _operations())
+        states = States(load_world(world), self._check_patch)
+        super().__init__(states, DEFAULT, _operations(), Loop())
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -148,14 +149,24 @@ class MockServer(View):
         return self.url + PREFIX
 
     @property
+    def token_url(self) -> str:
+        """Give the token endpoint of the mock's own identity provider."""
+        return f"{self.control_url}/idp/token"
+
+    @property
     def ca_file(self) -> Path:
-        """Give a file with the CA, and before it the certificates of `tls_files`."""
-        return self._on_loop(self._made_ca_file)
+        """Give a PEM file with what a client must trust, for HTTPS and for mail, and with no key.
+
+        It has the CA, and before it the certificates of `tls_files`; it is made when first asked
+        for, in a folder that is its owner's alone, and is gone when the mock stops. RuntimeError
+        for a mock that does not run.
+        """
+        return self._loop.call(self._made_ca_file)
 
     @property
     def ca_pem(self) -> bytes:
         """Give the certificate of the CA that signed all others of this mock, as PEM."""
-        return self._on_loop(lambda: self.authority.pem)
+        return self._loop.call(lambda: self.authority.pem)
 
     def namespace(self, name: str) -> "Namespace":
         """Give the view of a namespace, which is made when it is first used.
@@ -163,7 +174,7 @@ class MockServer(View):
         Problem 400 for a name that is not 1 to 64 of `A-Z a-z 0-9 . _ -`, 429 where there are
         1,000 already.
         """
-        self._on_loop(lambda: self._states.get(name))
+        self._loop.call(lambda: self._states.get(name))
         return Namespace(self, name)
 
     def port(self, listener: str) -> int | None:
@@ -227,11 +238,12 @@ class MockServer(View):
 
     def __enter__(self) -> Self:
         self._thread = _LoopThread(self)
+        self._loop.of_thread = self._thread.loop
         return self
 
     def __exit__(self, *_: object) -> None:
         cast("_LoopThread", self._thread).stop()
-        self._thread = None
+        self._thread = self._loop.of_thread = None
 
     def _url(self, scheme: str, host: str) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to connect to
@@ -311,24 +323,6 @@ class MockServer(View):
             self._folder = folder
         return Path(self._folder.name, CA_FILE)
 
-    def _on_loop(self, read: Callable[[], Result]) -> Result:
-        if self._thread is None:
-            return read()
-
-        async def call() -> Result:
-            return read()
-
-        return self._thread.submit(call()).result()
-
-    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        if self._thread is None:
-            coroutine.close()
-            raise RuntimeError("the mock runs in no thread: on a loop, await next_message(...)")
-        return self._thread.submit(coroutine).result()
-
-    def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
-        return asyncio.wrap_future(self._thread.submit(coroutine)) if self._thread else coroutine
-
 
 def _below_issuer(scope: Scope) -> Scope:
     """Return the scope of an issuer's metadata as if they were asked for below the issuer."""
@@ -356,7 +350,7 @@ class Namespace(View):
     """See one namespace of a mock: a state of its own, which its own URLs lead to."""
 
     def __init__(self, mock: MockServer, name: str) -> None:
-        super().__init__(mock._states, name, _operations())  # noqa: SLF001  # a part of it
+        super().__init__(mock._states, name, _operations(), mock._loop)  # noqa: SLF001  # a part of it
         self.name = name
         self._mock = mock
 
@@ -381,18 +375,14 @@ class Namespace(View):
         """Give the URL below which the control calls are."""
         return f"{self._mock.control_url}/ns/{self.name}"
 
+    @property
+    def token_url(self) -> str:
+        """Give the token endpoint of the identity provider that this namespace has."""
+        return f"{self.control_url}/idp/token"
+
     def drop(self) -> None:
         """Forget the namespace and all that is in it."""
-        self._on_loop(lambda: self._states.drop(self.name))
-
-    def _on_loop(self, read: Callable[[], Result]) -> Result:
-        return self._mock._on_loop(read)  # noqa: SLF001  # as above
-
-    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        return self._mock._run(coroutine)  # noqa: SLF001  # as above
-
-    def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
-        return self._mock._awaited(coroutine)  # noqa: SLF001  # as above
+        self._loop.call(lambda: self._states.drop(self.name))
 
 
 class _LoopThread:
@@ -408,13 +398,9 @@ class _LoopThread:
             self._thread.join()
             raise
 
-    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Run a coroutine on the loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
     def stop(self) -> None:
         """Stop the mock, and return when its thread has ended."""
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def _main(self, mock: MockServer) -> None:
@@ -422,7 +408,7 @@ class _LoopThread:
             runner.run(self._serve(mock))
 
     async def _serve(self, mock: MockServer) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         try:
             await mock.start()

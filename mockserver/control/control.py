@@ -27,8 +27,8 @@ from mockserver.http import wire
 from mockserver.http.wire import namespace, read_body, refuse, token_cookie
 from mockserver.journal.filters import Either, Filter, exchange_filter, message_filter
 from mockserver.journal.journal import Entry, Event, Shelf
-from mockserver.journal.report import exchange_text
 from mockserver.journal.state import State, States
+from mockserver.journal.story import exchange_text
 from mockserver.journal.trace import Exchange, Message
 from mockserver.oauth import idp
 from mockserver.world.reading import WorldError

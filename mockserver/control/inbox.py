@@ -22,7 +22,8 @@ from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file
 from mockserver.http import wire
 from mockserver.journal.journal import Journal
 from mockserver.journal.state import DEFAULT, State, States
-from mockserver.journal.trace import Delivery, Exchange, Message
+from mockserver.journal.story import story, tone
+from mockserver.journal.trace import Exchange, Message
 from mockserver.product.access import covers, identity_of
 from mockserver.world.model import World
 
@@ -31,7 +32,7 @@ Json = dict[str, Any]
 Check = Callable[[str, str, Mapping[str, str]], None]
 Answer = Callable[[Request], Awaitable[ASGIApp]]
 
-ROOT: Final = "/_mock/inbox"
+_ROOT: Final = "/_mock/inbox"
 MAX_ROWS: Final = 200
 MAX_SHOWN: Final = 100_000  # characters of a mail
 
@@ -62,18 +63,15 @@ _TRIALS: Final[Mapping[str, Callable[[World, str], Json]]] = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of the list: a call with the mail that it led to, or a mail from outside."""
+class _Row:
+    """One row of the list: a call with the mail that it led to, or a mail whose call is not kept.
+
+    `kept` is what the row stands for, of the two.
+    """
 
     exchange: Exchange | None
     message: Message | None
-
-    @property
-    def kept(self) -> Exchange | Message:
-        """Give what the line stands for."""
-        kept = self.exchange or self.message
-        assert kept is not None  # noqa: S101  # one of the two is there
-        return kept
+    kept: Exchange | Message
 
     @property
     def parameters(self) -> Mapping[str, str]:
@@ -90,13 +88,10 @@ class Entry:
     @property
     def tone(self) -> str:
         """Name the kind of outcome, for its colour."""
-        if self.exchange is None:
-            return "mail"
-        status = self.exchange.status
-        return "broken" if status is None else {2: "good", 4: "refused"}.get(status // 100, "bad")
+        return tone(self.exchange) if self.exchange else "mail"
 
     def holds(self, words: Sequence[str]) -> bool:
-        """Say whether each word stands somewhere in what the line shows."""
+        """Say whether each word stands somewhere in what the row shows."""
         text = " ".join(map(str, self._texts())).casefold()
         return all(word in text for word in words)
 
@@ -111,24 +106,6 @@ class Entry:
         if self.message:
             yield f"mail {self.message.subject} {self.message.from_}"
             yield from self.message.envelope.recipients
-
-
-Place = tuple[float, float]  # begin and duration, in milliseconds since the call came
-
-
-@dataclass(frozen=True)
-class Span:
-    """One bar of a timeline: what was done, how it ended, and where its time is known, when."""
-
-    name: str
-    text: str
-    place: Place | None = None
-    tone: str = "good"
-
-    @property
-    def end(self) -> float:
-        """Give the milliseconds until it was over, 0 where they are not known."""
-        return sum(self.place or ())
 
 
 class Inbox:
@@ -148,11 +125,11 @@ class Inbox:
         self._app = Starlette(
             routes=[
                 Route("/", self._page),
-                Route(f"{ROOT}/mail", self._mail),
-                Route(f"{ROOT}/try", self._try, methods=["POST"]),
-                Route(f"{ROOT}/clear", self._clear, methods=["POST"]),
-                Route(f"{ROOT}/token", self._token, methods=["POST"]),
-                *(Route(f"{ROOT}/{name}", self._file) for name in _FILES),
+                Route(f"{_ROOT}/mail", self._mail),
+                Route(f"{_ROOT}/try", self._try, methods=["POST"]),
+                Route(f"{_ROOT}/clear", self._clear, methods=["POST"]),
+                Route(f"{_ROOT}/token", self._token, methods=["POST"]),
+                *(Route(f"{_ROOT}/{name}", self._file) for name in _FILES),
             ],
             exception_handlers={
                 Problem: _refused,
@@ -167,7 +144,7 @@ class Inbox:
         """Say whether a request is for the page; what is sent to `/` is still for the API."""
         if scope["path"] == "/":
             return scope["method"] in ("GET", "HEAD")
-        return str(scope["path"]).startswith(f"{ROOT}/")
+        return str(scope["path"]).startswith(f"{_ROOT}/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
@@ -226,27 +203,25 @@ class Inbox:
         return {name: read_file(PAGES / name) for name in _FILES}
 
     def _pane(self, request: Request, state: State) -> Json:
-        """Give what the right side shows: the selected entry, or else the world."""
+        """Give what the right side shows: the selected row, or else the world."""
         ask = request.query_params
         wanted = ask.get("request") or ask.get("message")
         if wanted is None:
             return {"selected": None, "gone": False, **self._world(state.world, ask)}
-        for entry in _entries(state.journal):
-            if wanted in (entry.kept.id, entry.message and entry.message.id):
-                return {"selected": entry, "gone": False, **self._trace(request, entry)}
+        for row in _rows(state.journal):
+            if wanted in (row.kept.id, row.message and row.message.id):
+                return {"selected": row, "gone": False, **self._trace(request, row)}
         return {"selected": None, "gone": True, **self._world(state.world, ask)}
 
-    def _trace(self, request: Request, entry: Entry) -> Json:
-        exchange, message = entry.exchange, entry.message
+    def _trace(self, request: Request, row: _Row) -> Json:
+        exchange, message = row.exchange, row.message
         name = request.query_params.get("ns", DEFAULT)
         root = f"{request.url.scheme}://{request.headers['host']}"
-        spans = list(_spans(exchange)) if exchange else []
         raw = _lines(message.raw.decode("utf-8", "replace")) if message else ""
         text = _lines(message.text) if message else ""
         return {
-            "spans": spans,
-            "scale": max([1e-3, *(each.end for each in spans)]),
-            "dialogue": list(_dialogue(entry)),
+            "lines": list(story(exchange, message)),
+            "scale": exchange and max(1e-3, exchange.duration_ms),
             "reference": self._reference.get((exchange and exchange.operation) or ""),
             "body": exchange and json.dumps(exchange.request.body, indent=2, ensure_ascii=False),
             "raw": raw[:MAX_SHOWN],
@@ -258,16 +233,16 @@ class Inbox:
 
     @cached_property
     def _reference(self) -> Mapping[str, str]:
-        """Give the place of each operation in the API reference."""
+        """Map each operation to its address in the API reference."""
         page = quote(f"{self._base_path}/swagger")
-        places = {}
+        addresses = {}
         for document in self._contract.documents.values():
             chosen = urlencode({"urls.primaryName": document["info"]["title"]}, quote_via=quote)
             for item in document["paths"].values():
                 for each in item.values():
-                    place = f"{page}?{chosen}#/{each['tags'][0]}/{each['operationId']}"
-                    places[each["operationId"]] = place
-        return places
+                    address = f"{page}?{chosen}#/{each['tags'][0]}/{each['operationId']}"
+                    addresses[each["operationId"]] = address
+        return addresses
 
     def _world(self, world: World, ask: Mapping[str, str]) -> Json:
         needs = next(each for each in self._contract.operations if each.id == _TRIED).permissions
@@ -336,7 +311,7 @@ class Inbox:
     async def _token(self, request: Request) -> Response:
         """Keep the control token in the browser, if it is the right one."""
         token = (await _form(request)).get("token", "")
-        self._check("POST", ROOT, {"host": request.headers["host"], "x-mock-token": token})
+        self._check("POST", _ROOT, {"host": request.headers["host"], "x-mock-token": token})
         response = _see_other("/")
         secure = request.url.scheme == "https"
         # Not `strict`: then whoever comes by a link of another site would be asked once more.
@@ -374,101 +349,36 @@ class _Links:
 
     def mail(self, message: Message) -> str:
         """Give the address of the HTML of a mail."""
-        return f"{ROOT}/mail?{urlencode({'ns': self._kept['ns'], 'message': message.id})}"
+        return f"{_ROOT}/mail?{urlencode({'ns': self._kept['ns'], 'message': message.id})}"
 
 
 def _prefix(name: str) -> str:
     return f"/_mock/ns/{name}" if name else ""
 
 
-def _entries(journal: Journal) -> list[Entry]:
-    """Return the lines of the list, newest first."""
+def _rows(journal: Journal) -> list[_Row]:
+    """Return the rows of the list, newest first."""
     mail = {message.id: message for message in journal.messages}
-    found = [Entry(each, mail.pop(each.message_id or "", None)) for each in journal.exchanges]
-    found += [Entry(None, message) for message in mail.values()]
-    return sorted(found, key=lambda entry: entry.kept.received_at, reverse=True)
+    rows = [_Row(each, mail.pop(each.message_id or "", None), each) for each in journal.exchanges]
+    rows += [_Row(None, message, message) for message in mail.values()]
+    return sorted(rows, key=lambda row: row.kept.received_at, reverse=True)
 
 
 def _listing(journal: Journal, ask: Mapping[str, str]) -> Json:
-    entries = _entries(journal)
+    rows = _rows(journal)
     words = ask.get("q", "").casefold().split()
-    found = [entry for entry in entries if entry.holds(words)] if words else entries
+    found = [row for row in rows if row.holds(words)] if words else rows
     return {
         "rows": found if ask.get("all") else found[:MAX_ROWS],
         "found": len(found),
-        "total": len(entries),
+        "total": len(rows),
         "dropped": journal.exchanges.dropped + journal.messages.dropped,
         "current": ask.get("request") or ask.get("message") or "",
     }
 
 
-def _spans(exchange: Exchange) -> Iterator[Span]:
-    """Give the bars of a timeline, in the order of the call."""
-    steps = {step.name: (step.ms, step.duration_ms) for step in exchange.steps}
-    call = f"{exchange.method} {exchange.path} → {exchange.status or 'no answer'}"
-    yield Span("API call", call, (0, exchange.duration_ms), Entry(exchange, None).tone)
-    known = exchange.identity is not None
-    yield Span("Caller", exchange.identity or "unknown", tone=_tone(known))
-    if "delay" in steps:
-        yield Span("Fault", "of the API itself", steps["delay"], tone="bad")
-    yield from _decisions(exchange, steps)
-    yield from _lookups(exchange, steps)
-    if delivery := exchange.delivery:
-        place = steps.get("delivery")
-        yield Span("SMTP", _delivered(delivery), place, tone=_tone(bool(exchange.message_id)))
-    if exchange.message_id:
-        yield Span("Message", "kept by the sink")
-
-
-def _decisions(exchange: Exchange, steps: Mapping[str, Place]) -> Iterator[Span]:
-    if permission := exchange.permission:
-        wanted = ", ".join(permission.required) or "any role"
-        granted = "granted" if permission.granted else "refused"
-        yield Span("Permission", f"{wanted}: {granted}", tone=_tone(permission.granted))
-    if "check" in steps:
-        broken = len(exchange.violations)
-        text = f"{broken} violation{'s' * (broken > 1)}" if broken else "keeps the contract"
-        yield Span("Check", text, steps["check"], tone=_tone(not broken))
-
-
-def _lookups(exchange: Exchange, steps: Mapping[str, Place]) -> Iterator[Span]:
-    failed = exchange.problem and exchange.problem.field
-    for secret in exchange.secrets:
-        source = f"PAM provider {secret.provider}" if secret.provider else "in the body"
-        place = steps.get(f"secret {secret.field}")
-        yield Span("Secret", f"{secret.field}, {source}", place, tone=_tone(failed != secret.field))
-    for asked in exchange.token_requests:
-        place = steps.get(f"token request {asked.kind}")
-        text = f"{asked.kind} {asked.url} → {asked.status or 'no answer'}"
-        yield Span("Token", text, place, tone=_tone(asked.status == 200))  # noqa: PLR2004  # an HTTP status
-
-
-def _delivered(delivery: Delivery) -> str:
-    login = f", {delivery.mechanism}" if delivery.mechanism else ""
-    reply = f": {delivery.reply}" if delivery.reply else ""
-    return f"{delivery.relay}, TLS {delivery.tls_mode}{login}, stage {delivery.stage}{reply}"
-
-
 def _lines(text: str) -> str:
     return text.replace("\r\n", "\n")
-
-
-def _tone(good: bool) -> str:
-    return "good" if good else "refused"
-
-
-def _dialogue(entry: Entry) -> Iterator[Span]:
-    """Return the lines of the SMTP session; each lasts until the next begins."""
-    delivery = entry.exchange and entry.exchange.delivery
-    if delivery:
-        times = [ms for ms, *_ in delivery.dialogue]
-        for (ms, who, line), after in zip(
-            delivery.dialogue, [*times[1:], *times[-1:]], strict=True
-        ):
-            yield Span(who, line, (ms, max(0, after - ms)))
-    elif entry.message:
-        for who, line in entry.message.dialogue:
-            yield Span(who, line)
 
 
 def _trial(world: World, row: str) -> Json:

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -91,16 +91,6 @@ class SecretRead:
     provider: str | None = None
     parameters: Mapping[str, Any] | None = None
 
-    def as_json(self) -> Json:
-        """Give it as the journal shows it."""
-        parameters = None if self.parameters is None else dict(self.parameters)
-        return {
-            "field": self.field,
-            "source": self.source,
-            "provider": self.provider,
-            "parameters": parameters,
-        }
-
 
 @dataclass(frozen=True)
 class TokenRequest:
@@ -182,47 +172,27 @@ class Exchange:
         return self.problem is not None and self.problem.code != Code.CLIENT_LEFT
 
     def as_json(self) -> Json:
-        """Give the exchange as `GET /_mock/requests` shows it."""
-        return {
-            "id": self.id,
-            "received_at": timestamp(self.received_at),
-            "duration_ms": self.duration_ms,
-            "method": self.method,
-            "path": self.path,
-            "version": self.version,
-            "operation": self.operation,
-            "identity": self.identity,
-            "status": self.status,
-            "deprecated": self.deprecated,
-            "permission": self.permission and asdict(self.permission),
-            "request": {"headers": self.request.headers, "body": self.request.body},
-            "violations": [asdict(violation) for violation in self.violations],
-            "problem": self.problem
-            and {"code": self.problem.code, "message": self.problem.message},
-            "secrets": [secret.as_json() for secret in self.secrets],
-            "token_requests": [asdict(request) for request in self.token_requests],
-            "delivery": self.delivery and asdict(self.delivery),
-            "message_id": self.message_id,
-            "lenient": [asdict(note) for note in self.lenient],
-        }
+        """Give the exchange as `GET /_mock/requests` shows it: each field under its name."""
+        request = {"headers": self.request.headers, "body": self.request.body}
+        return {**_fields(self), "request": request}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """One mail that the sink kept; `raw` are its bytes as they came over the wire."""
 
-    raw: bytes = field(repr=False)
-    envelope: Envelope
+    id: str = field(default_factory=new_id)
+    request_id: str | None = None
+    identity: str | None = None
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     relay: Endpoint
     tls_mode: str
     tls_version: str | None
     mechanism: str | None
     username: str | None
+    envelope: Envelope
     dialogue: tuple[tuple[Speaker, str], ...]
-    request_id: str | None = None
-    identity: str | None = None
-    id: str = field(default_factory=new_id)
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    raw: bytes = field(repr=False)
 
     @cached_property
     def parsed(self) -> EmailMessage:
@@ -268,26 +238,36 @@ class Message:
         return next((value for name, value in self.headers if name.lower() == wanted.lower()), "")
 
     def as_json(self) -> Json:
-        """Give the message as `GET /_mock/messages` shows it."""
-        return {
-            "id": self.id,
-            "request_id": self.request_id,
-            "identity": self.identity,
-            "received_at": timestamp(self.received_at),
-            "relay": asdict(self.relay),
-            "tls_mode": self.tls_mode,
-            "tls_version": self.tls_version,
-            "mechanism": self.mechanism,
-            "username": self.username,
-            "envelope": asdict(self.envelope),
+        """Give the message as `GET /_mock/messages` shows it: its fields, and what is read of it.
+
+        The octets themselves have a call of their own.
+        """
+        shown = _fields(self)
+        dialogue, _ = shown.pop("dialogue"), shown.pop("raw")
+        read = {
             "subject": self.subject,
             "from": self.from_,
             "to": self.to,
             "headers": self.headers,
             "text": self.text,
             "size": self.size,
-            "dialogue": self.dialogue,
         }
+        return {**shown, **read, "dialogue": dialogue}
+
+
+def _fields(kept: Any) -> Json:  # noqa: ANN401  # any dataclass
+    return {each.name: _plain(getattr(kept, each.name)) for each in fields(kept)}
+
+
+def _plain(value: object) -> object:
+    """Return a kept value in the types of JSON."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if is_dataclass(value):
+        return _fields(value)
+    if isinstance(value, datetime):
+        return timestamp(value)
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 # What records
@@ -376,28 +356,21 @@ class Trace:
 
     def exchange(self, status: int | None, problem: Problem | None) -> Exchange:
         """Give what there is as a value, with the answer."""
-        return Exchange(
-            id=self.request_id,
-            received_at=self.received_at,
-            duration_ms=milliseconds(self.started),
-            method=self.method,
-            path=self.path,
-            version=self.version,
-            operation=self.operation,
-            identity=self.identity,
-            status=status,
-            deprecated=self.deprecated,
-            permission=self.permission,
-            request=Received(self.headers, self.body_text),
-            violations=tuple(self.violations),
-            problem=_refusal(problem),
-            secrets=tuple(self.secrets),
-            token_requests=tuple(self.token_requests),
-            delivery=self.delivery.kept() if self.delivery else None,
-            message_id=self.message_id,
-            lenient=tuple(self.lenient),
-            steps=tuple(self.steps),
-        )
+        ended: Json = {
+            "id": self.request_id,
+            "duration_ms": milliseconds(self.started),
+            "status": status,
+            "request": Received(self.headers, self.body_text),
+            "problem": _refusal(problem),
+            "delivery": self.delivery.kept() if self.delivery else None,
+        }
+        names = [each.name for each in fields(Exchange) if each.name not in ended]
+        recorded = {name: _frozen(getattr(self, name)) for name in names}
+        return Exchange(**ended, **recorded)
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401  # any field of a trace
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _refusal(problem: Problem | None) -> Refusal | None:

@@ -18,6 +18,7 @@ import pytest
 from mockserver import MockServer
 from mockserver.control import recipes
 from mockserver.control.inbox import MAX_ROWS, MAX_SHOWN
+from mockserver.journal.story import exchange_text, story
 from mockserver.journal.trace import Message
 from mockserver.world import loading as world
 from support import ADMIN, PATH, V2, VALID, Caller, Json, calling
@@ -270,25 +271,41 @@ def trace(caller: Caller, number: int = -1) -> Page:
 def test_a_trace_goes_from_the_call_to_the_message(caller: Caller) -> None:
     caller.send("2", V2 | OAUTH | {"SenderAccount": "command@keyexample.com"})
     page = trace(caller)
-    steps: list[str] = [
-        "API call POST /KeyfactorAPI/SMTP/Test → 200",
-        "Caller KEYEXAMPLE\\admin",
-        "Permission /system_setting/modify/: granted",
+    lines: list[str] = [
+        "Call POST /KeyfactorAPI/SMTP/Test -> 200",
+        "Identity KEYEXAMPLE\\admin",
+        "Permission granted: needs /system_setting/modify/; has /",
         "Check keeps the contract",
-        "Secret ClientId, in the body",
-        "Secret ClientSecret, PAM provider 3",
+        "Secret ClientId from the body",
+        "Secret ClientSecret from PAM provider 3",
         "Token discovery https://idp.keyexample.com/",
-        "Token token https://idp.keyexample.com/oauth2/token → 200",
-        "SMTP smtp.keyexample.com:587, TLS starttls, XOAUTH2, stage data",
-        "Message kept by the sink",
+        "Token token https://idp.keyexample.com/oauth2/token -> 200",
+        "Delivery smtp.keyexample.com:587, starttls, XOAUTH2: stage data",
+        f"Message {caller.mock.messages[0].id} <command@keyexample.com> to <mjones@keyexample.com>",
         "SMTP dialogue",
         "EHLO keyfactor-command.test",
         "Subject Keyfactor Command test message",
         "TLS starttls, TLSv1.3",
         "Login XOAUTH2 as command@keyexample.com",
     ]
-    assert re.search(".*".join(map(re.escape, steps)), page.text), page.text
+    assert re.search(".*".join(map(re.escape, lines)), page.text), page.text
     assert "scope smtp.send audience smtp.keyexample.com" in page.text
+
+
+def test_the_page_and_the_text_tell_the_same_story(caller: Caller) -> None:
+    caller.send("2", V2 | OAUTH | {"SenderAccount": "command@keyexample.com"})
+    (exchange,), (message,) = caller.mock.requests, caller.mock.messages
+    text, page = exchange_text(exchange, message), trace(caller).text
+    told = list(story(exchange, message))
+    assert {line.label for line in told} > {"call", "permission", "secret", "token", "message"}
+    for line in told:
+        if line.kind == "smtp":
+            assert f" {line.label} {line.text}" in text
+            assert f" {line.label} {line.text}" in page
+        else:
+            assert line.label == "call" or f"  {line.label:11} {line.text}"[:200] in text
+        if line.kind == "event":
+            assert f" {line.label.capitalize()} {line.text}" in page
 
 
 def test_bars_are_drawn_to_scale(caller: Caller) -> None:
@@ -343,7 +360,7 @@ def test_notes_are_shown_with_their_kind(caller: Caller) -> None:
     [
         (
             {"x-mock-fault": "reset"},
-            ("cut off", "API call POST /KeyfactorAPI/SMTP/Test → no answer"),
+            ("cut off", "Call POST /KeyfactorAPI/SMTP/Test -> no answer"),
         ),
         ({"x-mock-fault": "status=503"}, ("503 test_smtp_v2", "status 503, as X-Mock-Fault says")),
     ],
@@ -361,18 +378,18 @@ def test_who_has_no_role_needs_any(caller: Caller) -> None:
     auth = ("newcomer", "newcomer-password")
     headers = {"x-keyfactor-requested-with": "APIClient"}
     caller.http.get("/KeyfactorAPI/Status/Endpoints", auth=auth, headers=headers)
-    assert "Permission any role: refused" in trace(caller).text
+    assert "Permission refused: needs any role; has none" in trace(caller).text
 
 
 def test_a_secret_that_cannot_be_read_and_a_silent_token_endpoint_stand_out(caller: Caller) -> None:
     down = {"TokenEndpoint": "https://idp-down.test/token"}
     caller.send("2", V2 | OAUTH | down)
     page = trace(caller)
-    assert "idp-down.test/.well-known/openid-configuration → no answer" in page.text
+    assert "idp-down.test/.well-known/openid-configuration -> no answer" in page.text
     caller.send(
         "2", V2 | OAUTH | {"ClientSecret": {"Provider": "91", "Parameters": {"SecretName": "x"}}}
     )
-    assert "Secret ClientSecret, PAM provider 91" in trace(caller).text
+    assert "Secret ClientSecret from PAM provider 91" in trace(caller).text
 
 
 def test_a_mail_leads_to_the_call_that_sent_it(caller: Caller) -> None:
@@ -380,7 +397,7 @@ def test_a_mail_leads_to_the_call_that_sent_it(caller: Caller) -> None:
     (message,) = caller.mock.messages
     page = look(caller, message=message.id)
     assert f"{message.size} octets" in page.text
-    assert "API call" in page.text
+    assert "Call POST" in page.text
     assert page.values("a", "aria-current") == ["true"]
     for _ in range(1_000):
         caller.http.get("/none")

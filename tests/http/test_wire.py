@@ -32,14 +32,20 @@ class BrokenExchange(Exchange):
 
 def keep(mock: MockServer) -> str:
     """Keep one of each; return the id of the exchange."""
-    envelope = Envelope("a@b.test", ("c@d.test",))
     message = BrokenMessage(
-        b"", envelope, Endpoint("relay.test", 25), "none", None, None, None, dialogue=()
+        raw=b"",
+        envelope=Envelope("a@b.test", ("c@d.test",)),
+        relay=Endpoint("relay.test", 25),
+        tls_mode="none",
+        tls_version=None,
+        mechanism=None,
+        username=None,
+        dialogue=(),
     )
     exchange = BrokenExchange(**vars(Trace("GET", "/", message_id=message.id).exchange(200, None)))
     journal = mock._states.get().journal  # noqa: SLF001  # no client can put such a thing there
-    mock._on_loop(lambda: journal.add_message(message))  # noqa: SLF001  # as above
-    mock._on_loop(lambda: journal.add_exchange(exchange))  # noqa: SLF001  # as above
+    mock._loop.call(lambda: journal.add_message(message))  # noqa: SLF001  # as above
+    mock._loop.call(lambda: journal.add_exchange(exchange))  # noqa: SLF001  # as above
     return exchange.id
 
 

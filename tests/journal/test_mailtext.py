@@ -15,14 +15,23 @@ from hypothesis import strategies as st
 from mockserver import MockServer
 from mockserver.journal.filters import message_filter
 from mockserver.journal.mailtext import MAX_DEPTH
-from mockserver.journal.report import message_line
+from mockserver.journal.story import message_line
 from mockserver.journal.trace import Endpoint, Envelope, Message
 from support import Caller, following
 
 
 def message(raw: bytes) -> Message:
     endpoint, envelope = Endpoint("127.0.0.1", 25), Envelope("a@b.test", ("c@d.test",))
-    return Message(raw, envelope, endpoint, "none", None, None, None, dialogue=())
+    return Message(
+        raw=raw,
+        envelope=envelope,
+        relay=endpoint,
+        tls_mode="none",
+        tls_version=None,
+        mechanism=None,
+        username=None,
+        dialogue=(),
+    )
 
 
 def header(line: str | bytes) -> str:

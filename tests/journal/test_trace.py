@@ -1,8 +1,13 @@
 """One request id joins all that a call caused, for each way to log in."""
 
+import dataclasses
+import re
+from pathlib import Path
+
 import httpx2
 import pytest
 
+from mockserver import Exchange, Message
 from support import V1, V2, Caller, Json
 
 LOCAL = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
@@ -107,3 +112,34 @@ def test_a_refusal_has_what_came_before_it(caller: Caller) -> None:
     assert journal(caller.send("2", V2 | {"Host": "denied.test"})) == (
         [True, False, False, True, False]
     )
+
+
+README = Path(__file__).parents[1] / "README.md"
+READ_OF_A_MAIL = {"subject", "from", "to", "headers", "text", "size"}
+
+
+def names(kept: type[Exchange | Message]) -> set[str]:
+    return {each.name for each in dataclasses.fields(kept)}
+
+
+def test_what_is_kept_has_the_same_fields_in_python_as_json_and_in_the_readme(
+    caller: Caller,
+) -> None:
+    exchange = caller.exchange(caller.send("2", V2))
+    assert exchange.keys() == names(Exchange)
+    assert caller.messages()[0].keys() == names(Message) - {"raw"} | READ_OF_A_MAIL
+    table = README.read_text(encoding="utf-8").partition("| field of a call |")[2].split("\n\n")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", "".join(rows))) == names(Exchange)
+
+
+def test_a_call_tells_when_its_steps_began_and_which_field_failed(caller: Caller) -> None:
+    sent = caller.exchange(caller.send("2", V2))
+    assert [step["name"] for step in sent["steps"]] == ["check", "delivery"]
+    for step in sent["steps"]:
+        assert 0 < step["ms"] < step["ms"] + step["duration_ms"] < sent["duration_ms"]
+    login = {"RelayUsername": {"Provider": "91", "Parameters": {"SecretName": "x"}}}
+    refused = caller.exchange(caller.send("2", V2 | BASIC_2 | login))
+    assert refused["problem"].keys() == {"code", "message", "field"}
+    assert refused["problem"]["field"] == "RelayUsername"
+    assert caller.exchange(caller.send("2", V2 | {"Port": 0}))["problem"]["field"] is None

@@ -81,7 +81,7 @@ def test_each_example_of_the_vendor_resolves(field: str, value: Json, secret: st
     found = asyncio.run(pam.resolve(value, field, DEFAULT, trace))
     assert found.reveal() == secret
     provider = value.get("Provider")
-    assert [read.as_json() for read in trace.secrets] == [
+    assert [vars(read) for read in trace.secrets] == [
         {
             "field": field,
             "source": "pam" if provider else "literal",

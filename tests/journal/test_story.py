@@ -1,7 +1,9 @@
 """An exchange as a person reads it."""
 
+import re
+
 from mockserver import MockServer
-from mockserver.journal.report import exchange_text
+from mockserver.journal.story import exchange_text
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
 from support import V1, V2, Caller
 
@@ -37,7 +39,7 @@ def test_all_that_a_call_caused_is_there_in_order(mock: MockServer, caller: Call
     kinds = [name for name in names if not name.replace(".", "").isdigit() and name != "header"]
     assert kinds == [
         "id", "identity", "operation", "permission", "body", "note",
-        "note", "secret", "secret", "token", "token", "token", "delivery", "message",
+        "note", "check", "secret", "secret", "token", "token", "token", "delivery", "message",
     ]  # fmt: skip
     found = facts(mock)
     assert found["identity"] == "KEYEXAMPLE\\admin"
@@ -61,6 +63,7 @@ def test_a_refusal_says_how_far_it_got(mock: MockServer, caller: Caller) -> None
     assert found["operation"] == "test_smtp_v1, version 1, deprecated"
     assert found["violation"].startswith("minimum Port: must be at least 1. /components/")
     assert found["problem"] == "0xA011F001 Port: must be at least 1."
+    assert re.fullmatch(r"1 violation \(\d+\.\d ms\)", found["check"])
     caller.send("2", V2, auth=("newcomer", "newcomer-password"))
     assert facts(mock)["permission"] == "refused: needs /system_setting/modify/; has none"
     caller.send("2", V2, auth=None)

@@ -1,6 +1,6 @@
 """What a test sees of one state of a mock, and what it asserts on that."""
 
-from abc import ABC, abstractmethod
+import asyncio
 from collections.abc import (
     Awaitable,
     Callable,
@@ -11,13 +11,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from pathlib import Path
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from mockserver.base.problems import Note
 from mockserver.journal.filters import exchange_filter, message_filter, token_filter
-from mockserver.journal.report import exchange_text, message_line
 from mockserver.journal.state import State, States
+from mockserver.journal.story import exchange_text, message_line
 from mockserver.journal.trace import Exchange, Message, TokenRequest
 from mockserver.world.model import World
 
@@ -74,69 +73,74 @@ class TokenCriteria(TypedDict, total=False):
     kind: str
 
 
-class View(ABC):
+class Loop:
+    """Run things on the loop of a mock, where alone its states may be touched.
+
+    `of_thread` is that loop where a thread runs it; without one, the caller is on the loop.
+    """
+
+    def __init__(self) -> None:
+        self.of_thread: asyncio.AbstractEventLoop | None = None
+
+    def call(self, read: Callable[[], Result]) -> Result:
+        """Call a function on the loop."""
+        if self.of_thread is None:
+            return read()
+
+        async def call() -> Result:
+            return read()
+
+        return self.run(call())
+
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine to its end, from another thread; RuntimeError where there is none."""
+        if self.of_thread is None:
+            coroutine.close()
+            raise RuntimeError("the mock runs in no thread: on a loop, await next_message(...)")
+        return asyncio.run_coroutine_threadsafe(coroutine, self.of_thread).result()
+
+    def awaitable(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+        """Return what a coroutine gives, to be awaited on whatever loop runs here."""
+        if self.of_thread is None:
+            return coroutine
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.of_thread))
+
+
+class View:
     """One state of a mock: its world, what happened in it, and assertions that explain themselves.
 
     Everything may be called from any thread. What it returns are values that do not change.
     """
 
-    def __init__(self, states: States, name: str, operations: Collection[str]) -> None:
+    def __init__(self, states: States, name: str, operations: Collection[str], loop: Loop) -> None:
         self._states = states
         self._name = name
         self._operations = operations
+        self._loop = loop
         self._expected: set[str] = set()
-
-    @property
-    @abstractmethod
-    def api_url(self) -> str:
-        """Give the base URL that a client is configured with."""
-
-    @property
-    @abstractmethod
-    def https_api_url(self) -> str | None:
-        """Give the same by HTTPS, or None where that is off."""
-
-    @property
-    @abstractmethod
-    def ca_file(self) -> Path:
-        """Give a PEM file with what a client must trust, for HTTPS and for mail, and with no key.
-
-        It is made when first asked for, in a folder that is its owner's alone, and is gone when the
-        mock stops. RuntimeError for a mock that does not run.
-        """
-
-    @property
-    @abstractmethod
-    def control_url(self) -> str:
-        """Give the URL below which the control calls are."""
-
-    @property
-    def token_url(self) -> str:
-        """Give the token endpoint of the mock's own identity provider."""
-        return f"{self.control_url}/idp/token"
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """Give the messages that are kept, oldest first."""
-        return self._on_loop(lambda: tuple(self._state.journal.messages))
+        return self._loop.call(lambda: tuple(self._state.journal.messages))
 
     @property
     def requests(self) -> tuple[Exchange, ...]:
         """Give the exchanges that are kept, oldest first."""
-        return self._on_loop(lambda: tuple(self._state.journal.exchanges))
+        return self._loop.call(lambda: tuple(self._state.journal.exchanges))
 
     @property
     def world(self) -> World:
         """Give the world as it is now."""
-        return self._on_loop(lambda: self._state.world)
+        return self._loop.call(lambda: self._state.world)
 
     def patch_world(self, patch: Mapping[str, Any]) -> None:
         """Apply a merge patch (RFC 7396) to the world; WorldError for a bad one changes nothing."""
-        self._on_loop(lambda: self._state.patch_world(patch))
+        self._loop.call(lambda: self._state.patch_world(patch))
 
     def reset(self) -> None:
         """Empty the journal, and restore the world that was loaded."""
-        self._on_loop(lambda: self._states.reset(self._name))
+        self._loop.call(lambda: self._states.reset(self._name))
         self._expected.clear()
 
     def wait_for_message(
@@ -146,7 +150,7 @@ class View(ABC):
 
         Raises TimeoutError. Only for a mock in a thread: on its own loop, `await next_message()`.
         """
-        return self._run(self._arrival(criteria, timeout))
+        return self._loop.run(self._arrival(criteria, timeout))
 
     async def next_message(
         self,
@@ -155,7 +159,7 @@ class View(ABC):
         **criteria: Unpack[MessageCriteria],
     ) -> Message:
         """Do the same as `wait_for_message` on the loop of the mock, or on any other."""
-        return await self._awaited(self._arrival(criteria, timeout))
+        return await self._loop.awaitable(self._arrival(criteria, timeout))
 
     def assert_delivered(self, *, count: int = 1, **criteria: Unpack[MessageCriteria]) -> Message:
         """Return the newest of the messages that fulfil the criteria; there must be `count`."""
@@ -242,18 +246,6 @@ class View(ABC):
             return ""
         calls = self.requests
         return f"\nthe last call: {exchange_text(calls[-1])}" if calls else "\nthere was no call"
-
-    @abstractmethod
-    def _on_loop(self, read: Callable[[], Result]) -> Result:
-        """Do something where the states may be touched: on the loop of the mock."""
-
-    @abstractmethod
-    def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine on the loop of the mock, from another thread."""
-
-    @abstractmethod
-    def _awaited(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
-        """Run a coroutine on the loop of the mock, and await it on the running one."""
 
 
 class _Wanted(Generic[Seen]):
