@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import httptools
@@ -24,9 +23,7 @@ from uvicorn.server import ServerState
 from mockserver.base.problems import Code, Problem
 from mockserver.base.sockets import reset_when_closed
 from mockserver.http.handshakes import cause
-from mockserver.http.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, refuse
-
-MALFORMED: Final = b"this is not HTTP\r\n\r\n"
+from mockserver.http.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, Broken, refuse
 
 _BETWEEN, _HEAD, _BODY = range(3)
 
@@ -307,30 +304,17 @@ class Connection(HttpToolsProtocol):
     def _peer(self) -> str:
         return self.client[0] if self.client else "nobody"
 
-    def _break_off(self, cycle: RequestResponseCycle, how: str, response: Response) -> None:
-        """End the connection in the way of a fault, in the place of an answer."""
+    def _break_off(self, cycle: RequestResponseCycle, broken: Broken) -> None:
+        """End the connection within an answer, or before it."""
         _end(cycle)
         if self.transport.is_closing():
             return
-        if how == "reset":
+        if broken.part is None:
             reset_when_closed(self.transport)
             self.transport.abort()
             return
-        octets = {"malformed": MALFORMED, "empty": b""}.get(how)
-        self.transport.write(self._half(cycle, response) if octets is None else octets)
+        self.transport.write(broken.part(*self._written(broken.response)))
         self._hang_up(at_once=True)
-
-    def _half(self, cycle: RequestResponseCycle, response: Response) -> bytes:
-        """Return so much of an answer that a client notices that the rest is missing.
-
-        Many clients do not notice it of headers. So an answer without a body promises one, and one
-        that must not have a body (RFC 9112, 6.3) ends within its status.
-        """
-        if cycle.scope["method"] == "HEAD" or response.status_code == HTTPStatus.NO_CONTENT:
-            return STATUS_LINE[response.status_code][: len("HTTP/1.1 2")]
-        response.headers["Content-Length"] = str(len(response.body) or 2)
-        head, body = self._written(response)
-        return head + body[: len(body) // 2]
 
     def _finish(self) -> None:
         """Close after the last answer, in the way that lets a client read it."""

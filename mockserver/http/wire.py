@@ -4,7 +4,7 @@ import json
 import logging
 import traceback
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,19 +138,23 @@ async def not_here(_: Request, error: Exception) -> Response:
     raise error
 
 
+# Of the head and the body of an answer, what is sent.
+Part = Callable[[bytes, bytes], bytes]
+
+
 @dataclass(frozen=True)
 class Broken:
-    """Break the connection off in the place of an answer, as an ASGI application.
+    """Send a part of an answer and close the connection, as an ASGI application.
 
-    `how` is `reset`, `empty`, `malformed`, or `truncate` for the first half of the answer.
+    Without a part nothing is sent, and the connection is reset.
     """
 
-    how: str
     response: Response
+    part: Part | None
 
     async def __call__(self, scope: Scope, _: Receive, __: Send) -> None:
         """Leave it to the listener, which has the connection."""
-        scope["state"][BREAK_OFF](self.how, self.response)
+        scope["state"][BREAK_OFF](self)
 
 
 async def read_body(request: Request) -> bytes:

@@ -1,13 +1,20 @@
 """Faults of the API itself: read from a header, or chosen from the world."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Code, Problem
 from mockserver.base.text import cut, nearest
+from mockserver.http.wire import Broken, Part, whole_body
 from mockserver.journal.state import State
+from mockserver.journal.trace import Trace
+from mockserver.product import access
 from mockserver.world.loading import read_api_fault
 from mockserver.world.model import ApiFault, World
 from mockserver.world.reading import WorldError
@@ -85,6 +92,64 @@ def _value(text: str) -> object:
 
 def _refused(text: str) -> Problem:
     return Problem(400, Code.CONTROL, f"{HEADER}: {text}")
+
+
+async def play(
+    request: Request, fault: ApiFault, source: str, state: State, trace: Trace
+) -> bytes | Problem | None:
+    """Do what a fault asks for before its operation; Problem where that is not performed.
+
+    Returns what came of the body, where it was read.
+    """
+    # Who gives up during a delay has sent its body; what is wrong with that comes in its turn.
+    early = await whole_body(request) if fault.delay else None
+    with trace.step("delay"):
+        await state.pause(fault.delay)
+    if fault.breaks_off is not None:
+        trace.breaks_off = fault.breaks_off, f"{fault.breaks_off}, as {source} says"
+    if fault.status is not None:
+        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        if fault.status == 401:  # noqa: PLR2004  # an HTTP status
+            headers["WWW-Authenticate"] = access.CHALLENGE
+        text = f"status {fault.status}, as {source} says"
+        raise Problem(fault.status, Code.FAULT, text, headers)
+    if trace.breaks_off is not None and fault.breaks_off in _WITHOUT_ANSWER:
+        # Nobody sees this status: what is made of it is not sent.
+        raise Problem(500, Code.FAULT, trace.breaks_off[1])
+    return early
+
+
+def break_off(
+    request: Request, response: Response, problem: Problem | None, breaks_off: tuple[str, str]
+) -> tuple[Broken, int | None, Problem | None]:
+    """Return what a fault sends in the place of an answer, and the status and problem to record."""
+    how, text = breaks_off
+    if how in _WITHOUT_ANSWER:
+        return Broken(response, _WITHOUT_ANSWER[how]), None, problem
+    recorded = Problem(response.status_code, Code.FAULT, text)
+    if problem is not None:
+        recorded = Problem(problem.status, problem.code, f"{problem.message} ({text})")
+    return Broken(response, _half(request.method, response)), response.status_code, recorded
+
+
+def _half(method: str, response: Response) -> Part:
+    """Truncate an answer in such a way that a client notices that the rest is missing.
+
+    Many clients do not notice it of headers. So an answer without a body promises one, and one
+    that must not have a body (RFC 9112, 6.3) ends within its status.
+    """
+    if method == "HEAD" or response.status_code == HTTPStatus.NO_CONTENT:
+        return lambda head, _: head[: len("HTTP/1.1 2")]
+    response.headers["Content-Length"] = str(len(response.body) or 2)
+    return lambda head, body: head + body[: len(body) // 2]
+
+
+# The ways to break off before anything is performed, with what is sent; None resets the connection.
+_WITHOUT_ANSWER: Final[Mapping[str, Part | None]] = {
+    "reset": None,
+    "empty": lambda *_: b"",
+    "malformed": lambda *_: b"this is not HTTP\r\n\r\n",
+}
 
 
 def check_operations(world: World, operations: Iterable[str], source: str) -> None:

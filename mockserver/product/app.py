@@ -16,7 +16,6 @@ from mockserver.base.text import cut, one_line
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.http.wire import (
     LEFT,
-    Broken,
     contained,
     namespace,
     product_json,
@@ -28,7 +27,6 @@ from mockserver.journal.trace import Exchange, Trace
 from mockserver.product import access
 from mockserver.product import api_faults as faults
 from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
-from mockserver.world.model import ApiFault
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
 DEPRECATED_SINCE: Final = "@1735689600"
@@ -114,7 +112,7 @@ class Api:
         fault, source = faults.due(state, world, operation.id, headers.get(faults.HEADER.lower()))
         early = None
         if fault is not faults.NONE:
-            early = await _misbehave(request, fault, source, state, trace)
+            early = await faults.play(request, fault, source, state, trace)
         given = operation.given(path, request.query_params.multi_items())
         access.require(identity, operation.required(given), trace)
         octets = await whole_body(request) if early is None else early
@@ -171,31 +169,6 @@ def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     return combined
 
 
-async def _misbehave(
-    request: Request, fault: ApiFault, source: str, state: State, trace: Trace
-) -> bytes | Problem | None:
-    """Do what a fault asks for before its operation; Problem where that is not performed.
-
-    Returns what came of the body, where it was read.
-    """
-    # Who gives up during a delay has sent its body; what is wrong with that comes in its turn.
-    early = await whole_body(request) if fault.delay else None
-    with trace.step("delay"):
-        await state.pause(fault.delay)
-    if fault.breaks_off is not None:
-        trace.breaks_off = fault.breaks_off, f"{fault.breaks_off}, as {source} says"
-    if fault.status is not None:
-        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-        if fault.status == 401:  # noqa: PLR2004  # an HTTP status
-            headers["WWW-Authenticate"] = access.CHALLENGE
-        text = f"status {fault.status}, as {source} says"
-        raise Problem(fault.status, Code.FAULT, text, headers)
-    if trace.breaks_off is not None and fault.breaks_off != "truncate":
-        # Nobody sees this status: what is made of it is not sent.
-        raise Problem(500, Code.FAULT, trace.breaks_off[1])
-    return early
-
-
 def _ended(
     request: Request, response: Response, problem: Problem | None, trace: Trace
 ) -> tuple[ASGIApp, int | None, Problem | None]:
@@ -203,14 +176,7 @@ def _ended(
     answer: ASGIApp = response
     status: int | None = response.status_code
     if trace.breaks_off is not None:
-        how, text = trace.breaks_off
-        answer = Broken(how, response)
-        if how != "truncate":
-            status = None
-        elif problem is None:
-            problem = Problem(response.status_code, Code.FAULT, text)
-        else:
-            problem = Problem(problem.status, problem.code, f"{problem.message} ({text})")
+        answer, status, problem = faults.break_off(request, response, problem, trace.breaks_off)
     if (left := _left(request, response, problem)) is not None:
         return answer, None, left
     return answer, status, problem
