@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -123,8 +122,8 @@ class Control:
         self._guard = guard
         self._status = status
         self._idp = identity_provider
-        self._app = Starlette(
-            routes=[
+        self._app = wire.application(
+            [
                 Route("/livez", self._livez),
                 Route("/readyz", self._readyz),
                 Route(PREFIX, self._index),
@@ -143,13 +142,9 @@ class Control:
                 Route(f"{PREFIX}/ca.pem", self._ca),
                 Mount(idp.MOUNT, self._identity_provider),
             ],
-            exception_handlers={
-                Problem: _refused,
-                HTTPException: _not_served,
-                Exception: wire.not_here,
-            },
+            _shown,
+            f"not a control call; {PREFIX} lists them",
         )
-        self._app.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
@@ -359,25 +354,7 @@ def _forbidden(reason: str) -> Problem:
     return Problem(403, Code.CONTROL, reason)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101  # the handler of this class
-    response = refuse(error)
+def _shown(_: Request, problem: Problem) -> Response:
+    response = refuse(problem)
     response.headers.update(_HEADERS)
     return response
-
-
-async def _not_served(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
-    message = f"{request.method} {request.scope['path']} is not a control call; {PREFIX} lists them"
-    if error.status_code != 405:  # noqa: PLR2004  # an HTTP status
-        return await _refused(request, Problem(error.status_code, Code.NOT_FOUND, message))
-    allow = ", ".join(sorted(_methods(request)))
-    problem = Problem(405, Code.METHOD, f"{message}; {allow} are", {"Allow": allow})
-    return await _refused(request, problem)
-
-
-def _methods(request: Request) -> set[str]:
-    """Give the methods of all routes of a path; Starlette names those of the first one."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
-    found = [route for route in routes if route.path_regex.match(request.scope["path"])]
-    return {method for route in found for method in route.methods or ()}

@@ -8,8 +8,6 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -122,8 +120,8 @@ class Inbox:
         self._base_path = base_path
         self._check = check
         self._answer = answer
-        self._app = Starlette(
-            routes=[
+        self._app = wire.application(
+            [
                 Route("/", self._page),
                 Route(f"{_ROOT}/mail", self._mail),
                 Route(f"{_ROOT}/try", self._try, methods=["POST"]),
@@ -131,13 +129,9 @@ class Inbox:
                 Route(f"{_ROOT}/token", self._token, methods=["POST"]),
                 *(Route(f"{_ROOT}/{name}", self._file) for name in _FILES),
             ],
-            exception_handlers={
-                Problem: _refused,
-                HTTPException: _not_served,
-                Exception: wire.not_here,
-            },
+            _problem_page,
+            "no part of the inbox",
         )
-        self._app.router.redirect_slashes = False
 
     @staticmethod
     def serves(scope: Scope) -> bool:
@@ -155,7 +149,7 @@ class Inbox:
             # Whoever has no token yet may look at what the page is made of, and send it.
             name = scope["path"].rpartition("/")[2]
             if problem.status != 401 or name not in (*_FILES, "token"):  # noqa: PLR2004  # an HTTP status
-                await _problem_page(problem)(scope, receive, send)
+                await _problem_page(request, problem)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -423,19 +417,7 @@ def _see_other(address: str) -> Response:
     return RedirectResponse(address, 303, _NO_STORE)
 
 
-def _problem_page(problem: Problem) -> Response:
+def _problem_page(_: Request, problem: Problem) -> Response:
     values = {"problem": problem, "ns": "", "link": _Links("")}
     headers = {**_HEADERS, **_NO_STORE, **problem.headers}
     return Response(render("problem.html", values), problem.status, headers, "text/html")
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101  # the handler of this class
-    return _problem_page(error)
-
-
-async def _not_served(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
-    text = f"{request.method} {request.scope['path']} is no part of the inbox."
-    code = Code.METHOD if error.status_code == 405 else Code.NOT_FOUND  # noqa: PLR2004  # an HTTP status
-    return _problem_page(Problem(error.status_code, code, text, error.headers or {}))

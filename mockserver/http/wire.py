@@ -4,15 +4,19 @@ import json
 import logging
 import traceback
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mockserver.base.problems import Code, Problem
@@ -93,7 +97,7 @@ def refuse(problem: Problem) -> Response:
 
 @contextmanager
 def contained(name: str) -> Iterator[None]:
-    """Turn an error that nobody foresaw into Problem 500; the log names type, place and `name`.
+    """Turn an error that nobody foresaw into Problem 500, and log `name`, its type and its line.
 
     That is enough to find it; its text or a traceback could show a secret.
     """
@@ -102,8 +106,8 @@ def contained(name: str) -> Iterator[None]:
     except (Problem, ClientDisconnect):
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).stem}.{place.name}:{place.lineno}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}"
         log.error("%s %s at %s", name, type(error).__name__, where)  # noqa: TRY400  # see above
         raise Problem(500, Code.INTERNAL, f"the mock failed; its log names {name}") from None
 
@@ -133,9 +137,38 @@ class Net:
                 await refuse(problem)(scope, receive, send)
 
 
-async def not_here(_: Request, error: Exception) -> Response:
-    """Leave an error to the net around the whole application: a handler for Starlette."""
-    raise error
+def application(
+    routes: Sequence[BaseRoute], show: Callable[[Request, Problem], Response], no_part: str
+) -> Starlette:
+    """Make an application of routes that answers every refusal by `show`.
+
+    `no_part` ends the sentence on a path or a method that no route has. An error that nobody
+    foresaw is left to the net around the whole application.
+    """
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)  # noqa: S101  # the handler of this class
+        return show(request, error)
+
+    async def not_served(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  # the handler of this class
+        path = request.scope["path"]
+        text = f"{request.method} {path} is {no_part}"
+        if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+            return show(request, Problem(error.status_code, Code.NOT_FOUND, text))
+        # Starlette itself names the methods of the first route alone.
+        same = [each for each in routes if isinstance(each, Route) and each.path_regex.match(path)]
+        allow = ", ".join(sorted({method for each in same for method in each.methods or ()}))
+        text = f"{text}; {allow} are"
+        return show(request, Problem(error.status_code, Code.METHOD, text, {"Allow": allow}))
+
+    async def unforeseen(_: Request, error: Exception) -> Response:
+        raise error
+
+    handlers = {Problem: refuse, HTTPException: not_served, Exception: unforeseen}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return app
 
 
 # Of the head and the body of an answer, what is sent.

@@ -11,6 +11,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from mockserver.base.problems import Note
@@ -23,7 +24,7 @@ from mockserver.world.model import World
 Result = TypeVar("Result")
 Seen = TypeVar("Seen")
 
-MAX_SHOWN: Final = 10
+_MAX_SHOWN: Final = 10
 
 
 class MessageCriteria(TypedDict, total=False):
@@ -168,15 +169,13 @@ class View:
             raise ValueError("count is at least 1; for none there is assert_not_delivered")
         noun = "1 message" if count == 1 else f"{count} messages"
         wanted = _Wanted(noun, criteria, message_filter(criteria).misses, message_line)
-        found = wanted.among(messages := self.messages)
-        if len(found) != count:
-            raise AssertionError(wanted.failure(found, messages) + self._last_call(messages))
-        return found[-1]
+        return self._newest(wanted, self.messages, count)
 
     def assert_not_delivered(self, **criteria: Unpack[MessageCriteria]) -> None:
         """Fail if a message fulfils the criteria; without any, if there is a message."""
         __tracebackhide__ = True
-        wanted = _Wanted("no message", criteria, message_filter(criteria).misses, message_line)
+        misses = message_filter(criteria).misses
+        wanted = _Wanted("no message", criteria, misses, message_line)
         messages = self.messages
         if found := wanted.among(messages):
             raise AssertionError(wanted.failure(found, messages))
@@ -184,14 +183,11 @@ class View:
     def assert_rejected(self, **criteria: Unpack[RejectionCriteria]) -> Exchange:
         """Return the newest refused call that fulfils the criteria; there must be one or more."""
         __tracebackhide__ = True
-        rejection = _Rejection(self._operations, **criteria)
-        wanted = _Wanted("a refused call", criteria, rejection.misses, exchange_text)
+        misses = _misses_of_rejection(self._operations, **criteria)
+        wanted = _Wanted("a refused call", criteria, misses, exchange_text)
         refused = [exchange for exchange in self.requests if exchange.refused]
-        found = wanted.among(refused)
-        self._expected |= {exchange.id for exchange in found}
-        if not found:
-            raise AssertionError(wanted.failure(found, refused) + self._last_call(refused))
-        return found[-1]
+        self._expected |= {exchange.id for exchange in wanted.among(refused)}
+        return self._newest(wanted, refused)
 
     def assert_token_requested(self, **criteria: Unpack[TokenCriteria]) -> TokenRequest:
         """Return the newest request to an identity provider that fulfils the criteria.
@@ -200,13 +196,9 @@ class View:
         """
         __tracebackhide__ = True
         asked_for: TokenCriteria = {"kind": "token", **criteria}
-        misses = _TokenRequest(**asked_for).misses
-        wanted = _Wanted("a token request", asked_for, misses, repr)
+        wanted = _Wanted("a token request", asked_for, _misses_of_token(**asked_for), repr)
         asked = [request for exchange in self.requests for request in exchange.token_requests]
-        found = wanted.among(asked)
-        if not found:
-            raise AssertionError(wanted.failure(found, asked) + self._last_call(asked))
-        return found[-1]
+        return self._newest(wanted, asked)
 
     @property
     def unexpected(self) -> tuple[Exchange, ...]:
@@ -240,49 +232,53 @@ class View:
             raise TimeoutError(wanted.failure(found, list(shelf)))
         return found[-1]
 
-    def _last_call(self, entries: Sequence[object]) -> str:
-        """Say what was last asked, where there is nothing to compare with."""
-        if entries:
-            return ""
-        calls = self.requests
-        return f"\nthe last call: {exchange_text(calls[-1])}" if calls else "\nthere was no call"
+    def _newest(
+        self, wanted: "_Wanted[Seen]", entries: Sequence[Seen], count: int | None = None
+    ) -> Seen:
+        """Return the newest entry that is wanted; without `count` there may be several."""
+        __tracebackhide__ = True
+        found = wanted.among(entries)
+        if found and count in (None, len(found)):
+            return found[-1]
+        text = wanted.failure(found, entries)
+        if not entries:  # to compare with
+            calls = self.requests
+            last = f"the last call: {exchange_text(calls[-1])}" if calls else "there was no call"
+            text += f"\n{last}"
+        raise AssertionError(text)
 
 
+@dataclass(frozen=True)
 class _Wanted(Generic[Seen]):
-    """What an assertion looks for, and how it says that it is not there."""
+    """What an assertion looks for, and how it says that it is not there.
 
-    def __init__(
-        self,
-        noun: str,
-        criteria: Mapping[str, object],
-        misses: Callable[[Seen], Mapping[str, Sequence[object]]],
-        describe: Callable[[Seen], str],
-    ) -> None:
-        self._noun = noun
-        self._criteria = criteria
-        self._misses = misses
-        self._describe = describe
+    `misses` gives what an entry has instead of each criterion that it does not fulfil.
+    """
+
+    noun: str
+    criteria: Mapping[str, object]
+    misses: Callable[[Seen], Mapping[str, Sequence[object]]]
+    describe: Callable[[Seen], str]
 
     def among(self, entries: Sequence[Seen]) -> list[Seen]:
-        """Return the entries that fulfil every criterion."""
-        return [entry for entry in entries if not self._misses(entry)]
+        return [entry for entry in entries if not self.misses(entry)]
 
     def failure(self, found: Sequence[Seen], entries: Sequence[Seen]) -> str:
         """Say what was expected, what was found, or what comes nearest, and where it differs."""
-        criteria = ", ".join(f"{name}={value!r}" for name, value in self._criteria.items())
-        text = f"expected {self._noun}{' with ' if criteria else ''}{criteria}"
+        criteria = ", ".join(f"{name}={value!r}" for name, value in self.criteria.items())
+        text = f"expected {self.noun}{' with ' if criteria else ''}{criteria}"
         text += f", found {len(found) or 'none'} of {len(entries)}"
         if found:
-            return text + "".join(f"\n  {self._describe(entry)}" for entry in found[-MAX_SHOWN:])
+            return text + "".join(f"\n  {self.describe(entry)}" for entry in found[-_MAX_SHOWN:])
         return text + (self._nearest(entries) if entries else "")
 
     def _nearest(self, entries: Sequence[Seen]) -> str:
         """Describe the entry with the fewest differences, the newest of several."""
-        nearest = min(reversed(entries), key=lambda entry: len(self._misses(entry)))
-        lines = [f"\nthe nearest: {self._describe(nearest)}".rstrip()]
-        for name, found in self._misses(nearest).items():
+        nearest = min(reversed(entries), key=lambda entry: len(self.misses(entry)))
+        lines = [f"\nthe nearest: {self.describe(nearest)}".rstrip()]
+        for name, found in self.misses(nearest).items():
             shown = " or ".join(map(_shown, found)) or "none"
-            lines.append(f"  {name}: expected {self._criteria.get(name)!r}, found {shown}")
+            lines.append(f"  {name}: expected {self.criteria.get(name)!r}, found {shown}")
         return "\n".join(lines)
 
 
@@ -290,33 +286,22 @@ def _shown(value: object) -> str:
     return repr(value) if isinstance(value, str) or value is None else str(value)
 
 
-class _Rejection:
-    """The criteria of a refused call."""
+def _misses_of_rejection(
+    operations: Collection[str], field: str | None = None, rule: str | None = None, **others: object
+) -> Callable[[Exchange], dict[str, list[object]]]:
+    matches = exchange_filter(others, ("field", "rule"), operations=operations)
 
-    def __init__(
-        self,
-        operations: Collection[str],
-        field: str | None = None,
-        rule: str | None = None,
-        **others: object,
-    ) -> None:
-        self._field = field
-        self._rule = rule
-        self._others = exchange_filter(others, ("field", "rule"), operations=operations)
-
-    def misses(self, exchange: Exchange) -> dict[str, list[object]]:
-        """Give what does not hold, with what the call has instead."""
-        missed = self._others.misses(exchange)
+    def misses(exchange: Exchange) -> dict[str, list[object]]:
+        missed = matches.misses(exchange)
         broken = list(_broken(exchange))
-        if not any(self._is_meant(names, rule) for names, rule in broken):
-            if self._field is not None:
+        if not any(field in (None, *names) and rule in (None, each) for names, each in broken):
+            if field is not None:
                 missed["field"] = [names[0] for names, _ in broken]
-            if self._rule is not None:
-                missed["rule"] = [rule for _, rule in broken]
+            if rule is not None:
+                missed["rule"] = [each for _, each in broken]
         return missed
 
-    def _is_meant(self, names: Sequence[str], rule: str | None) -> bool:
-        return (self._field is None or self._field in names) and self._rule in (None, rule)
+    return misses
 
 
 def _broken(exchange: Exchange) -> Iterator[tuple[Sequence[str], str | None]]:
@@ -328,21 +313,18 @@ def _broken(exchange: Exchange) -> Iterator[tuple[Sequence[str], str | None]]:
         yield (exchange.problem.field,), None
 
 
-class _TokenRequest:
-    """The criteria of a request to an identity provider."""
+def _misses_of_token(
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), **others: object
+) -> Callable[[TokenRequest], dict[str, list[object]]]:
+    matches, expected = token_filter(others, ("headers",)), _pairs(dict(headers).items())
 
-    def __init__(
-        self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), **others: object
-    ) -> None:
-        self._headers = _pairs(dict(headers).items())
-        self._others = token_filter(others, ("headers",))
-
-    def misses(self, request: TokenRequest) -> dict[str, list[object]]:
-        """Give what does not hold, with what the request has instead."""
-        missed = self._others.misses(request)
-        if not self._headers <= _pairs(request.headers):
+    def misses(request: TokenRequest) -> dict[str, list[object]]:
+        missed = matches.misses(request)
+        if not expected <= _pairs(request.headers):
             missed["headers"] = [dict(request.headers)]
         return missed
+
+    return misses
 
 
 def _pairs(headers: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:

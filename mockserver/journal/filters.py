@@ -180,7 +180,7 @@ _MESSAGE_CRITERIA: Final[Mapping[str, Criterion]] = {
     "recipient": Criterion(lambda message: message.envelope.recipients, _address),
     "sender": Criterion(lambda message: _or_nothing(message.envelope.sender), _sender),
     "subject": Criterion(lambda message: [message.subject], str.casefold, in_part=True),
-    "relay": Criterion(lambda message: _places(message.relay), _relay),
+    "relay": Criterion(lambda message: _spellings(message.relay), _relay),
     "request_id": Criterion(lambda message: [message.request_id], _folded),
     "identity": Criterion(lambda message: [message.identity], _folded),
     "tls_mode": Criterion(lambda message: [message.tls_mode], _one_of(*_TLS_MODES)),
@@ -217,6 +217,6 @@ def _or_nothing(sender: str) -> list[str | None]:
     return [sender] if sender else ["", None]
 
 
-def _places(relay: Endpoint) -> list[str]:
+def _spellings(relay: Endpoint) -> list[str]:
     host = host_name(relay.host)
     return [host, f"{host}:{relay.port}"]

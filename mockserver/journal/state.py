@@ -31,7 +31,7 @@ class State:
         self._uses: dict[str, int] = {}
         self._over = asyncio.Event()
 
-    def uses(self, key: str) -> int:
+    def count_use(self, key: str) -> int:
         """Count one use of a key, and return how many there were, this one included.
 
         Of more than 10,000 keys the one that was used first is forgotten.

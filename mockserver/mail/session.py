@@ -98,7 +98,10 @@ class Part:
         reply = self.relay.replies.get(stage)
         if reply is None:
             return None
-        if reply.first is not None and self.state.uses(f"relay {self.key} {stage}") > reply.first:
+        if (
+            reply.first is not None
+            and self.state.count_use(f"relay {self.key} {stage}") > reply.first
+        ):
             return None
         return reply.reply
 

@@ -44,7 +44,7 @@ def due(state: State, world: World, operation: str, header: str | None) -> tuple
 def _counted(state: State, key: str, fault: ApiFault | None) -> ApiFault:
     if fault is None:
         return NONE
-    if fault.first is not None and state.uses(f"api {key}") > fault.first:
+    if fault.first is not None and state.count_use(f"api {key}") > fault.first:
         return NONE
     return fault
 

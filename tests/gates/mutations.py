@@ -466,13 +466,13 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the reply to a wrong sender is the one of Exchange",
     ),
     (
-        'self.state.uses(f"relay {self.key} {stage}") > reply.first',
-        'self.state.uses(f"relay {self.key} {stage}") >= reply.first',
+        'self.state.count_use(f"relay {self.key} {stage}") > reply.first',
+        'self.state.count_use(f"relay {self.key} {stage}") >= reply.first',
         "a reply with `first` comes that many times",
     ),
     (
-        'self.state.uses(f"relay {self.key} {stage}")',
-        'self.state.uses(f"relay {self.key}")',
+        'self.state.count_use(f"relay {self.key} {stage}")',
+        'self.state.count_use(f"relay {self.key}")',
         "each stage of a relay counts for itself",
     ),
     (
@@ -757,8 +757,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the header beats the world's entry",
     ),
     (
-        'state.uses(f"api {key}") > fault.first',
-        'state.uses(f"api {key}") >= fault.first',
+        'state.count_use(f"api {key}") > fault.first',
+        'state.count_use(f"api {key}") >= fault.first',
         "so many calls misbehave, and no fewer",
     ),
     (

@@ -360,7 +360,7 @@ def test_first_in_the_header_counts_for_each_text(caller: Caller) -> None:
 def test_counters_do_not_grow_for_ever(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mockserver.journal.state.MAX_COUNTERS", 2)
     state = mock._states.get()  # noqa: SLF001  # no client can look at it
-    assert [state.uses(key) for key in ("a", "b", "a", "c", "b", "a")] == [1, 1, 2, 1, 2, 1]
+    assert [state.count_use(key) for key in ("a", "b", "a", "c", "b", "a")] == [1, 1, 2, 1, 2, 1]
 
 
 def test_a_fault_of_an_unknown_operation_is_refused_everywhere(caller: Caller) -> None:
