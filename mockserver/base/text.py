@@ -18,12 +18,17 @@ def cut(name: str) -> str:
 
 def one_line(text: str) -> str:
     """Return a text as one line that harms no terminal, of at most 200 characters."""
-    shown = text if text.isprintable() else "".join(map(_printable, text))
+    shown = printable(text)
     return shown if len(shown) <= MAX_LINE else f"{shown[:MAX_LINE]}…"
 
 
-def _printable(letter: str) -> str:
-    return letter if letter.isprintable() else ascii(letter)[1:-1]
+def printable(text: str, *, kept: str = "") -> str:
+    """Return a text with what no eye can see as escape sequences, but for the characters `kept`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in kept else ascii(each)[1:-1] for each in text
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -34,9 +34,9 @@ from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
 
 Json = dict[str, Any]
-MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
+_MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
 
-MAX_WAIT_S: Final = 60
+_MAX_WAIT_S: Final = 60
 KEEP_ALIVE_S: Final = 15
 PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
@@ -287,13 +287,13 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1
-    if not 0 <= seconds <= MAX_WAIT_S:
-        raise Problem(400, Code.CONTROL, f"wait: a number of seconds from 0 to {MAX_WAIT_S}")
+    if not 0 <= seconds <= _MAX_WAIT_S:
+        raise Problem(400, Code.CONTROL, f"wait: a number of seconds from 0 to {_MAX_WAIT_S}")
     return seconds
 
 
 def _filter(
-    make: MakeFilter[Entry], criteria: Mapping[str, Either], also: Iterable[str] = ()
+    make: _MakeFilter[Entry], criteria: Mapping[str, Either], also: Iterable[str] = ()
 ) -> Filter[Entry]:
     try:
         return make(criteria, also)
@@ -336,7 +336,7 @@ def _prefers_text(accept: str) -> bool:
 
 
 async def _listing(
-    name: str, shelf: Shelf[Entry], make: MakeFilter[Entry], query: dict[str, Either]
+    name: str, shelf: Shelf[Entry], make: _MakeFilter[Entry], query: dict[str, Either]
 ) -> Response:
     """List the entries that a query asks for, as soon as there is one, or when the wait is over."""
     seconds = _seconds(query.pop("wait", ("0",))[0])

@@ -27,8 +27,8 @@ from mockserver.world.model import World
 
 Json = dict[str, Any]
 # Raises Problem for a request of that method, path and headers, 401 where a token is missing.
-Check = Callable[[str, str, Mapping[str, str]], None]
-Answer = Callable[[Request], Awaitable[ASGIApp]]
+_Check = Callable[[str, str, Mapping[str, str]], None]
+_Answer = Callable[[Request], Awaitable[ASGIApp]]
 
 _ROOT: Final = "/_mock/inbox"
 MAX_ROWS: Final = 200
@@ -53,11 +53,6 @@ _MAIL_HEADERS: Final = {
     "X-DNS-Prefetch-Control": "off",
 }
 _NO_STORE: Final = {"Cache-Control": "no-store"}
-_TRIALS: Final[Mapping[str, Callable[[World, str], Json]]] = {
-    "relays": recipes.for_relay,
-    "token_endpoints": recipes.for_token_endpoint,
-    "pam_providers": recipes.for_provider,
-}
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ class Inbox:
     """
 
     def __init__(
-        self, states: States, contract: Contract, base_path: str, *, check: Check, answer: Answer
+        self, states: States, contract: Contract, base_path: str, *, check: _Check, answer: _Answer
     ) -> None:
         self._states = states
         self._contract = contract
@@ -378,7 +373,7 @@ def _lines(text: str) -> str:
 def _trial(world: World, row: str) -> Json:
     section, _, key = row.partition("/")
     try:
-        return _TRIALS[section](world, key)
+        return recipes.trial(world, section, key)
     except KeyError:
         text = "The world has no such relay, token endpoint or provider."
         raise Problem(404, Code.CONTROL, text) from None

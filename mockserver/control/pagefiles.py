@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mockserver.base.data import PACKAGE
+from mockserver.base.text import printable
 
 PAGES: Final = PACKAGE / "control" / "pages"
 TYPES: Final = {
@@ -39,14 +40,14 @@ class File:
     media_type: str
 
     @cached_property
-    def etag(self) -> str:
-        """Give the entity tag, which only the same content has."""
+    def _etag(self) -> str:
+        # Only the same content has it.
         return f'"{sha256(self.content).hexdigest()}"'
 
     def answer(self, request: Request) -> Response:
         """Answer with the content, or with 304 to a client that has it."""
-        headers = {"ETag": self.etag}
-        if self.etag in request.headers.get("if-none-match", ""):
+        headers = {"ETag": self._etag}
+        if self._etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(self.content, headers={**headers, "Content-Type": self.media_type})
 
@@ -80,10 +81,4 @@ def _templates() -> Any:  # noqa: ANN401  # an environment of a module that is i
 def _visible(value: object) -> object:
     """Write what no eye can see, or what turns a line round, as an escape sequence."""
     # Subclasses are markup that the templates made.
-    if type(value) is not str or value.isprintable():
-        return value
-    return "".join(letter if _shows(letter) else ascii(letter)[1:-1] for letter in value)
-
-
-def _shows(letter: str) -> bool:
-    return letter.isprintable() or letter in "\n\t"
+    return printable(value, kept="\n\t") if type(value) is str else value

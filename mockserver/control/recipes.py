@@ -1,7 +1,7 @@
 """Calls to copy and to try: a curl line, an assertion, and bodies for each part of a world."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -83,11 +83,16 @@ def _arguments(values: Mapping[str, object]) -> str:
 # A test mail for a part of the world
 
 
-def for_relay(world: World, key: str) -> Json:
-    """Return a body of `POST /SMTP/Test`, version 2, that shows how a relay behaves.
+def trial(world: World, section: str, key: str) -> Json:
+    """Return a body of `POST /SMTP/Test`, version 2, that shows how a part of the world behaves.
 
-    `key` is one of the world's; KeyError for another.
+    KeyError where the world has no such section, one of `relays`, `token_endpoints` and
+    `pam_providers`, or no such key in it.
     """
+    return _TRIALS[section](world, key)
+
+
+def _for_relay(world: World, key: str) -> Json:
     relay = world.relays[key]
     host, port = _address(key)
     kind = ANONYMOUS
@@ -98,9 +103,8 @@ def for_relay(world: World, key: str) -> Json:
     return body(world, host, port, kind, use_ssl=_shows_in_tls(relay, port))
 
 
-def for_token_endpoint(world: World, key: str) -> Json:
-    """Return such a body that shows how a token endpoint behaves; `key` is one of the world's."""
-    world.token_endpoints[key]
+def _for_token_endpoint(world: World, key: str) -> Json:
+    world.token_endpoints[key]  # a KeyError for one that is not there
     # Where it can, with a relay that looks at the audience.
     asks = next((name for name, relay in world.relays.items() if relay.audience), "*")
     host, port = _address(asks)
@@ -108,12 +112,18 @@ def for_token_endpoint(world: World, key: str) -> Json:
     return body(world, host, port, OAUTH, use_ssl=True) | {"TokenEndpoint": url}
 
 
-def for_provider(world: World, key: str) -> Json:
-    """Return such a body that shows how a PAM provider behaves; `key` is one of the world's."""
+def _for_provider(world: World, key: str) -> Json:
     provider = world.pam_providers[key]
     reference = {"Provider": _named(key, "1"), "Parameters": _parameters(provider)}
     made = body(world, _named("*"), _PORT, BASIC, use_ssl=True)
     return made | {"RelayPassword": reference}
+
+
+_TRIALS: Final[Mapping[str, Callable[[World, str], Json]]] = {
+    "relays": _for_relay,
+    "token_endpoints": _for_token_endpoint,
+    "pam_providers": _for_provider,
+}
 
 
 def body(world: World, host: str, port: object, kind: int, *, use_ssl: bool) -> Json:

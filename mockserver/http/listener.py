@@ -18,7 +18,7 @@ from mockserver.http.connection import LIMITS, Connection, Limits
 from mockserver.http.handshakes import Warnings, cause
 
 BACKLOG: Final = 2_048
-FILES_PER_CONNECTION: Final = 4  # it, both ends of a delivery, and room
+_FILES_PER_CONNECTION: Final = 4  # it, both ends of a delivery, and room
 
 _ACCEPT_PAUSE_S: Final = 0.1
 
@@ -145,7 +145,7 @@ def raise_file_limit(connections: int = LIMITS.connections) -> None:
     """Raise this process's limit of open files as far as so many connections need, where it may."""
     import resource  # noqa: PLC0415  # not on every platform
 
-    wanted = connections * FILES_PER_CONNECTION
+    wanted = connections * _FILES_PER_CONNECTION
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Without a limit it is -1 on Linux, and a very large number elsewhere.
     wanted = wanted if hard < 0 else min(wanted, hard)

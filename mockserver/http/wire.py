@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mockserver.base.problems import Code, Problem
 from mockserver.base.text import cut
 
-MAX_BODY: Final = 1024 * 1024
+_MAX_BODY: Final = 1024 * 1024
 MAX_DISCARDED: Final = 16 * 1024 * 1024
 
 # ASGI scope keys, set when the URL contains a namespace: its name, and the URL prefix.
@@ -210,7 +210,7 @@ async def whole_body(request: Request) -> bytes | Problem:
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size <= MAX_BODY:
+            if size <= _MAX_BODY:
                 chunks.append(chunk)
             elif size > MAX_DISCARDED:
                 break
@@ -221,8 +221,8 @@ async def whole_body(request: Request) -> bytes | Problem:
     unread: Problem | None = state.get(UNREAD)
     if unread is not None:
         return unread
-    if size > MAX_BODY:
-        return Problem(413, Code.TOO_LARGE, f"the body is larger than {MAX_BODY} bytes")
+    if size > _MAX_BODY:
+        return Problem(413, Code.TOO_LARGE, f"the body is larger than {_MAX_BODY} bytes")
     body = b"".join(chunks)
     return (_coding_refused(request) if body else None) or body
 

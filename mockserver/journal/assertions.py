@@ -21,8 +21,8 @@ from mockserver.journal.story import exchange_text, message_line
 from mockserver.journal.trace import Exchange, Message, TokenRequest
 from mockserver.world.model import World
 
-Result = TypeVar("Result")
-Seen = TypeVar("Seen")
+_Result = TypeVar("_Result")
+_Seen = TypeVar("_Seen")
 
 _MAX_SHOWN: Final = 10
 
@@ -83,24 +83,24 @@ class Loop:
     def __init__(self) -> None:
         self.of_thread: asyncio.AbstractEventLoop | None = None
 
-    def call(self, read: Callable[[], Result]) -> Result:
+    def call(self, read: Callable[[], _Result]) -> _Result:
         """Call a function on the loop."""
         if self.of_thread is None:
             return read()
 
-        async def call() -> Result:
+        async def call() -> _Result:
             return read()
 
         return self.run(call())
 
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+    def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
         """Run a coroutine to its end, from another thread; RuntimeError where there is none."""
         if self.of_thread is None:
             coroutine.close()
             raise RuntimeError("the mock runs in no thread: on a loop, await next_message(...)")
         return asyncio.run_coroutine_threadsafe(coroutine, self.of_thread).result()
 
-    def awaitable(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+    def awaitable(self, coroutine: Coroutine[Any, Any, _Result]) -> Awaitable[_Result]:
         """Return what a coroutine gives, to be awaited on whatever loop runs here."""
         if self.of_thread is None:
             return coroutine
@@ -233,8 +233,8 @@ class View:
         return found[-1]
 
     def _newest(
-        self, wanted: "_Wanted[Seen]", entries: Sequence[Seen], count: int | None = None
-    ) -> Seen:
+        self, wanted: "_Wanted[_Seen]", entries: Sequence[_Seen], count: int | None = None
+    ) -> _Seen:
         """Return the newest entry that is wanted; without `count` there may be several."""
         __tracebackhide__ = True
         found = wanted.among(entries)
@@ -249,7 +249,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class _Wanted(Generic[Seen]):
+class _Wanted(Generic[_Seen]):
     """What an assertion looks for, and how it says that it is not there.
 
     `misses` gives what an entry has instead of each criterion that it does not fulfil.
@@ -257,13 +257,13 @@ class _Wanted(Generic[Seen]):
 
     noun: str
     criteria: Mapping[str, object]
-    misses: Callable[[Seen], Mapping[str, Sequence[object]]]
-    describe: Callable[[Seen], str]
+    misses: Callable[[_Seen], Mapping[str, Sequence[object]]]
+    describe: Callable[[_Seen], str]
 
-    def among(self, entries: Sequence[Seen]) -> list[Seen]:
+    def among(self, entries: Sequence[_Seen]) -> list[_Seen]:
         return [entry for entry in entries if not self.misses(entry)]
 
-    def failure(self, found: Sequence[Seen], entries: Sequence[Seen]) -> str:
+    def failure(self, found: Sequence[_Seen], entries: Sequence[_Seen]) -> str:
         """Say what was expected, what was found, or what comes nearest, and where it differs."""
         criteria = ", ".join(f"{name}={value!r}" for name, value in self.criteria.items())
         text = f"expected {self.noun}{' with ' if criteria else ''}{criteria}"
@@ -272,7 +272,7 @@ class _Wanted(Generic[Seen]):
             return text + "".join(f"\n  {self.describe(entry)}" for entry in found[-_MAX_SHOWN:])
         return text + (self._nearest(entries) if entries else "")
 
-    def _nearest(self, entries: Sequence[Seen]) -> str:
+    def _nearest(self, entries: Sequence[_Seen]) -> str:
         """Describe the entry with the fewest differences, the newest of several."""
         nearest = min(reversed(entries), key=lambda entry: len(self.misses(entry)))
         lines = [f"\nthe nearest: {self.describe(nearest)}".rstrip()]

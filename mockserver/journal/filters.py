@@ -8,15 +8,14 @@ from ipaddress import IPv6Address
 from typing import Any, Final, Generic, TypeVar
 
 from mockserver.base.problems import Code
-from mockserver.base.text import host_name, nearest
+from mockserver.base.text import cut, host_name, nearest
 from mockserver.journal.trace import Endpoint, Exchange, Message, TokenRequest
 from mockserver.world.model import Relay
 
-NOTHING: Final = "null"
-MAX_SHOWN: Final = 100  # characters
-MAX_PORT: Final = 65_535
+_NOTHING: Final = "null"
+_MAX_PORT: Final = 65_535
 
-Asked = TypeVar("Asked")
+_Asked = TypeVar("_Asked")
 
 
 class Either(tuple[str, ...]):
@@ -26,7 +25,7 @@ class Either(tuple[str, ...]):
 
 
 @dataclass(frozen=True)
-class Criterion:
+class _Criterion:
     """One thing that entries are asked for.
 
     `read` gives what an entry has; None and `null` are nothing. `normal` gives the form in which
@@ -43,7 +42,7 @@ class Criterion:
         try:
             return [self.normal(reading) for reading in readings]
         except ValueError as error:
-            raise ValueError(f"{readings[0][:MAX_SHOWN]!r} {error}") from None
+            raise ValueError(f"{cut(repr(readings[0]))} {error}") from None
 
     def holds(self, wanted: Iterable[str], found: Iterable[object]) -> bool:
         """Say whether one of the readings is one of the things found."""
@@ -60,7 +59,7 @@ class Criterion:
             return text
 
 
-class Filter(Generic[Asked]):
+class Filter(Generic[_Asked]):
     """Test entries: each criterion holds.
 
     Raises ValueError for a criterion or a value that cannot be. `also` are names that the caller
@@ -69,27 +68,27 @@ class Filter(Generic[Asked]):
 
     def __init__(
         self,
-        criteria: Mapping[str, Criterion],
+        criteria: Mapping[str, _Criterion],
         wanted: Mapping[str, object],
         also: Iterable[str] = (),
     ) -> None:
         known = (*criteria, *also)
-        self._wanted: list[tuple[str, Criterion, list[str]]] = []
+        self._wanted: list[tuple[str, _Criterion, list[str]]] = []
         for name, value in wanted.items():
             if name not in criteria:
                 near = nearest(name, known)
                 text = f"there are {', '.join(known)}; the nearest is {near}"
-                raise ValueError(f"no filter {name[:MAX_SHOWN]}; {text}")
+                raise ValueError(f"no filter {cut(name)}; {text}")
             try:
                 self._wanted.append((name, criteria[name], criteria[name].wanted(value)))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
 
-    def __call__(self, entry: Asked) -> bool:
+    def __call__(self, entry: _Asked) -> bool:
         """Say whether an entry fulfils every criterion."""
         return not self.misses(entry)
 
-    def misses(self, entry: Asked) -> dict[str, list[object]]:
+    def misses(self, entry: _Asked) -> dict[str, list[object]]:
         """Give, for each criterion that does not hold, what the entry has instead."""
         found = {name: list(criterion.read(entry)) for name, criterion, _ in self._wanted}
         return {
@@ -108,7 +107,7 @@ def exchange_filter(
     wanted: Mapping[str, object], also: Iterable[str] = (), *, operations: Iterable[str]
 ) -> Filter[Exchange]:
     """Return a test for exchanges in the same way; `operations` are all that there are."""
-    operation = Criterion(lambda exchange: [exchange.operation], _one_of(*operations, NOTHING))
+    operation = _Criterion(lambda exchange: [exchange.operation], _one_of(*operations, _NOTHING))
     return Filter({**_EXCHANGE_CRITERIA, "operation": operation}, wanted, also)
 
 
@@ -118,7 +117,7 @@ def token_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Filt
 
 
 def _text(value: object) -> str:
-    return NOTHING if value is None else str(value)
+    return _NOTHING if value is None else str(value)
 
 
 def _folded(text: str) -> str:
@@ -132,7 +131,7 @@ def _one_of(*known: str) -> Callable[[str], str]:
 
     def normal(text: str) -> str:
         if (folded := _folded(text)) not in forms:
-            near = nearest(text, set(known) - {NOTHING})
+            near = nearest(text, set(known) - {_NOTHING})
             raise ValueError(f"is unknown; the nearest is {near}; there are {', '.join(known)}")
         return folded
 
@@ -141,7 +140,7 @@ def _one_of(*known: str) -> Callable[[str], str]:
 
 def _status(text: str) -> str:
     if not _STATUS.fullmatch(folded := text.casefold()):
-        raise ValueError(f"is neither an HTTP status from 100 to 599 nor {NOTHING}")
+        raise ValueError(f"is neither an HTTP status from 100 to 599 nor {_NOTHING}")
     return folded
 
 
@@ -162,12 +161,12 @@ def _relay(text: str) -> str:
     with suppress(ValueError):
         # An IPv6 address without brackets has no port.
         host, port = found.groups("") if found else (str(IPv6Address(text)), "")
-        if int(port[1:] or 0) <= MAX_PORT:
+        if int(port[1:] or 0) <= _MAX_PORT:
             return host_name(host) + port
     raise ValueError("is neither HOST nor HOST:PORT")
 
 
-_STATUS: Final = re.compile(rf"[1-5][0-9]{{2}}|{NOTHING}")
+_STATUS: Final = re.compile(rf"[1-5][0-9]{{2}}|{_NOTHING}")
 _RELAY: Final = re.compile(r"(\[[^\]]*:[^\]]*\]|[^\s:/@\[\]]+)(:[1-9][0-9]{0,4})?")
 _TLS_MODES: Final = ("none", "starttls", "implicit")
 _KINDS: Final = ("discovery", "jwks", "token")
@@ -176,40 +175,40 @@ _STAGES: Final = [
 ]
 
 # All but the subject compare the whole, and all without letter case.
-_MESSAGE_CRITERIA: Final[Mapping[str, Criterion]] = {
-    "recipient": Criterion(lambda message: message.envelope.recipients, _address),
-    "sender": Criterion(lambda message: _or_nothing(message.envelope.sender), _sender),
-    "subject": Criterion(lambda message: [message.subject], str.casefold, in_part=True),
-    "relay": Criterion(lambda message: _spellings(message.relay), _relay),
-    "request_id": Criterion(lambda message: [message.request_id], _folded),
-    "identity": Criterion(lambda message: [message.identity], _folded),
-    "tls_mode": Criterion(lambda message: [message.tls_mode], _one_of(*_TLS_MODES)),
+_MESSAGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
+    "recipient": _Criterion(lambda message: message.envelope.recipients, _address),
+    "sender": _Criterion(lambda message: _or_nothing(message.envelope.sender), _sender),
+    "subject": _Criterion(lambda message: [message.subject], str.casefold, in_part=True),
+    "relay": _Criterion(lambda message: _spellings(message.relay), _relay),
+    "request_id": _Criterion(lambda message: [message.request_id], _folded),
+    "identity": _Criterion(lambda message: [message.identity], _folded),
+    "tls_mode": _Criterion(lambda message: [message.tls_mode], _one_of(*_TLS_MODES)),
     # Those that a relay offers of itself are all that there are.
-    "mechanism": Criterion(
-        lambda message: [message.mechanism], _one_of(*Relay.mechanisms, NOTHING)
+    "mechanism": _Criterion(
+        lambda message: [message.mechanism], _one_of(*Relay.mechanisms, _NOTHING)
     ),
-    "username": Criterion(lambda message: [message.username], _address),
+    "username": _Criterion(lambda message: [message.username], _address),
 }
-_EXCHANGE_CRITERIA: Final[Mapping[str, Criterion]] = {
-    "path": Criterion(lambda exchange: [exchange.path], _folded),
-    "status": Criterion(lambda exchange: [exchange.status], _status),
-    "identity": Criterion(lambda exchange: [exchange.identity], _folded),
-    "version": Criterion(lambda exchange: [exchange.version], _one_of("1", "2", NOTHING)),
-    "code": Criterion(
-        lambda exchange: [exchange.problem and exchange.problem.code], _one_of(*Code, NOTHING)
+_EXCHANGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
+    "path": _Criterion(lambda exchange: [exchange.path], _folded),
+    "status": _Criterion(lambda exchange: [exchange.status], _status),
+    "identity": _Criterion(lambda exchange: [exchange.identity], _folded),
+    "version": _Criterion(lambda exchange: [exchange.version], _one_of("1", "2", _NOTHING)),
+    "code": _Criterion(
+        lambda exchange: [exchange.problem and exchange.problem.code], _one_of(*Code, _NOTHING)
     ),
-    "stage": Criterion(
+    "stage": _Criterion(
         lambda exchange: [exchange.delivery and exchange.delivery.stage],
-        _one_of(*_STAGES, NOTHING),
+        _one_of(*_STAGES, _NOTHING),
     ),
 }
 # Scopes, audiences and URLs have a letter case (RFC 6749, 3.3; RFC 3986, 6.2.2.1).
-_TOKEN_CRITERIA: Final[Mapping[str, Criterion]] = {
-    "scope": Criterion(lambda request: [request.scope], str),
-    "audience": Criterion(lambda request: [request.audience], str),
-    "url": Criterion(lambda request: [request.url], str),
-    "status": Criterion(lambda request: [request.status], _status),
-    "kind": Criterion(lambda request: [request.kind], _one_of(*_KINDS)),
+_TOKEN_CRITERIA: Final[Mapping[str, _Criterion]] = {
+    "scope": _Criterion(lambda request: [request.scope], str),
+    "audience": _Criterion(lambda request: [request.audience], str),
+    "url": _Criterion(lambda request: [request.url], str),
+    "status": _Criterion(lambda request: [request.status], _status),
+    "kind": _Criterion(lambda request: [request.kind], _one_of(*_KINDS)),
 }
 
 

@@ -10,8 +10,8 @@ from weakref import WeakSet
 from mockserver.journal.trace import Exchange, Message
 
 MAX_ENTRIES: Final = 1_000
-MAX_BYTES: Final = 64 * 1024 * 1024
-MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
+_MAX_BYTES: Final = 64 * 1024 * 1024
+_MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 MAX_BEHIND: Final = 1_000  # events
 ENTRY_BYTES: Final = 4_096  # fixed cost of an entry, added to its variable-length parts
 
@@ -109,7 +109,7 @@ class Feed:
 class Pool:
     """Hold the journals of one mock under one bound of bytes: the largest gives way first."""
 
-    def __init__(self, max_bytes: int = MAX_BYTES_OF_ALL) -> None:
+    def __init__(self, max_bytes: int = _MAX_BYTES_OF_ALL) -> None:
         self.used = 0
         self._max_bytes = max_bytes
         self._journals: set[Journal] = set()
@@ -132,7 +132,9 @@ class Pool:
 class Journal:
     """Keep what happened in one state: at most 1,000 exchanges, 1,000 messages and 64 MiB."""
 
-    def __init__(self, pool: Pool, feed: Feed | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, pool: Pool, feed: Feed | None = None, *, max_bytes: int = _MAX_BYTES
+    ) -> None:
         self.feed = feed or Feed()
         self.messages: Shelf[Message] = Shelf()
         self.exchanges: Shelf[Exchange] = Shelf()

@@ -18,11 +18,11 @@ from itertools import groupby, islice
 from typing import Final, TypeVar
 
 MAX_DEPTH: Final = 30  # of parts within parts; what lies deeper is not divided any more
-MAX_PARTS: Final = 1_000
-MAX_BOUNDARY: Final = 998  # RFC 2046, 5.1.1 says 70; no line has more
+_MAX_PARTS: Final = 1_000
+_MAX_BOUNDARY: Final = 998  # RFC 2046, 5.1.1 says 70; no line has more
 
-Pairs = tuple[tuple[str, str], ...]
-Read = TypeVar("Read")
+_Pairs = tuple[tuple[str, str], ...]
+_Read = TypeVar("_Read")
 
 _EMPTY_LINE: Final = re.compile(r"^\r?\n", re.MULTILINE)
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])")  # RFC 5322, 2.2.3
@@ -49,7 +49,7 @@ _ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 }
 
 
-def headers(raw: bytes) -> Pairs:
+def headers(raw: bytes) -> _Pairs:
     """Return all headers, unfolded and decoded, in the order of the mail."""
     return _first(partial(_headers, raw), tuple)
 
@@ -59,7 +59,7 @@ def text(raw: bytes, kind: str) -> str:
     return _first(partial(_text, raw, f"text/{kind}"), str)
 
 
-def _first(*readings: Callable[[], Read]) -> Read:
+def _first(*readings: Callable[[], _Read]) -> _Read:
     """Return what the first reading gives that does not fail, whatever it fails by."""
     for reading in readings[:-1]:
         with suppress(Exception):
@@ -101,7 +101,7 @@ def _codec(charset: str) -> str:
 # Headers
 
 
-def _headers(raw: bytes) -> Pairs:
+def _headers(raw: bytes) -> _Pairs:
     found = _divided(raw.decode("latin-1"))[0].raw_items()
     return tuple((name, _header(name, value)) for name, value in found)
 
@@ -137,7 +137,7 @@ def _octets(encoding: str, octets: bytes) -> bytes:
 
 
 def _text(raw: bytes, wanted: str) -> str:
-    leaves = islice(_leaves(raw.decode("latin-1")), MAX_PARTS)
+    leaves = islice(_leaves(raw.decode("latin-1")), _MAX_PARTS)
     found = ((part, body) for kind, part, body in leaves if kind == wanted)
     return next((_content(part, body) for part, body in found), "")
 
@@ -155,7 +155,7 @@ def _leaves(mail: str, depth: int = 0) -> Iterator[tuple[str, Message, str]]:
     within = []
     if kind.startswith("multipart/"):
         kind = "text/plain"
-        boundary = _parameter(part, "boundary")[:MAX_BOUNDARY]
+        boundary = _parameter(part, "boundary")[:_MAX_BOUNDARY]
         within = _parts(body, boundary) if boundary and depth < MAX_DEPTH else []
     for each in within:
         yield from _leaves(each, depth + 1)
@@ -167,7 +167,7 @@ def _parts(body: str, boundary: str) -> list[str]:
     """Divide the body of a multipart (RFC 2046, 5.1.1)."""
     delimiter = rf"\n--{re.escape(boundary)}"
     inner = re.split(rf"{delimiter}--[ \t\r]*(?=\n|\Z)", f"\n{body}", maxsplit=1)[0]
-    parts = re.split(rf"{delimiter}[ \t\r]*(?=\n|\Z)", inner, maxsplit=MAX_PARTS)[1:]
+    parts = re.split(rf"{delimiter}[ \t\r]*(?=\n|\Z)", inner, maxsplit=_MAX_PARTS)[1:]
     return [part[1:].removesuffix("\r") for part in parts]
 
 

@@ -18,7 +18,7 @@ from mockserver.journal import mailtext
 
 Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
-Speaker = Literal["C", "S"]
+_Speaker = Literal["C", "S"]
 
 
 def new_id() -> str:
@@ -116,7 +116,7 @@ class Delivery:
     mechanism: str | None
     stage: str
     reply: str | None
-    dialogue: tuple[tuple[float, Speaker, str], ...]
+    dialogue: tuple[tuple[float, _Speaker, str], ...]
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Message:
     mechanism: str | None
     username: str | None
     envelope: Envelope
-    dialogue: tuple[tuple[Speaker, str], ...]
+    dialogue: tuple[tuple[_Speaker, str], ...]
     raw: bytes = field(repr=False)
 
     @cached_property
@@ -281,9 +281,9 @@ class Dialogue:
     """
 
     started: float = field(default_factory=time.perf_counter)
-    lines: list[tuple[float, Speaker, str]] = field(default_factory=list)
+    lines: list[tuple[float, _Speaker, str]] = field(default_factory=list)
 
-    def add(self, who: Speaker, line: str) -> None:
+    def add(self, who: _Speaker, line: str) -> None:
         """Append one line without its line end."""
         self.lines.append((milliseconds(self.started), who, line))
 

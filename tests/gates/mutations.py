@@ -221,12 +221,12 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the nesting of a body is bounded",
     ),
     (
-        "if size <= MAX_BODY:",
-        "if size < MAX_BODY:",
+        "if size <= _MAX_BODY:",
+        "if size < _MAX_BODY:",
         "a body of exactly 1 MiB is read whole",
     ),
     (
-        "    if size > MAX_BODY:\n",
+        "    if size > _MAX_BODY:\n",
         "    if size > MAX_DISCARDED:\n",
         "a larger body is 413",
     ),
@@ -653,7 +653,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the control calls ask for their token",
     ),
     (
-        "if not 0 <= seconds <= MAX_WAIT_S:",
+        "if not 0 <= seconds <= _MAX_WAIT_S:",
         "if not 0 <= seconds:",
         "a wait is bounded",
     ),
@@ -858,12 +858,12 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # What tests assert with
     (
-        "if len(found) != count:",
-        "if len(found) < count:",
+        "if found and count in (None, len(found)):",
+        "if found and (count is None or len(found) >= count):",
         "one message too many is a failure",
     ),
     (
-        "and self._rule in (None, rule)",
+        "and rule in (None, each)",
         "",
         "field and rule are of one violation",
     ),

@@ -187,7 +187,7 @@ def test_a_value_that_no_message_has_is_refused(name: str, value: object, says: 
         ("code", "0xA011F01", "the nearest is 0xA011F001"),
         ("operation", "test_smtp", "there are test_smtp_v1, test_smtp_v2, null"),
         ("path", "", "is empty"),
-        ("stage", "x" * 1_000, f"{'x' * 100}' is unknown"),
+        ("stage", "x" * 1_000, f"'{'x' * 63}… is unknown"),
     ],
 )
 def test_a_value_that_no_call_has_is_refused(name: str, value: object, says: str) -> None:

@@ -2,13 +2,12 @@
 
 import dataclasses
 import re
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from mockserver import Exchange, Message
-from support import V1, V2, Caller, Json
+from support import ROOT, V1, V2, Caller, Json
 
 LOCAL = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
 ACCOUNT: Json = {
@@ -114,7 +113,7 @@ def test_a_refusal_has_what_came_before_it(caller: Caller) -> None:
     )
 
 
-README = Path(__file__).parents[1] / "README.md"
+README = ROOT / "tests/README.md"
 READ_OF_A_MAIL = {"subject", "from", "to", "headers", "text", "size"}
 
 
