@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from mockserver.base.problems import Code, Note, Problem, Violation
@@ -244,14 +244,8 @@ class Message:
         """
         shown = _fields(self)
         dialogue, _ = shown.pop("dialogue"), shown.pop("raw")
-        read = {
-            "subject": self.subject,
-            "from": self.from_,
-            "to": self.to,
-            "headers": self.headers,
-            "text": self.text,
-            "size": self.size,
-        }
+        names = ("subject", "from_", "to", "headers", "text", "size")
+        read = {name.removesuffix("_"): getattr(self, name) for name in names}
         return {**shown, **read, "dialogue": dialogue}
 
 
@@ -261,6 +255,8 @@ def _fields(kept: Any) -> Json:  # noqa: ANN401  # any dataclass
 
 def _plain(value: object) -> object:
     """Return a kept value in the types of JSON."""
+    if isinstance(value, str | int | float | None):
+        return value
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if is_dataclass(value):
@@ -301,10 +297,8 @@ class Attempt:
 
     def kept(self) -> Delivery:
         """Give what there is so far as a value."""
-        lines = tuple(self.dialogue.lines)
-        return Delivery(
-            self.relay, str(self.tls_mode), self.mechanism, self.stage, self.reply, lines
-        )
+        fixed = {"tls_mode": str(self.tls_mode), "dialogue": tuple(self.dialogue.lines)}
+        return Delivery(**{**vars(self), **fixed})
 
 
 @dataclass
@@ -351,8 +345,8 @@ class Trace:
         try:
             yield
         finally:
-            taken = round(milliseconds(self.started) - began, 3)
-            self.steps.append(Step(name, began, taken))
+            ended = milliseconds(self.started)
+            self.steps.append(Step(name, began, round(ended - began, 3)))
 
     def exchange(self, status: int | None, problem: Problem | None) -> Exchange:
         """Give what there is as a value, with the answer."""
@@ -361,18 +355,13 @@ class Trace:
             "duration_ms": milliseconds(self.started),
             "status": status,
             "request": Received(self.headers, self.body_text),
-            "problem": _refusal(problem),
-            "delivery": self.delivery.kept() if self.delivery else None,
+            # Not the problem that was raised: it holds the frames that it passed through.
+            "problem": problem and Refusal(problem.code.value, problem.message, problem.field),
+            "delivery": self.delivery and self.delivery.kept(),
         }
-        names = [each.name for each in fields(Exchange) if each.name not in ended]
-        recorded = {name: _frozen(getattr(self, name)) for name in names}
-        return Exchange(**ended, **recorded)
+        recorded = {name: value for name, value in vars(self).items() if name in _KEPT}
+        lists = {name: tuple(value) for name, value in recorded.items() if type(value) is list}
+        return Exchange(**{**recorded, **lists, **ended})
 
 
-def _frozen(value: Any) -> Any:  # noqa: ANN401  # any field of a trace
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _refusal(problem: Problem | None) -> Refusal | None:
-    # Not the one that was raised: it holds the frames that it passed through.
-    return Refusal(problem.code.value, problem.message, problem.field) if problem else None
+_KEPT: Final = frozenset(each.name for each in fields(Exchange))
