@@ -52,7 +52,7 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True)
 class Guard:
-    """Say who may use the control calls: the names they answer to, and the token they ask for."""
+    """Decide who may use the control calls, by the host that is addressed and by a token."""
 
     names: frozenset[str]
     token: str | None = None
@@ -210,7 +210,7 @@ class Control:
         return Response(status_code=204, headers=_HEADERS)
 
     async def _events(self, request: Request) -> Response:
-        # From before the answer begins, so that nothing after that is missed.
+        # Before the answer begins, so that the client misses nothing once it has that.
         queue = self._state(request).journal.feed.follow()
         headers = {**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8"}
         if request.method == "HEAD":
@@ -250,7 +250,7 @@ class Control:
         try:
             await self._idp.play(self._state(request).world, url)(outside, receive, send)
         except ConnectionRefusedError:
-            # Here is a connection already; this is as near as an answer comes to none.
+            # The connection is open already; this comes nearest to refusing one.
             await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
 
     def _state(self, request: Request) -> State:

@@ -23,7 +23,7 @@ TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 HEADERS: Final = {
-    "Cache-Control": "no-cache",  # kept, but asked for again: the next version has other files
+    "Cache-Control": "no-cache",  # asked for again each time: the next version has other files
     "X-Content-Type-Options": "nosniff",
 }
 POLICY: Final = (

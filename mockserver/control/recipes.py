@@ -1,4 +1,4 @@
-"""Calls to copy and to try: a curl line, an assertion, and bodies for each part of a world."""
+"""What the inbox offers to copy and to try: curl lines, assertions, and bodies of test mails."""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 _SENDER: Final = "command@keyexample.com"
 _RECIPIENT: Final = "mjones@keyexample.com"
 _PORT: Final = 25
-# What curl adds by itself, or what belongs to the connection that is over.
+# Those that curl adds by itself, or that belong to the connection of the first call.
 _OWN_HEADERS: Final = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
 _TOKEN_MECHANISMS: Final = {"XOAUTH2", "OAUTHBEARER"}
 
@@ -105,7 +105,7 @@ def _for_relay(world: World, key: str) -> Json:
 
 def _for_token_endpoint(world: World, key: str) -> Json:
     world.token_endpoints[key]  # a KeyError for one that is not there
-    # Where it can, with a relay that looks at the audience.
+    # Preferably with a relay that checks the audience of the token.
     asks = next((name for name, relay in world.relays.items() if relay.audience), "*")
     host, port = _address(asks)
     url = key if "://" in key else f"https://{_named(key)}/token"

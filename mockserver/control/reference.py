@@ -45,7 +45,7 @@ class Reference:
         self._root = _parts(f"{base_path}/swagger")
 
     def serves(self, path: str) -> bool:
-        """Say whether a path is the page or below it; letter case and repeated slashes are free."""
+        """Say whether a path is that of the page or below, whatever its letter case and slashes."""
         return _parts(path)[: len(self._root)] == self._root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

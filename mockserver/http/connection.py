@@ -1,4 +1,4 @@
-"""One connection of HTTP/1.1: bounds on what its client takes, and an end as a fault asks for.
+"""One connection of HTTP/1.1: limits for its client, and an end within an answer.
 
 ASGI can neither bound a header block nor reset a connection; a subclass of uvicorn's protocol can.
 """
@@ -58,7 +58,7 @@ class _Nothing(list[tuple[bytes, bytes]]):
 
 
 class _Answers(NamedTuple):
-    """What answers are written to: the transport, but for the way in which it closes."""
+    """What uvicorn writes answers to: the transport, but closed in our way."""
 
     write: Callable[[bytes], None]
     is_closing: Callable[[], bool]
@@ -195,7 +195,7 @@ class Connection(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._part, self._octets, self._until = _BODY, 0, None
-        # What follows a body is no header (RFC 9110, 6.5.1); uvicorn would add it, without a bound.
+        # Trailer fields are no headers (RFC 9110, 6.5.1); uvicorn would add them, without a bound.
         self.headers = _Nothing()
         self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
         self.cycle.transport = self._answers
@@ -206,7 +206,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self._part = _BETWEEN
         if not self.pipeline:
-            # Or nobody would see that the client leaves: a large body pauses the reading.
+            # A large body pauses the reading; nobody would see that the client leaves.
             self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # uvicorn's own type
@@ -274,7 +274,7 @@ class Connection(HttpToolsProtocol):
         return _closing(431, Code.HEAD_TOO_LARGE, f"the headers are larger than {limit} octets")
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer what is no request that the application can have, where that is its turn."""
+        """Refuse what is no request, or too large a one, when the answers before it are given."""
         if self._part == _BODY:
             self.scope["state"][UNREAD] = problem
             in_turn = not (self.cycle.response_started or self.pipeline)
@@ -324,9 +324,9 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _hang_up(self, *, at_once: bool) -> None:
-        """Close, and read on for a moment: octets unread would reset what was just sent.
+        """Close, and read on for a moment: unread octets would reset what was just sent.
 
-        TLS cannot do both, so who may still be sending is not told `at_once`.
+        TLS cannot do both, so `at_once` closes it only where the client has sent everything.
         """
         self._deaf = True
         if self.cycle is not None:

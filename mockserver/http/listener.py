@@ -73,7 +73,7 @@ class HttpListener:
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
-        await asyncio.sleep(0)  # who cancels a task that has not begun leaves its socket open
+        await asyncio.sleep(0)  # a task cancelled before it begins would leave its socket open
         for task in self._handshakes:
             task.cancel()
         await self._idle(self._handshakes, seconds)
@@ -97,7 +97,7 @@ class HttpListener:
             asyncio.get_running_loop().add_reader(sock, self._accept, sock, tls)
 
     def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
-        """Accept one connection; a server of the loop would not say why its handshake fails."""
+        """Accept one connection; asyncio's own server would not say why a handshake fails."""
         loop = asyncio.get_running_loop()
         try:
             accepted, peer = sock.accept()

@@ -1,4 +1,4 @@
-"""The HTTP form of bodies and problems, and what the application and its listener agree on."""
+"""Bodies and problems as HTTP has them, and what applications and their listener agree on."""
 
 import json
 import logging
@@ -191,7 +191,7 @@ class Broken:
 
 
 async def read_body(request: Request) -> bytes:
-    """Read the body, or refuse it; a client that sends all of it first gets the refusal too."""
+    """Read the whole body, or raise the Problem for which it is refused."""
     body = await whole_body(request)
     if isinstance(body, Problem):
         raise body
@@ -199,9 +199,9 @@ async def read_body(request: Request) -> bytes:
 
 
 async def whole_body(request: Request) -> bytes | Problem:
-    """Wait for the end of the body; return it, or why it is refused.
+    """Wait for the end of the body, then return it or the Problem for which it is refused.
 
-    Problem where that end will not come.
+    Most clients read no answer before they have sent all. A body that ends early raises Problem.
     """
     chunks = []
     size = 0

@@ -1,4 +1,4 @@
-"""What a test looks for: criteria of messages, exchanges and token requests, values checked."""
+"""The criteria by which tests find messages, exchanges and token requests, and their values."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -48,19 +48,19 @@ class _Criterion:
         """Say whether one of the readings is one of the things found."""
         forms = [self._form(_text(each)) for each in found]
         if self.in_part:
-            # Every text contains the empty one; who asks for that means an empty text.
+            # Every text contains the empty one; whoever asks for that means that there is none.
             return any(each in form if each else not form for each in wanted for form in forms)
         return not set(forms).isdisjoint(wanted)
 
     def _form(self, text: str) -> str:
         try:
             return self.normal(text)
-        except ValueError:  # nobody can ask for it
+        except ValueError:  # a value that nobody can ask for
             return text
 
 
 class Filter(Generic[_Asked]):
-    """Test entries: each criterion holds.
+    """Test whether an entry fulfils every criterion.
 
     Raises ValueError for a criterion or a value that cannot be. `also` are names that the caller
     takes beside the criteria; they are listed with them.

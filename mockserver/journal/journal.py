@@ -43,7 +43,7 @@ class Shelf(Generic[Entry]):
             await asyncio.wait([arrival], timeout=seconds)
         finally:
             del self._waiting[arrival]
-        # Another request may have reset or filled the shelf meanwhile: what matches is read anew.
+        # Another request may have reset or filled the shelf meanwhile.
         return [entry for entry in self if matches(entry)]
 
     def release(self) -> None:
@@ -57,7 +57,7 @@ class Shelf(Generic[Entry]):
         return self._entries[0][0].received_at if self._entries else None
 
     def append(self, entry: Entry, size: int) -> None:
-        """Add an entry that counts as `size` bytes."""
+        """Add an entry that counts as `size` bytes, and wake those who wait for it."""
         self._entries.append((entry, size))
         for arrival, matches in self._waiting.items():
             if not arrival.done() and matches(entry):
@@ -82,12 +82,12 @@ Event = tuple[str, Exchange | Message | None]
 class Feed:
     """Tell those who follow what happens in one state, across its resets.
 
-    An event is `message` or `request` with the entry, or `reset`; None ends a feed, also for who
-    falls 1,000 events behind.
+    An event is `message` or `request` with the entry, or `reset`. None ends a feed; a follower
+    that is 1,000 events behind gets it too.
     """
 
     def __init__(self) -> None:
-        # Who goes away without a word is forgotten.
+        # Weak: a follower whose connection is gone needs no call to leave.
         self._followers: WeakSet[asyncio.Queue[Event | None]] = WeakSet()
 
     def follow(self) -> "asyncio.Queue[Event | None]":
@@ -193,7 +193,7 @@ class Journal:
 
 
 def _size(exchange: Exchange) -> int:
-    """Return the bytes that an exchange takes, near enough."""
+    """Estimate the bytes that an exchange takes in memory."""
     request, delivery = exchange.request, exchange.delivery
     texts = [text for pair in request.headers for text in pair]
     texts += [line for *_, line in delivery.dialogue] if delivery else []

@@ -1,4 +1,4 @@
-"""One mock's memory: a world, a journal and counters; and the registry of such states by name."""
+"""The memory of a mock: states, each with a world, a journal and counters, kept by name."""
 
 import asyncio
 import contextlib
