@@ -832,8 +832,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "who resets the connection has left",
     ),
     (
-        "if not self.pipeline:\n            # Or nobody",
-        "if False:\n            # Or nobody",
+        "if not self.pipeline:\n            # A large body pauses",
+        "if False:\n            # A large body pauses",
         "who leaves behind a large body is noticed",
     ),
     (
