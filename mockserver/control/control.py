@@ -197,8 +197,7 @@ class Control:
         exchange = _one(request, journal.exchanges)
         if not _prefers_text(request.headers.get("accept", "")):
             return _json(exchange.as_json())
-        mail = (each for each in journal.messages if each.id == exchange.message_id)
-        text = exchange_text(exchange, next(mail, None))
+        text = exchange_text(exchange, journal.messages.find(exchange.message_id))
         return Response(text, headers=_HEADERS, media_type="text/plain")
 
     async def _reset(self, request: Request) -> Response:
@@ -302,9 +301,8 @@ def _filter(
 
 
 def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
-    for entry in shelf:
-        if entry.id == request.path_params["id"]:
-            return entry
+    if entry := shelf.find(request.path_params["id"]):
+        return entry
     raise Problem(404, Code.CONTROL, "no entry has this id; perhaps it was dropped, or reset")
 
 

@@ -174,11 +174,10 @@ class Inbox:
     async def _mail(self, request: Request) -> Response:
         """Answer the HTML of a mail as it is, for a frame that lets it do nothing."""
         state = self._states.get(request.query_params.get("ns", DEFAULT))
-        wanted = request.query_params.get("message")
-        for message in state.journal.messages:
-            if message.id == wanted and message.html:
-                headers = {**_MAIL_HEADERS, **_NO_STORE}
-                return Response(message.html, headers=headers, media_type="text/html")
+        message = state.journal.messages.find(request.query_params.get("message"))
+        if message and message.html:
+            headers = {**_MAIL_HEADERS, **_NO_STORE}
+            return Response(message.html, headers=headers, media_type="text/html")
         raise Problem(404, Code.CONTROL, "No mail with HTML has this id; perhaps it was dropped.")
 
     async def _file(self, request: Request) -> Response:
@@ -334,7 +333,7 @@ class _Links:
     @property
     def control(self) -> str:
         """Give the address of the control calls."""
-        return _prefix(self._kept["ns"]) or "/_mock"
+        return self.prefix or "/_mock"
 
     def mail(self, message: Message) -> str:
         """Give the address of the HTML of a mail."""

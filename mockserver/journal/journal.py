@@ -32,6 +32,10 @@ class Shelf(Generic[Entry]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def find(self, wanted: str | None) -> Entry | None:
+        """Return the entry of that id, or None."""
+        return next((entry for entry in self if entry.id == wanted), None)
+
     async def wait(self, matches: Callable[[Entry], bool], seconds: float) -> list[Entry]:
         """Return the entries that match as soon as there is one, or none when the time is over."""
         found = [entry for entry in self if matches(entry)]

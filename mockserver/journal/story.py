@@ -29,7 +29,10 @@ class Line:
 
 
 def story(exchange: Exchange | None, message: Message | None = None) -> Iterator[Line]:
-    """Tell what a call caused, and which message came of it; or of a message alone, how it came."""
+    """Tell what a call caused, and which message came of it; or of a message alone, how it came.
+
+    Of a message that is not given, such as one that was dropped meanwhile, only the id is told.
+    """
     if exchange:
         steps = {step.name: step for step in exchange.steps}
         yield from _asked(exchange, steps.get("delay"))
@@ -44,7 +47,7 @@ def story(exchange: Exchange | None, message: Message | None = None) -> Iterator
         if exchange is None:
             yield from (Line(who, text, "smtp") for who, text in message.dialogue)
     elif exchange and exchange.message_id:
-        yield Line("message", f"{exchange.message_id}, which is not kept any more", "event")
+        yield Line("message", exchange.message_id, "event")
 
 
 def tone(exchange: Exchange) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from mockserver import MockServer
+from mockserver.journal.assertions import Loop, View
+from mockserver.journal.state import DEFAULT, States
+from mockserver.world.loading import load
 from support import V1, V2, Caller, Json
 
 OAUTH: Json = V2 | {
@@ -298,3 +301,16 @@ def test_a_mock_in_a_thread_is_awaited_on_any_loop(mock: MockServer, caller: Cal
         raise TimeoutError(str(error).replace("\n", " "))
 
     asyncio.run(scenario())
+
+
+def test_a_view_needs_a_memory_and_no_server() -> None:
+    view = View(States(load()), DEFAULT, (), Loop())
+    assert (view.messages, view.requests, view.unexpected) == ((), (), ())
+    view.patch_world({"lenient": True})
+    lenient = [view.world.lenient]
+    view.reset()
+    assert [*lenient, view.world.lenient] == [True, False]
+    with pytest.raises(RuntimeError, match="runs in no thread"):
+        view.wait_for_message()
+    with pytest.raises(TimeoutError, match="expected a message within 0 s, found none of 0"):
+        asyncio.run(view.next_message(timeout=0))

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from mockserver import MockServer
 from mockserver.journal.story import exchange_text
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
@@ -94,3 +96,12 @@ def test_an_exchange_is_served_as_plain_text_where_that_is_asked_for(caller: Cal
     assert "\n  message     " in shown.text
     for accept in ("*/*", "application/json", "application/json, text/plain, */*"):
         assert caller.http.get(url, headers={"accept": accept}).json()["status"] == 200
+
+
+def test_of_a_message_that_is_not_at_hand_the_id_is_told(mock: MockServer, caller: Caller) -> None:
+    caller.send("2", V2)
+    (exchange,), (message,) = mock.requests, mock.messages
+    assert exchange_text(exchange).endswith(f"\n  message     {message.id}\n")
+    with pytest.raises(AssertionError) as caught:
+        mock.assert_rejected()
+    assert str(caught.value).endswith(f"\n  message     {message.id}\n")
