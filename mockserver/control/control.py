@@ -195,7 +195,8 @@ class Control:
     async def _request(self, request: Request) -> Response:
         journal = self._state(request).journal
         exchange = _one(request, journal.exchanges)
-        if not _prefers_text(request.headers.get("accept", "")):
+        accept = request.headers.get("accept", "")
+        if "text/plain" not in accept or "json" in accept:
             return _json(exchange.as_json())
         text = exchange_text(exchange, journal.messages.find(exchange.message_id))
         return Response(text, headers=_HEADERS, media_type="text/plain")
@@ -326,11 +327,6 @@ async def _event_stream(queue: "asyncio.Queue[Event | None]") -> AsyncIterator[s
 def _written(kind: str, entry: Exchange | Message | None) -> str:
     data = json.dumps(entry.as_json() if entry else {})
     return f"event: {kind}\n{f'id: {entry.id}' if entry else 'id'}\ndata: {data}\n\n"
-
-
-def _prefers_text(accept: str) -> bool:
-    """Say whether an Accept header asks for plain text, and not for JSON."""
-    return "text/plain" in accept and "json" not in accept
 
 
 async def _listing(

@@ -65,7 +65,52 @@ class _Answers(NamedTuple):
     close: Callable[[], None]
 
 
-class Connection(HttpToolsProtocol):
+class _OneProtocol(HttpToolsProtocol):
+    """Read a request that offers another protocol (RFC 9110, 7.8) as if it made no offer.
+
+    The parser takes what follows a head with an offer for octets of that protocol, though it is
+    the body. So a new parser reads the same head without the offer, and then the rest.
+    """
+
+    _offered: list[tuple[bytes, bytes]] | None = None  # headers with an offer, until they are read
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Have the parser read everything."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                end = offer.args[0]
+            else:
+                return
+            # Not above: whatever is raised there has the offer as its context.
+            if self._offered is not None:
+                head = self._without_offer(self._offered)
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+                self.parser.feed_data(head)
+            data = memoryview(data)[end:]
+
+    def _without_offer(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        version = self.parser.get_http_version().encode()
+        first = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        lines = [b"%s: %s\r\n" % pair for pair in headers if pair[0] != b"upgrade"]
+        return b"".join([first, *lines, b"\r\n"])
+
+    def on_headers_complete(self) -> None:
+        if self._offered is not None:
+            self.headers[:], self._offered = self._offered, None
+        elif self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._offered = self.headers
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._offered is None:
+            super().on_message_complete()
+
+
+class Connection(_OneProtocol):
     """Speak HTTP/1.1 with one client, within limits, and break off when the application asks.
 
     It builds on uvicorn's protocol for httptools; the one for h11 is not supported. A request that
@@ -90,7 +135,6 @@ class Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._full = False
         self._deaf = False
-        self._offered: list[tuple[bytes, bytes]] | None = None  # headers with an Upgrade
         self._running: RequestResponseCycle | None = None
 
     # Called by the loop.
@@ -145,39 +189,12 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._new = False
         try:
-            self._feed(data)
+            self.feed(data)
         except httptools.HttpParserError as error:
             self._refuse(_unreadable(error))
             return
         if self._part != _BETWEEN and not self._deaf:
             self._unfinished(len(data))
-
-    def _feed(self, data: bytes | memoryview) -> None:
-        """Have the parser read everything, and ignore offers of another protocol (RFC 9110, 7.8).
-
-        The parser takes what follows a head with an offer for octets of that protocol, though it is
-        the body. So a new parser reads the same head without the offer, and then the rest.
-        """
-        while True:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                end = offer.args[0]
-            else:
-                return
-            # Not above: whatever is raised there has the offer as its context.
-            if self._offered is not None:
-                head = self._without_offer(self._offered)
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
-                self.parser.feed_data(head)
-            data = memoryview(data)[end:]
-
-    def _without_offer(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        version = self.parser.get_http_version().encode()
-        first = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
-        lines = [b"%s: %s\r\n" % pair for pair in headers if pair[0] != b"upgrade"]
-        return b"".join([first, *lines, b"\r\n"])
 
     # Called by the parser.
 
@@ -188,12 +205,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._head() > self._limits.head:
             raise self._too_large()
-        if self._offered is not None:
-            self.headers[:], self._offered = self._offered, None
-        elif self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            self._offered = self.headers
-            return
         super().on_headers_complete()
+        if self._offered is not None:
+            return
         self._part, self._octets, self._until = _BODY, 0, None
         # Trailer fields are no headers (RFC 9110, 6.5.1); uvicorn would add them, without a bound.
         self.headers = _Nothing()
@@ -201,9 +215,9 @@ class Connection(HttpToolsProtocol):
         self.cycle.transport = self._answers
 
     def on_message_complete(self) -> None:
+        super().on_message_complete()
         if self._offered is not None:
             return
-        super().on_message_complete()
         self._part = _BETWEEN
         if not self.pipeline:
             # A large body pauses the reading; nobody would see that the client leaves.
