@@ -33,6 +33,7 @@ from mockserver.http.connection import LIMITS, Limits
 from mockserver.http.listener import BACKLOG, HttpListener
 from mockserver.journal.assertions import Loop, View
 from mockserver.journal.state import DEFAULT, States
+from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import METADATA, IdentityProvider, discovery_url
 from mockserver.product.api_faults import check_operations
@@ -97,7 +98,8 @@ class MockServer(View):
         self.base_path = _base_path(base_path)
         self.authority = Authority()
         self._idp = IdentityProvider()
-        self._sink = Sink(self.authority, self._idp.check, lambda: discovery_url(self.token_url))
+        tokens = Tokens(self._idp.check, lambda: discovery_url(self.token_url))
+        self._sink = Sink(self.authority, tokens)
         states = States(load_world(world), self._check_patch)
         super().__init__(states, DEFAULT, _operations(), Loop())
         self._ports = {
@@ -188,7 +190,7 @@ class MockServer(View):
         if self._http is not None:
             raise RuntimeError("this mock runs already; one more is another MockServer")
         self._states.reopen()
-        self._sink.closed = False
+        self._sink.open()
         self._bound = {}
         self._http = HttpListener(self._application(), self._limits)
         try:

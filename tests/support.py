@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import yaml
 
 from mockserver import MockServer
+from mockserver.journal.state import State
+from mockserver.journal.trace import Endpoint
+from mockserver.mail.authentication import Tokens
+from mockserver.mail.part import Part
+from mockserver.world.model import Relay
 
 Json = dict[str, Any]
 
@@ -32,6 +38,28 @@ V2: Json = {
     "TestRecipient": "mjones@keyexample.com",
 }
 VALID: dict[str, Json] = {"1": V1, "2": V2}
+
+
+def _no_token(_token: str, _audience: str | None) -> Mapping[str, Any]:
+    raise ValueError("there is no identity provider")
+
+
+NO_TOKENS = Tokens(_no_token, lambda: None)
+
+
+def part_of(state: State, host: str = "relay.test", port: int = 25, **changes: Any) -> Part:  # noqa: ANN401  # fields of a part
+    """Return what the relay of the state's world plays for a call that names it."""
+    key, relay = state.world.relay(host, port) or ("", Relay(fault="unresolvable"))
+    fields: Json = {"implicit": port in relay.implicit_ports, "request_id": "1"} | changes
+    endpoint, keep = Endpoint(host, port), state.journal.add_message
+    return Part(state, state.world, key, relay, endpoint, keep=keep, **fields)
+
+
+def rule_of_relay(key: str) -> Json:
+    """Return what the schema of a world says of one key of a relay."""
+    schema = yaml.safe_load((ROOT / "fixtures" / "schema.yaml").read_text("utf-8"))
+    rule: Json = schema["$defs"]["relay"]["properties"][key]
+    return rule
 
 
 class Caller:

@@ -334,7 +334,7 @@ def test_stopping_answers_what_is_under_way() -> None:
             body = V2 | {"Host": "a.test"}
             answers = [pool.submit(caller.send, "2", body) for _ in range(5)]
             deadline = time.monotonic() + 20
-            while len(mock._sink.sessions) < 5:  # noqa: SLF001  # nothing else tells of them so early
+            while len(mock._sink.connections) < 5:  # noqa: SLF001  # nothing else tells of them so early
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             assert not any(answer.done() for answer in answers)

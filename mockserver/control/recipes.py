@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from mockserver.base.masking import MASK, Secret
+from mockserver.base.sasl import MECHANISMS
 from mockserver.journal.trace import Exchange, Message
 from mockserver.product import pam
 from mockserver.product.keyfactor import ANONYMOUS, BASIC, OAUTH
@@ -18,7 +19,7 @@ _RECIPIENT: Final = "mjones@keyexample.com"
 _PORT: Final = 25
 # Those that curl adds by itself, or that belong to the connection of the first call.
 _OWN_HEADERS: Final = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
-_TOKEN_MECHANISMS: Final = {"XOAUTH2", "OAUTHBEARER"}
+_TOKEN_MECHANISMS: Final = {name for name, each in MECHANISMS.items() if each.by_token}
 
 
 # An exchange once more

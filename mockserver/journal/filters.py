@@ -8,9 +8,9 @@ from ipaddress import IPv6Address
 from typing import Any, Final, Generic, TypeVar
 
 from mockserver.base.problems import Code
+from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import cut, host_name, nearest
 from mockserver.journal.trace import Endpoint, Exchange, Message, TokenRequest
-from mockserver.world.model import Relay
 
 _NOTHING: Final = "null"
 _MAX_PORT: Final = 65_535
@@ -183,10 +183,7 @@ _MESSAGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
     "request_id": _Criterion(lambda message: [message.request_id], _folded),
     "identity": _Criterion(lambda message: [message.identity], _folded),
     "tls_mode": _Criterion(lambda message: [message.tls_mode], _one_of(*_TLS_MODES)),
-    # Those that a relay offers of itself are all that there are.
-    "mechanism": _Criterion(
-        lambda message: [message.mechanism], _one_of(*Relay.mechanisms, _NOTHING)
-    ),
+    "mechanism": _Criterion(lambda message: [message.mechanism], _one_of(*MECHANISMS, _NOTHING)),
     "username": _Criterion(lambda message: [message.username], _address),
 }
 _EXCHANGE_CRITERIA: Final[Mapping[str, _Criterion]] = {

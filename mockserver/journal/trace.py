@@ -315,7 +315,6 @@ class Trace:
     operation: str | None = None
     deprecated: bool = False
     identity: str | None = None
-    breaks_off: tuple[str, str] | None = None  # how the connection ends, and who says so
     permission: Permission | None = None
     body_text: str | None = None
     violations: list[Violation] = field(default_factory=list)

@@ -10,26 +10,18 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from aiosmtplib.auth import auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
 from mockserver.base.problems import Code, Problem
+from mockserver.base.sasl import MECHANISMS
 from mockserver.journal.trace import Attempt, new_id
-from mockserver.mail.submission import (
-    LOCAL_NAME,
-    Login,
-    Submission,
-    TlsMode,
-    TokenLogin,
-    addressed,
-    compose,
-)
+from mockserver.mail.submission import LOCAL_NAME, Login, Submission, TlsMode, addressed, compose
 
-QUIT_SECONDS: Final = 2
-MAX_REPLY: Final = 500
+_QUIT_SECONDS: Final = 2
+_MAX_REPLY: Final = 500
 
 # X509_V_ERR_… of OpenSSL's x509_vfy.h
 _BAD_CERTIFICATES: Final = {
@@ -43,7 +35,7 @@ _BAD_CERTIFICATES: Final = {
     64: "is for another address",
 }
 
-# The first that fits: aiosmtplib's errors are of several kinds at once.
+# The first match counts, as aiosmtplib's errors have several of these bases.
 _REASONS: Final = (
     (TimeoutError, "no answer within {timeout:g} seconds"),
     (socket.gaierror, "its name cannot be resolved"),
@@ -53,19 +45,6 @@ _REASONS: Final = (
 )
 
 
-def oauthbearer_encode(submission: Submission, login: TokenLogin) -> bytes:
-    """Encode the client's response of OAUTHBEARER (RFC 7628, 3.1)."""
-    # RFC 5801, 4: a comma and an equals sign have a meaning in the header before the names.
-    name = login.username.replace("=", "=3D").replace(",", "=2C")
-    pairs = (
-        f"n,a={name},",
-        f"host={submission.host}",
-        f"port={submission.port}",
-        f"auth=Bearer {login.token.reveal()}",
-    )
-    return b64encode("".join(f"{pair}\x01" for pair in (*pairs, "")).encode())
-
-
 def _challenge_status(challenge: str) -> str:
     """Return the status in a relay's challenge to a token (RFC 7628, 3.2.2)."""
     try:
@@ -73,7 +52,7 @@ def _challenge_status(challenge: str) -> str:
     except (ValueError, RecursionError):
         value = None
     status = value.get("status") if isinstance(value, dict) else None
-    return str(status or "unreadable")[:MAX_REPLY]
+    return str(status or "unreadable")[:_MAX_REPLY]
 
 
 class _RefusedTokenError(SMTPResponseException):
@@ -92,8 +71,8 @@ async def deliver(
 ) -> None:
     """Deliver the test mail over the connection that `dial` opens.
 
-    `delivery` gets stage, mechanism and reply on the way. Raises Problem with the code of the stage
-    that failed. `trust` gives the context that certificates are verified with, if it comes to that.
+    `trust` is asked for the context that verifies certificates only if there is TLS. `delivery`
+    records stage, mechanism and reply. Raises Problem with the code of the stage that failed.
     """
     client = _Client(submission, delivery)
     try:
@@ -123,7 +102,8 @@ class _Client:
     ) -> None:
         """Dial, encrypt as asked, and say hello."""
         mode = self._submission.tls_mode
-        sock = await self._dial(dial)
+        self._delivery.stage = "connect"
+        sock = await dial()
         if self._submission.speaks_tls and mode is not TlsMode.IMPLICIT:
             sock.close()
             self._delivery.stage = "tls"
@@ -137,7 +117,7 @@ class _Client:
             server_hostname=self._submission.host if context else None,
         )
         self._delivery.stage = "greeting"
-        self._expect(await self._protocol.read_response(), 220)
+        _expect(await self._protocol.read_response(), 220)
         await self._hello()
         if mode is TlsMode.STARTTLS:
             await self._start_tls(trust())
@@ -157,29 +137,21 @@ class _Client:
         self._delivery.stage = "rcpt"
         await self._command(b"RCPT", f"TO:<{submission.recipient}>".encode())
         self._delivery.stage = "data"
-        self._expect(await self._protocol.execute_data_command(message), 250)
+        self._delivery.reply = _reply(await self._protocol.execute_data_command(message))
 
     async def quit(self) -> None:
-        """Say goodbye; the mail is delivered whatever comes of it."""
+        """Say goodbye, and ignore a failure: the mail is delivered."""
         with suppress(SMTPException, OSError):
-            async with asyncio.timeout(QUIT_SECONDS):
+            async with asyncio.timeout(_QUIT_SECONDS):
                 await self._protocol.execute_command(b"QUIT")
 
     def close(self) -> None:
-        """Cut the connection where there is one."""
+        """Cut the connection, if there is one."""
         if self._protocol.transport is not None:
             cast("asyncio.Transport", self._protocol.transport).abort()
 
-    async def _dial(self, dial: Callable[[], Awaitable[socket.socket]]) -> socket.socket:
-        self._delivery.stage = "connect"
-        try:
-            return await dial()
-        except socket.gaierror:
-            self._delivery.stage = "resolve"
-            raise
-
     async def _hello(self) -> None:
-        """Say EHLO, or where that is unknown and not needed HELO (RFC 5321, 2.2.1 and 3.2)."""
+        """Say EHLO, or HELO to a server that knows no other, if that will do (RFC 5321, 3.2)."""
         self._delivery.stage = "ehlo"
         needed = self._submission.login or self._submission.tls_mode is TlsMode.STARTTLS
         try:
@@ -201,44 +173,27 @@ class _Client:
             self._delivery.stage = "starttls"
             raise
 
-    async def _log_in(self, login: Login | TokenLogin) -> None:
-        if isinstance(login, Login):
-            await self._by_password(login)
-        else:
-            await self._by_token(login)
-
-    async def _by_token(self, login: TokenLogin) -> None:
-        if "xoauth2" in self._mechanisms:
-            mechanism, answer = "XOAUTH2", b""
-            response = auth_xoauth2_encode(login.username, login.token.reveal())
-        elif "oauthbearer" in self._mechanisms:
-            mechanism, answer = "OAUTHBEARER", b"AQ=="  # RFC 7628, 3.2.3: one octet 0x01
-            response = oauthbearer_encode(self._submission, login)
-        else:
-            raise SMTPException("it offers neither AUTH XOAUTH2 nor AUTH OAUTHBEARER")
-        self._delivery.mechanism = mechanism
-        reply = await self._protocol.execute_command(b"AUTH", mechanism.encode(), response)
-        if reply.code == 334:  # noqa: PLR2004  # a challenge, which is how a refusal begins
-            refusal = await self._protocol.execute_command(answer)
+    async def _log_in(self, login: Login) -> None:
+        """Log in by the first mechanism of the table that fits the login and is offered."""
+        names = [name for name, each in MECHANISMS.items() if each.by_token is login.by_token]
+        name = next((name for name in names if name.lower() in self._mechanisms), None)
+        if name is None:
+            raise SMTPException(f"it offers neither {' nor '.join(f'AUTH {n}' for n in names)}")
+        self._delivery.mechanism = name
+        mechanism, to = MECHANISMS[name], self._submission
+        words = mechanism.write(login.username, login.proof.reveal(), to.host, to.port)
+        first, *others = (b64encode(word.encode()) for word in words)
+        reply = await self._protocol.execute_command(b"AUTH", name.encode(), first)
+        for word in others:
+            _expect(reply, 334)
+            reply = await self._protocol.execute_command(word)
+        if reply.code == 334 and login.by_token:  # noqa: PLR2004  # a refusal begins with a challenge
+            refusal = await self._protocol.execute_command(b64encode(mechanism.dismissal))
             raise _RefusedTokenError(refusal, reply.message)
-        self._expect(reply, 235)
-
-    async def _by_password(self, login: Login) -> None:
-        """Log in by the strongest mechanism that both sides know: PLAIN is one step, LOGIN two."""
-        username, password = login.username, login.password.reveal()
-        if "plain" in self._mechanisms:
-            self._delivery.mechanism = "PLAIN"
-            await self._command(b"AUTH", b"PLAIN", auth_plain_encode(username, password), code=235)
-        elif "login" in self._mechanisms:
-            self._delivery.mechanism = "LOGIN"
-            name, word = auth_login_encode(username, password)
-            await self._command(b"AUTH", b"LOGIN", name, code=334)
-            await self._command(word, code=235)
-        else:
-            raise SMTPException("it offers neither AUTH PLAIN nor AUTH LOGIN")
+        _expect(reply, 235)
 
     def _options(self, submission: Submission, size: int) -> Iterator[bytes]:
-        """Give the parameters of MAIL, SMTPUTF8 only where an address needs it (RFC 6531)."""
+        """Yield the parameters of MAIL: SMTPUTF8 only if an address needs it (RFC 6531)."""
         if "size" in self._extensions:
             yield f"SIZE={size}".encode()
         for address in (submission.sender, submission.recipient):
@@ -252,34 +207,36 @@ class _Client:
         if extension.lower() not in self._extensions:
             raise SMTPException(f"it does not offer {extension}, {reason}")
 
-    async def _command(self, *words: bytes, code: int = 250) -> SMTPResponse:
-        return self._expect(await self._protocol.execute_command(*words), code)
+    async def _command(self, *words: bytes) -> SMTPResponse:
+        return _expect(await self._protocol.execute_command(*words), 250)
 
-    def _expect(self, response: SMTPResponse, code: int) -> SMTPResponse:
-        if response.code != code:
-            raise SMTPResponseException(response.code, response.message)
-        self._delivery.reply = _reply(response.code, response.message)
-        return response
+
+def _expect(response: SMTPResponse, code: int) -> SMTPResponse:
+    if response.code != code:
+        raise SMTPResponseException(response.code, response.message)
+    return response
 
 
 def _unheard(submission: Submission) -> str:
-    """Say why a relay that waits for TLS would never hear what this client says."""
+    """Say why there is no conversation: this client speaks, and the relay waits for TLS."""
     advice = "set UseSSL" if submission.tls_mode is TlsMode.NONE else "UseSSL is STARTTLS there"
     return f"it speaks TLS from the first octet on port {submission.port}; {advice}"
 
 
-def _reply(code: int, message: str) -> str:
+def _reply(response: SMTPResponse | SMTPResponseException) -> str:
     # aiosmtplib decodes with surrogates, which no JSON can hold.
-    text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return f"{code} {' '.join(text.split())}"[:MAX_REPLY]
+    text = response.message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return f"{response.code} {' '.join(text.split())}"[:_MAX_REPLY]
 
 
 def _problem(error: Exception, submission: Submission, delivery: Attempt) -> Problem:
-    """Say what failed at which stage; the only place where errors of mail become a problem."""
+    """Return what a client of the API is told of a failed delivery, and record it."""
+    if isinstance(error, socket.gaierror):
+        delivery.stage = "resolve"
     code = Code[f"MAIL_{delivery.stage.upper()}"]
     delivery.reply = None
     if isinstance(error, SMTPResponseException) and error.code > 0:
-        delivery.reply = _reply(error.code, error.message)
+        delivery.reply = _reply(error)
     reason = delivery.reply or _reason(error, submission.timeout)
     if isinstance(error, _RefusedTokenError):
         reason += f" (it challenged the token: status {error.status})"

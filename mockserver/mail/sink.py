@@ -1,59 +1,53 @@
-"""The server side of mail: where sessions that play the relays begin and end."""
+"""The server side of mail: the sink, in which sessions that play the relays begin and end."""
 
 import asyncio
-import errno
-import os
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
 
 from mockserver.base.certificates import Authority
 from mockserver.journal.state import State
-from mockserver.journal.trace import Attempt, Endpoint, Trace
-from mockserver.mail.session import CheckToken, Part, Session
-from mockserver.world.model import Relay, World
-
-
-def _no_tokens(_token: str, _audience: str | None) -> Mapping[str, Any]:
-    raise ValueError("there is no identity provider")
+from mockserver.journal.trace import Endpoint
+from mockserver.mail.authentication import Tokens
+from mockserver.mail.connection import Connection, Connections
+from mockserver.mail.part import Part
+from mockserver.mail.session import Session
+from mockserver.world.model import Relay
 
 
 class Sink:
-    """Play every relay of the worlds; all sessions end with `close`.
+    """Play every relay of the worlds; all sessions end with `close`."""
 
-    `check_token` returns the claims of a good token, for an audience where one is given, and raises
-    ValueError for others; `discovery_url` says where clients learn of its identity provider.
-    """
-
-    def __init__(
-        self,
-        authority: Authority,
-        check_token: CheckToken = _no_tokens,
-        discovery_url: Callable[[], str | None] = lambda: None,
-    ) -> None:
-        self.authority = authority
-        self.check_token = check_token
-        self.discovery_url = discovery_url
-        self.sessions: set[Session] = set()
-        self.closed = False
+    def __init__(self, authority: Authority, tokens: Tokens) -> None:
+        self.connections = Connections()
+        self._authority = authority
+        self._tokens = tokens
         self._servers: list[asyncio.Server] = []
 
-    async def connect(self, state: State, world: World, trace: Trace) -> socket.socket:
-        """Open a session with the relay that the trace's delivery names; return the client's end.
+    def open(self) -> None:
+        """Take connections again after `close`."""
+        self.connections.closed = False
 
-        Nothing is dialled: the end is one of a socket pair, for the caller to close. Raises what a
-        network would: socket.gaierror, ConnectionRefusedError.
+    async def connect(self, part: Part) -> socket.socket:
+        """Open a session that plays a part; return the client's end, for the caller to close.
+
+        Nothing is dialled: it is one end of a socket pair. If the part's fault is that the relay
+        cannot be reached, raises what a network would: socket.gaierror, ConnectionRefusedError.
         """
-        delivery = cast("Attempt", trace.delivery)
-        found = world.relay(delivery.relay.host, delivery.relay.port)
-        if found is None or found[1].fault == "unresolvable":
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        if found[1].fault == "refused":
-            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        implicit = delivery.tls_mode == "implicit"
-        implicit = implicit or delivery.relay.port in found[1].implicit_ports
-        part = Part(state, world, *found, delivery.relay, implicit, delivery.dialogue, trace)
-        return await self._open(part)
+        if part.fault and part.fault.error:
+            raise part.fault.error()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        loop = asyncio.get_running_loop()
+        opening = loop.connect_accepted_socket(lambda: self._connection(part), sock=ours)
+        try:
+            # If this is cancelled, loops differ in whether they end the session that begins.
+            # Closing the client's end does, on each of them.
+            await asyncio.shield(opening)
+        except BaseException:
+            theirs.close()
+            raise
+        return theirs
 
     async def listen(
         self,
@@ -65,40 +59,31 @@ class Sink:
     ) -> None:
         """Accept mail from outside on a bound socket, and play the relay with that key.
 
-        `state` is asked for each connection, so that it finds the world and journal of the moment.
+        `state` is called for each connection, which so gets the world and journal of that moment.
         """
         endpoint = Endpoint(*sock.getsockname()[:2])
 
-        def new_session() -> Session:
+        def accept() -> Connection:
             now = state()
             relay = now.world.relays.get(key, Relay())
-            return Session(self, Part(now, now.world, key, relay, endpoint, implicit))
+            keep = now.journal.add_message
+            return self._connection(Part(now, now.world, key, relay, endpoint, implicit, keep))
 
         loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(new_session, sock=sock))
+        self._servers.append(await loop.create_server(accept, sock=sock))
 
     async def close(self) -> None:
-        """Stop listening and end all sessions; one that comes now ends as it begins."""
-        self.closed = True
+        """Stop listening, and end all sessions."""
         for server in self._servers:
             server.close()
-        while self.sessions:
-            await asyncio.wait([session.end() for session in self.sessions])
+        await self.connections.close()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
 
-    async def _open(self, part: Part) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        theirs.setblocking(False)
-        loop = asyncio.get_running_loop()
-        opening = loop.connect_accepted_socket(lambda: Session(self, part), sock=ours)
-        try:
-            # Loops do not agree on who ends a session that is cancelled as it begins; an end that
-            # is closed ends it for sure.
-            await asyncio.shield(opening)
-        except BaseException:
-            theirs.close()
-            raise
-        return theirs
+    def _connection(self, part: Part) -> Connection:
+        def converse(connection: Connection) -> Awaitable[None]:
+            return Session(connection, part, self._authority, self._tokens).converse()
+
+        idle_timeout = part.relay.idle_timeout + part.relay.delay
+        return Connection(self.connections, part.dialogue, idle_timeout, converse)

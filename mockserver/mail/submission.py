@@ -13,13 +13,13 @@ from mockserver.base.masking import Secret
 from mockserver.base.text import host_name
 from mockserver.journal.trace import Endpoint
 
-IMPLICIT_PORT: Final = 465  # RFC 8314, 3.3
+_IMPLICIT_PORT: Final = 465  # RFC 8314, 3.3
 LOCAL_NAME: Final = "keyfactor-command.test"
 SUBJECT: Final = "Keyfactor Command test message"
 
-MAX_LINE: Final = 78  # what a line should have at most; it must have at most 998 (RFC 5322, 2.1.1)
-MAX_PHRASE: Final = 400  # perhaps without a blank to fold at, and a backslash before each character
-CHUNK_BYTES: Final = 45  # of UTF-8: an encoded word of 72 octets, at most 75 (RFC 2047, 2)
+_MAX_LINE: Final = 78  # characters that a line should have; it may have 998 (RFC 5322, 2.1.1)
+MAX_PHRASE: Final = 400  # it may offer no place to fold, and need a backslash for each character
+_CHUNK_BYTES: Final = 45  # of UTF-8: an encoded word of 72 octets, at most 75 (RFC 2047, 2)
 
 # RFC 5321, 4.1.2, with what RFC 6531, 3.3 adds; white space needs quotes, of whatever script.
 _ATOM: Final = r"[^\x00-\x20\x7f\s\"(),.:;<>@\[\\\]]+"
@@ -28,7 +28,7 @@ _QUOTED_STRING: Final = re.compile(r'"(?:[^"\\]|\\[ -~])*"')
 _LITERAL: Final = re.compile(r"\[[0-9A-Za-z:.]+\]")
 _PHRASE = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
-# Nothing is folded behind the name of a header: not every parser expects an empty line there.
+# The first line has more than the header's name: not every parser takes an empty one.
 _WORD = re.compile(r"^[^ ]+ [^ ]+| *[^ ]+")
 
 
@@ -42,27 +42,20 @@ class TlsMode(StrEnum):
 
 @dataclass(frozen=True)
 class Login:
-    """A user name and a password, for the mechanisms PLAIN and LOGIN."""
+    """A user name, and what proves it: a password, or `by_token` an access token."""
 
     username: str
-    password: Secret
-
-
-@dataclass(frozen=True)
-class TokenLogin:
-    """A mailbox and an access token, for the mechanisms XOAUTH2 and OAUTHBEARER."""
-
-    username: str
-    token: Secret
+    proof: Secret
+    by_token: bool = False
 
 
 @dataclass(frozen=True)
 class Submission:
     """One test mail to deliver.
 
-    `host` is a name of A-labels without a trailing dot, or an IP literal without brackets, as
-    certificates have it; `timeout` is for the whole delivery, in seconds. A relay that `speaks_tls`
-    does so from the first octet, whatever was asked for.
+    `host` is written as in certificates: A-labels without a trailing dot, or an IP address without
+    brackets. `timeout` is for the whole delivery, in seconds. `speaks_tls` tells that the relay
+    begins TLS with the first octet, whatever the submission asks for.
     """
 
     host: str
@@ -71,7 +64,7 @@ class Submission:
     sender_name: str
     sender: str
     recipient: str
-    login: Login | TokenLogin | None = None
+    login: Login | None = None
     timeout: float = 30
     speaks_tls: bool = False
 
@@ -82,17 +75,16 @@ class Submission:
 
 
 def tls_mode(*, use_ssl: bool, port: int) -> TlsMode:
-    """Tell how UseSSL and the port are to be understood; the product does not document it."""
+    """Return what UseSSL means on this port; the product does not document it."""
     if not use_ssl:
         return TlsMode.NONE
-    return TlsMode.IMPLICIT if port == IMPLICIT_PORT else TlsMode.STARTTLS
+    return TlsMode.IMPLICIT if port == _IMPLICIT_PORT else TlsMode.STARTTLS
 
 
 def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
     """Write the test mail; `message_id` is the part before the @.
 
-    It is put together as text, since `EmailMessage` takes half as long as the delivery. Addresses
-    stand in it as `mailbox` writes them.
+    It is put together as text: `EmailMessage` would take half as long as the whole delivery.
     """
     name = _phrase(submission.sender_name) or " ".join(_encoded_words(submission.sender_name))
     recipient = mailbox(submission.recipient)
@@ -118,7 +110,7 @@ def _folded(header: str) -> str:
     first, *words = _WORD.findall(header)
     lines = [first]
     for word in words:
-        if len(lines[-1]) + len(word) <= MAX_LINE:
+        if len(lines[-1]) + len(word) <= _MAX_LINE:
             lines[-1] += word
         else:
             lines.append(word)
@@ -126,11 +118,10 @@ def _folded(header: str) -> str:
 
 
 def mailbox(text: str) -> str:
-    """Return an address, or any text that stands in the place of one, as mail has it.
+    """Return an address as it stands between angle brackets in a header and in a path.
 
-    It is what stands between the angle brackets of a path (RFC 5321, 4.1.2) and of a header alike.
-    What is not quoted and must be is quoted; a text without a domain is a local part as a whole.
-    The text must have no control characters, and angle brackets only where it is quoted.
+    A local part is quoted if it has to be (RFC 5321, 4.1.2). A text without a domain is a local
+    part as a whole. Control characters are not allowed, angle brackets only in quotes.
     """
     local, domain = _divided(text)
     # In a header, some readers would decode what looks like an encoded word.
@@ -141,7 +132,7 @@ def mailbox(text: str) -> str:
 
 
 def _divided(address: str) -> tuple[str, str]:
-    """Return the local part, and the domain with its @, or nothing where there is no domain."""
+    """Return the local part, and the domain with its @ or an empty text."""
     local, _, domain = address.rpartition("@")
     if local and (_DOT_STRING.fullmatch(domain) or _LITERAL.fullmatch(domain)):
         return local, f"@{domain}"
@@ -149,7 +140,7 @@ def _divided(address: str) -> tuple[str, str]:
 
 
 def _phrase(name: str) -> str | None:
-    """Return the name as a phrase or a quoted string (RFC 5322, 3.2), if it can be one."""
+    """Return the name as a phrase or a quoted string (RFC 5322, 3.2), or None if it is neither."""
     if len(name) > MAX_PHRASE or "=?" in name or not _PRINTABLE.fullmatch(name):
         return None
     if _PHRASE.fullmatch(name):
@@ -158,11 +149,11 @@ def _phrase(name: str) -> str | None:
 
 
 def _encoded_words(text: str) -> Iterator[str]:
-    """Encode by RFC 2047, no character divided between two words."""
+    """Yield the text as encoded words (RFC 2047), of whole characters."""
     chunk = b""
     for character in text:
         encoded = character.encode()
-        if len(chunk) + len(encoded) > CHUNK_BYTES:
+        if len(chunk) + len(encoded) > _CHUNK_BYTES:
             yield _encoded_word(chunk)
             chunk = b""
         chunk += encoded
@@ -174,7 +165,7 @@ def _encoded_word(chunk: bytes) -> str:
 
 
 def addressed(submission: Submission, *, utf8: bool) -> Submission:
-    """Return the submission with its addresses as this relay takes them."""
+    """Return the submission with addresses for the envelope; without `utf8`, with A-labels."""
     sender, recipient = map(mailbox, (submission.sender, submission.recipient))
     if not utf8:
         sender, recipient = map(_with_a_label, (sender, recipient))
@@ -182,7 +173,7 @@ def addressed(submission: Submission, *, utf8: bool) -> Submission:
 
 
 def _with_a_label(address: str) -> str:
-    """Return the address with its domain in ASCII, if that can be done."""
+    """Return the address with its domain in ASCII, if IDNA knows it."""
     local, domain = _divided(address)
     try:
         return address if domain.isascii() else f"{local}@{host_name(domain[1:])}"

@@ -14,6 +14,7 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Code, Problem
 from mockserver.base.text import host_name
 from mockserver.journal.trace import TokenRequest, Trace
+from mockserver.oauth.idp import discovery_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 TOKEN_SECONDS: Final = 30
-MAX_REASON: Final = 500
+_MAX_REASON: Final = 500
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,7 @@ class _TokenClient:
 
     async def fetch(self) -> Secret:
         """Make the three requests; whether the token is good is for the relay to say."""
-        parts = urlsplit(self._url)
-        issuer = f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}"
-        document = await self._ask("discovery", f"{issuer}/.well-known/openid-configuration")
+        document = await self._ask("discovery", discovery_url(self._url))
         await self._ask("jwks", document["jwks_uri"])
         answer = await self._ask("token", self._url, self._form())
         text = answer.get("access_token")
@@ -155,4 +154,4 @@ def _oauth_error(content: bytes) -> str:
     """Return the error of a refused token request (RFC 6749, 5.2), after a comma."""
     answer = _json_object(content) or {}
     words = (answer.get("error"), answer.get("error_description"))
-    return "".join(f", {word}" for word in words if isinstance(word, str))[:MAX_REASON]
+    return "".join(f", {word}" for word in words if isinstance(word, str))[:_MAX_REASON]

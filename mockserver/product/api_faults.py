@@ -94,29 +94,28 @@ def _refused(text: str) -> Problem:
     return Problem(400, Code.CONTROL, f"{HEADER}: {text}")
 
 
-async def play(
-    request: Request, fault: ApiFault, source: str, state: State, trace: Trace
+async def delayed(
+    request: Request, fault: ApiFault, state: State, trace: Trace
 ) -> bytes | Problem | None:
-    """Do what a fault asks for before its operation; Problem where that is not performed.
-
-    Returns what came of the body, where it was read.
-    """
-    # Who gives up during a delay has sent its body; what is wrong with that comes in its turn.
+    """Wait as long as a fault says; return the body, or why it was refused, if there was a wait."""
+    # A client may give up during the delay, so read its body first. A refusal waits for its turn.
     early = await whole_body(request) if fault.delay else None
     with trace.step("delay"):
         await state.pause(fault.delay)
-    if fault.breaks_off is not None:
-        trace.breaks_off = fault.breaks_off, f"{fault.breaks_off}, as {source} says"
+    return early
+
+
+def check(fault: ApiFault, source: str) -> None:
+    """Raise the Problem of a fault that replaces the operation."""
     if fault.status is not None:
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         if fault.status == 401:  # noqa: PLR2004  # an HTTP status
             headers["WWW-Authenticate"] = access.CHALLENGE
         text = f"status {fault.status}, as {source} says"
         raise Problem(fault.status, Code.FAULT, text, headers)
-    if trace.breaks_off is not None and fault.breaks_off in _WITHOUT_ANSWER:
-        # Nobody sees this status: what is made of it is not sent.
-        raise Problem(500, Code.FAULT, trace.breaks_off[1])
-    return early
+    if fault.breaks_off in _WITHOUT_ANSWER:
+        # No client sees this status, as the answer is not sent.
+        raise Problem(500, Code.FAULT, f"{fault.breaks_off}, as {source} says")
 
 
 def break_off(

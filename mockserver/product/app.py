@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from starlette.requests import Request
@@ -27,12 +28,15 @@ from mockserver.journal.trace import Exchange, Trace
 from mockserver.product import access
 from mockserver.product import api_faults as faults
 from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
+from mockserver.world.model import World
 
 # RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
 DEPRECATED_SINCE: Final = "@1735689600"
 
 Json = dict[str, Any]
 Method = Callable[[Call], Awaitable[object]]
+# How a fault breaks the connection off, and the words for that; None if none does.
+_Broken = tuple[str, str] | None
 
 _APART: Final = re.compile(r'[ "=]')
 
@@ -73,33 +77,48 @@ class Api:
         except Problem as no_state:
             return refuse(no_state)  # there is no journal to keep it in
         trace = Trace(request.method, request.scope["path"], _headers(request))
-        problem = None
-        try:
-            response = await self._perform(request, state, trace)
-        except Problem as refusal:
-            problem = refusal
-            response = refuse(refusal)
+        outcome, broken = await self._perform(request, state, trace)
+        problem = outcome if isinstance(outcome, Problem) else None
+        response = refuse(outcome) if isinstance(outcome, Problem) else outcome
         if trace.deprecated:
             response.headers["Deprecation"] = DEPRECATED_SINCE
         response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
         response.headers["X-Mock-Request-Id"] = trace.request_id
-        answer, status, problem = _ended(request, response, problem, trace)
+        answer, status, problem = _ended(request, response, problem, broken)
         exchange = trace.exchange(status, problem)
         state.journal.add_exchange(exchange)
         _log(exchange, name)
         return answer
 
-    async def _perform(self, request: Request, state: State, trace: Trace) -> Response:
-        with contained(trace.request_id):
-            return await self._steps(request, state, trace)
+    async def _perform(
+        self, request: Request, state: State, trace: Trace
+    ) -> tuple[Response | Problem, _Broken]:
+        """Admit the request, do what a fault says, and operate."""
+        broken: _Broken = None
+        try:
+            with contained(trace.request_id):
+                found = self._admitted(request, state, trace)
+                if isinstance(found, Response):
+                    return found, None
+                header = found.headers.get(faults.HEADER.lower())
+                fault, source = faults.due(state, found.world, found.operation.id, header)
+                early = None
+                if fault is not faults.NONE:
+                    early = await faults.delayed(request, fault, state, trace)
+                    if fault.breaks_off:
+                        broken = fault.breaks_off, f"{fault.breaks_off}, as {source} says"
+                    faults.check(fault, source)
+                return await self._operate(found, early), broken
+        except Problem as refusal:
+            return refusal, broken
 
-    async def _steps(self, request: Request, state: State, trace: Trace) -> Response:
-        """Take the steps in their order: 404, 401, 405, a fault, 403, 413, 415, 400."""
-        world = state.world
+    def _admitted(self, request: Request, state: State, trace: Trace) -> "_Admitted | Response":
+        """Take the first steps: 404, 401, 405; OPTIONS is answered here."""
         headers = _combined(request.headers.items())
         trace.version = self._contract.version(headers.get(VERSION_HEADER))
         # Not request.url.path: that ends where a %3F was, and drops line ends.
         path = self._below_base(request.scope["path"])
+        world = state.world
         identity = access.authenticate(
             world, request.headers.get("authorization"), self._check_token
         )
@@ -109,25 +128,26 @@ class Api:
         operation = self._contract.operation(path, request.method, headers.get(VERSION_HEADER))
         trace.operation = operation.id
         trace.deprecated = operation.deprecated
-        fault, source = faults.due(state, world, operation.id, headers.get(faults.HEADER.lower()))
-        early = None
-        if fault is not faults.NONE:
-            early = await faults.play(request, fault, source, state, trace)
-        given = operation.given(path, request.query_params.multi_items())
-        access.require(identity, operation.required(given), trace)
+        return _Admitted(request, state, world, trace, path, headers, identity, operation)
+
+    async def _operate(self, found: "_Admitted", early: bytes | Problem | None) -> Response:
+        """Take the other steps: 403, 413, 415, 400; `early` is the body if it was read already."""
+        request, trace, operation = found.request, found.trace, found.operation
+        given = operation.given(found.path, request.query_params.multi_items())
+        access.require(found.identity, operation.required(given), trace)
         octets = await whole_body(request) if early is None else early
         body = _read_body(request, operation, octets, trace)
-        body, notes = operation.relaxed(body, lenient=world.lenient)
+        body, notes = operation.relaxed(body, lenient=found.world.lenient)
         trace.lenient += notes
         with trace.step("check"):
-            trace.violations = operation.check(headers, body, given)
+            trace.violations = operation.check(found.headers, body, given)
         if trace.violations:
             headers_only = all(each.path.startswith("header ") for each in trace.violations)
             code = Code.HEADER if headers_only else Code.BODY
-            raise Problem(400, code, operation.describe(headers, body, trace.violations))
+            raise Problem(400, code, operation.describe(found.headers, body, trace.violations))
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
-        call = Call(state, world, identity, given, filled, trace, self._contract)
+        call = Call(found.state, found.world, found.identity, given, filled, trace, self._contract)
         return _answered(await self._methods[operation.id](call), operation.status)
 
     def _below_base(self, path: str) -> str:
@@ -141,6 +161,20 @@ class Api:
             example = self._base_path + self._contract.operations[0].path
             text = f" itself: a path of the API goes on, such as {example}"
         raise Problem(404, Code.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
+
+
+@dataclass(frozen=True)
+class _Admitted:
+    """A request whose caller and operation are known, with the world as it was when it came in."""
+
+    request: Request
+    state: State
+    world: World
+    trace: Trace
+    path: str
+    headers: Mapping[str, str]
+    identity: access.Identity
+    operation: Operation
 
 
 def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Method]:
@@ -170,13 +204,13 @@ def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
 
 
 def _ended(
-    request: Request, response: Response, problem: Problem | None, trace: Trace
+    request: Request, response: Response, problem: Problem | None, broken: _Broken
 ) -> tuple[ASGIApp, int | None, Problem | None]:
-    """Return how the call ends: the answer, its status, and what the journal says of it."""
+    """Return the answer, and status and problem for the journal, after faults and departures."""
     answer: ASGIApp = response
     status: int | None = response.status_code
-    if trace.breaks_off is not None:
-        answer, status, problem = faults.break_off(request, response, problem, trace.breaks_off)
+    if broken is not None:
+        answer, status, problem = faults.break_off(request, response, problem, broken)
     if (left := _left(request, response, problem)) is not None:
         return answer, None, left
     return answer, status, problem

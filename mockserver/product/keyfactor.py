@@ -12,16 +12,17 @@ from mockserver.base.problems import Code, Note, NoteKind, Problem
 from mockserver.base.text import host_name
 from mockserver.contract.operations import Contract
 from mockserver.journal.state import State
-from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
 from mockserver.mail.client import deliver
+from mockserver.mail.part import Part
 from mockserver.mail.sink import Sink
-from mockserver.mail.submission import Login, Submission, TlsMode, TokenLogin, tls_mode
+from mockserver.mail.submission import Login, Submission, TlsMode, tls_mode
 from mockserver.oauth import client as oauth
 from mockserver.oauth.client import Grant
 from mockserver.oauth.idp import IdentityProvider
 from mockserver.product import access, listing, pam
 from mockserver.product.access import Identity
-from mockserver.world.model import World
+from mockserver.world.model import Relay, World
 
 Json = dict[str, Any]
 
@@ -86,7 +87,7 @@ class KeyfactorCommand:
         """Send a test mail."""
         call.trace.lenient += notes(call.body)
         body = call.body
-        login: Login | TokenLogin | None = None
+        login: Login | None = None
         if body["RelayAuthenticationType"] == BASIC:
             login = await _login(call, body.__getitem__)
         elif body["RelayAuthenticationType"] == OAUTH:
@@ -151,7 +152,7 @@ class KeyfactorCommand:
         """List the permissions of the caller's roles."""
         return {"Permissions": list(call.identity.permissions)}
 
-    async def _token_login(self, call: Call) -> TokenLogin:
+    async def _token_login(self, call: Call) -> Login:
         """Return the login of type 3: a new token, and SenderAccount as the mailbox."""
         body = call.body
         client_id, client_secret = [
@@ -169,17 +170,19 @@ class KeyfactorCommand:
             ),
         )
         play = partial(self._idp.play, call.world)
-        return TokenLogin(body["SenderAccount"], await oauth.token(grant, play, call.trace))
+        token = await oauth.token(grant, play, call.trace)
+        return Login(body["SenderAccount"], token, by_token=True)
 
-    async def _send(self, call: Call, recipient: str, login: Login | TokenLogin | None) -> None:
-        body = call.body
+    async def _send(self, call: Call, recipient: str, login: Login | None) -> None:
+        body, trace = call.body, call.trace
         host, port = body["Host"], body["Port"]
         with suppress(ValueError):  # a name that IDNA does not know cannot be resolved
             host = host_name(host)
         mode = tls_mode(use_ssl=body["UseSSL"], port=port)
-        dialogue = Dialogue(call.trace.started)
-        call.trace.delivery = Attempt(Endpoint(host, port), mode, dialogue)
-        found = call.world.relay(host, port)
+        attempt = Attempt(Endpoint(host, port), mode, Dialogue(trace.started))
+        trace.delivery = attempt
+        key, relay = call.world.relay(host, port) or ("", _NO_RELAY)
+        speaks_tls = port in relay.implicit_ports
         submission = Submission(
             host=host.strip("[]"),
             port=port,
@@ -188,14 +191,33 @@ class KeyfactorCommand:
             sender=body["SenderAccount"],
             recipient=recipient,
             login=login,
-            timeout=found[1].timeout if found else 0,
-            speaks_tls=found is not None and port in found[1].implicit_ports,
+            timeout=relay.timeout,
+            speaks_tls=speaks_tls,
         )
-        dial = partial(self._sink.connect, call.state, call.world, call.trace)
-        trust = self._authority.client_context
-        with call.trace.step("delivery"):
-            await deliver(submission, dial, trust, call.trace.delivery)
 
+        def keep(message: Message) -> None:
+            call.state.journal.add_message(message)
+            trace.message_id = message.id
+
+        part = Part(
+            call.state,
+            call.world,
+            key,
+            relay,
+            attempt.relay,
+            implicit=speaks_tls or mode is TlsMode.IMPLICIT,
+            keep=keep,
+            dialogue=attempt.dialogue,
+            request_id=trace.request_id,
+            identity=call.identity.name,
+        )
+        with trace.step("delivery"):
+            dial, trust = partial(self._sink.connect, part), self._authority.client_context
+            await deliver(submission, dial, trust, attempt)
+
+
+# What plays a host that the world does not have.
+_NO_RELAY: Final = Relay(fault="unresolvable")
 
 _V1_ANSWER: Final = (
     "Host",

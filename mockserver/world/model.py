@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mockserver.base.masking import Secret
+from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import host_name
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class Relay:
     starttls: bool = True
     require_auth: bool = False
     require_tls: bool = False
-    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
+    mechanisms: tuple[str, ...] = tuple(MECHANISMS)
     accounts: Mapping[str, Account] | None = None
     fault: str | None = None
     replies: Mapping[str, Reply] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from mockserver.product.access import Identity
 from mockserver.product.keyfactor import Call, KeyfactorCommand
 from mockserver.server import load_contract
 from mockserver.world.loading import load
-from support import ADMIN, PATH, V1, V2, VALID, Caller, Json
+from support import ADMIN, NO_TOKENS, PATH, V1, V2, VALID, Caller, Json
 
 TLS: dict[str, Json] = {
     "none": {"Port": 25, "UseSSL": False},
@@ -58,7 +58,10 @@ def test_the_mail_arrives(caller: Caller, version: str, login: bool, tls_mode: s
         "sender": body["SenderAccount"],
         "recipients": [body["TestRecipient"]],
     }
-    delivery = caller.exchange(response)["delivery"]
+    exchange = caller.exchange(response)
+    assert exchange["message_id"] == message["id"]
+    assert (exchange["id"], exchange["identity"]) == (message["request_id"], message["identity"])
+    delivery = exchange["delivery"]
     assert (delivery["stage"], delivery["mechanism"]) == ("data", message["mechanism"])
     assert [line for _, _, line in delivery["dialogue"]][: len(message["dialogue"])] == [
         line for _, line in message["dialogue"]
@@ -115,7 +118,9 @@ def test_a_version_1_answer_has_no_password(caller: Caller) -> None:
 def test_a_name_that_idna_does_not_know_cannot_be_resolved() -> None:
     """No document lets such a name pass, but its IDNA is that of another library."""
     authority = Authority()
-    command = KeyfactorCommand(Sink(authority), authority, IdentityProvider(), lambda: "")
+    command = KeyfactorCommand(
+        Sink(authority, NO_TOKENS), authority, IdentityProvider(), lambda: ""
+    )
     state, trace, contract = States(load()).get(), Trace(), load_contract()
     identity = Identity("KEYEXAMPLE\\admin", ())
     operation = contract.operation("/SMTP/Test", "POST", "2")

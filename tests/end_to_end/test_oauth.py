@@ -17,14 +17,14 @@ import httpx2
 import pytest
 from aiosmtpd.handlers import Sink as Discard
 from aiosmtpd.smtp import SMTP, AuthResult
-from aiosmtplib.auth import auth_xoauth2_encode
 
 from mockserver import MockServer
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Problem
+from mockserver.base.sasl import MECHANISMS
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint
-from mockserver.mail.client import deliver, oauthbearer_encode
-from mockserver.mail.submission import Submission, TlsMode, TokenLogin
+from mockserver.mail.client import deliver
+from mockserver.mail.submission import Login, Submission, TlsMode
 from mockserver.oauth import client as oauth
 from mockserver.oauth.idp import IdentityProvider
 from support import V2, Caller, Json, refusal
@@ -570,7 +570,7 @@ def test_a_stock_server_hears_the_token_and_an_empty_answer(
         sender_name="n",
         sender="user",
         recipient="to@example.com",
-        login=TokenLogin("user", Secret("mF_9.B5f-4.1JqM")),
+        login=Login("user", Secret("mF_9.B5f-4.1JqM"), by_token=True),
     )
     delivery = Attempt(Endpoint("stock.test", 25), "none", Dialogue())
 
@@ -601,12 +601,13 @@ def test_a_stock_server_hears_the_token_and_an_empty_answer(
 def test_xoauth2_is_encoded_as_curl_expects_it() -> None:
     # curl's test 908
     expected = b"dXNlcj11c2VyAWF1dGg9QmVhcmVyIG1GXzkuQjVmLTQuMUpxTQEB"
-    assert auth_xoauth2_encode("user", "mF_9.B5f-4.1JqM") == expected
+    (response,) = MECHANISMS["XOAUTH2"].write("user", "mF_9.B5f-4.1JqM", "server.example.com", 143)
+    assert base64.b64encode(response.encode()) == expected
 
 
 def oauthbearer(host: str, port: int, user: str, token: str) -> bytes:
-    submission = Submission(host, port, TlsMode.NONE, "n", user, "r@example.com")
-    return oauthbearer_encode(submission, TokenLogin(user, Secret(token)))
+    (response,) = MECHANISMS["OAUTHBEARER"].write(user, token, host, port)
+    return base64.b64encode(response.encode())
 
 
 def test_oauthbearer_is_encoded_as_the_rfc_shows_it() -> None:

@@ -1,13 +1,16 @@
 """Every fault of a relay by its name, end to end, in both versions."""
 
 import re
+import smtplib
 import time
 
 import pytest
 
 from mockserver.base.problems import Code
+from mockserver.control import recipes
+from mockserver.mail.part import FAULTS as FAULTS_OF_A_SINK
 from mockserver.world import loading as world
-from support import VALID, Caller, Json, refusal
+from support import VALID, Caller, Json, refusal, rule_of_relay
 
 TLS: Json = {"Port": 587, "UseSSL": True}
 LOGIN: dict[str, Json] = {
@@ -58,9 +61,45 @@ def body_of(version: str, host: str, changes: Json) -> Json:
     return VALID[version] | login | rest | {"Host": host}
 
 
-def test_every_fault_of_the_default_world_is_here() -> None:
-    named = {name for name, relay in world.load().relays.items() if relay.description}
-    assert named == FAULTS.keys() | NOT_REFUSED
+DESCRIBED = [name for name, relay in world.load().relays.items() if relay.description]
+KINDS: list[str] = rule_of_relay("fault")["enum"]
+
+
+def test_the_default_world_has_these_faults() -> None:
+    assert FAULTS.keys() | NOT_REFUSED <= set(DESCRIBED)
+
+
+@pytest.mark.parametrize("host", [name for name in DESCRIBED if name not in FAULTS])
+def test_any_other_relay_that_is_described_delivers_or_says_at_which_stage_it_failed(
+    caller: Caller, host: str
+) -> None:
+    caller.mock.patch_world({"relays": {host: {"delay": 0, "timeout": 1}}})
+    response = caller.send("2", recipes.trial(world.load(), "relays", host))
+    stage = caller.exchange(response)["delivery"]["stage"]
+    if response.status_code != 200:
+        assert response.json()["ErrorCode"] == Code[f"MAIL_{stage.upper()}"]
+    assert len(caller.messages()) == (response.status_code == 200)
+
+
+def test_the_schema_and_the_sink_know_the_same_faults() -> None:
+    assert set(FAULTS_OF_A_SINK) == set(KINDS)
+    assert {"unresolvable", "refused", "timeout", "dropped"} <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_of_any_kind_is_met_by_a_call_and_by_a_client_from_outside(
+    caller: Caller, kind: str
+) -> None:
+    relay = {"fault": kind, "timeout": 0.3, "idle_timeout": 0.3}
+    caller.mock.patch_world({"relays": {"bad.test": relay, "*": relay}})
+    response = caller.send("2", body_of("2", "bad.test", {}))
+    assert refusal(response)[0] == 400
+    port = caller.mock.port("smtp")
+    assert port is not None
+    with pytest.raises((smtplib.SMTPException, OSError)):  # noqa: SIM117  # wherever it comes
+        with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=5) as client:
+            client.sendmail("a@b.test", ["c@d.test"], b"Subject: x\r\n\r\nx\r\n")
+    assert caller.messages() == []
 
 
 def test_a_code_that_a_description_names_is_in_the_answer(caller: Caller) -> None:
@@ -68,7 +107,7 @@ def test_a_code_that_a_description_names_is_in_the_answer(caller: Caller) -> Non
     codes = {name: re.findall(r"\b[245]\d\d\b", relays[name].description) for name in relays}
     assert codes["auth-required.test"] == ["530"]
     for name in filter(codes.get, codes):
-        _, message = refusal(caller.send("2", body_of("2", name, FAULTS[name][0])))
+        _, message = refusal(caller.send("2", body_of("2", name, FAULTS.get(name, ({},))[0])))
         assert all(f" {code} " in message for code in codes[name]), name
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from mockserver.base.data import data_folder
 from mockserver.base.problems import Code, Problem
+from mockserver.base.sasl import MECHANISMS
 from mockserver.contract.operations import Contract
 from mockserver.journal.filters import Either, exchange_filter, message_filter, token_filter
 from mockserver.journal.journal import ENTRY_BYTES, MAX_ENTRIES, Journal, Pool
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Envelope, Exchange, Message, Trace
-from mockserver.mail import session
 from mockserver.mail.submission import TlsMode
 
 
@@ -139,7 +139,7 @@ def test_each_stage_may_be_asked_for(stage: str) -> None:
 def test_all_that_a_mock_knows_may_be_asked_for() -> None:
     for mode in TlsMode:
         message_filter({"tls_mode": mode.upper()})
-    for mechanism in (*session.MECHANISMS, None, "NULL"):
+    for mechanism in (*MECHANISMS, None, "NULL"):
         message_filter({"mechanism": mechanism})
     for version in (*Contract.load(data_folder("openapi")).documents, None):
         exchange_filter({"version": version}, operations=[])

@@ -10,12 +10,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, message_from_string
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import unquote
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -28,9 +29,10 @@ from mockserver.base.certificates import Authority
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Code, Problem
 from mockserver.journal.state import State, States
-from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message
 from mockserver.journal.trace import Envelope as TraceEnvelope
 from mockserver.mail.client import deliver
+from mockserver.mail.part import FAULTS
 from mockserver.mail.sink import Sink
 from mockserver.mail.submission import (
     MAX_PHRASE,
@@ -43,6 +45,7 @@ from mockserver.mail.submission import (
     tls_mode,
 )
 from mockserver.world.loading import load
+from support import NO_TOKENS, part_of
 
 AUTHORITY = Authority()
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -117,27 +120,21 @@ class Post:
 
     def __init__(self, relay: dict[str, Any] | None = None) -> None:
         self.state: State = States(load({"relays": {"*": relay or {}}})).get()
-        self.sink = Sink(AUTHORITY)
-        self.trace = Trace(identity="KEYEXAMPLE\\admin")
+        self.sink = Sink(AUTHORITY, NO_TOKENS)
+        self.delivery = Attempt(Endpoint("", 0), "", Dialogue())
 
     async def send(self, what: Submission) -> None:
         """Deliver, as the product does."""
-        delivery = Attempt(Endpoint(what.host, what.port), what.tls_mode, Dialogue())
-        self.trace.delivery = delivery
+        dialogue = Dialogue()
+        self.delivery = Attempt(Endpoint(what.host, what.port), what.tls_mode, dialogue)
+        implicit = what.speaks_tls or what.tls_mode is TlsMode.IMPLICIT
+        part = part_of(self.state, what.host, what.port, implicit=implicit, dialogue=dialogue)
         try:
-            await deliver(what, self._dial, AUTHORITY.client_context, delivery)
+            dial = partial(self.sink.connect, part)
+            await deliver(what, dial, AUTHORITY.client_context, self.delivery)
         finally:
-            json.dumps(asdict(delivery.kept())).encode()
+            json.dumps(asdict(self.delivery.kept())).encode()
             await self.sink.close()
-
-    async def _dial(self) -> socket.socket:
-        return await self.sink.connect(self.state, self.state.world, self.trace)
-
-    @property
-    def delivery(self) -> Attempt:
-        """The attempt."""
-        assert self.trace.delivery is not None
-        return self.trace.delivery
 
     @property
     def message(self) -> Message:
@@ -401,9 +398,8 @@ def test_a_mail_arrives(
     assert message.tls_version == (None if mode is TlsMode.NONE else "TLSv1.3")
     assert (message.mechanism, delivery.mechanism) == (mechanism, mechanism)
     assert message.username == (login and login.username)
-    assert (message.request_id, message.identity) == (post.trace.request_id, "KEYEXAMPLE\\admin")
+    assert (message.request_id, message.identity) == ("1", None)
     assert message.relay == Endpoint(host, 25)
-    assert post.trace.message_id == message.id
     assert (delivery.stage, delivery.reply) == ("data", f"250 2.0.0 Kept as {message.id}")
     lines = tuple((who, line) for _, who, line in delivery.dialogue.lines)
     assert lines[: len(message.dialogue)] == message.dialogue
@@ -636,6 +632,14 @@ def test_a_reply_of_several_lines_is_one_line_of_the_problem() -> None:
     assert post.delivery.reply == shown
     lines = [line for _, who, line in post.delivery.dialogue.lines if line.startswith("550")]
     assert lines == ["550-5.7.1 Relaying denied", "550 5.7.1 Ask postmaster@relay.test"]
+
+
+def test_one_entry_makes_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_rcpt = replace(FAULTS["dropped"], stage="rcpt")
+    monkeypatch.setitem(cast("dict[str, object]", FAULTS), "dropped", at_rcpt)
+    post, problem = refused({"fault": "dropped"}, {})
+    assert problem.message.endswith("failed at stage rcpt: it closed the connection")
+    assert post.delivery.dialogue.lines[-1][1:] == ("C", "RCPT TO:<mjones@keyexample.com>")
 
 
 def test_an_unknown_relay_cannot_be_resolved() -> None:

@@ -1,8 +1,15 @@
-"""What the client's encodings say, the sink reads: whoever logs in is who the sink kept."""
+"""What the client's encodings say, the sink reads: whoever logs in is who the sink kept.
 
+The mechanisms come from the table and the schema, so that one more of them is tested by itself.
+"""
+
+import asyncio
 import smtplib
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import cast
 
 import httpx2
 import pytest
@@ -11,9 +18,19 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mockserver import MockServer
+from mockserver.base.certificates import Authority
 from mockserver.base.masking import Secret
-from mockserver.mail.client import oauthbearer_encode
-from mockserver.mail.submission import Submission, TlsMode, TokenLogin
+from mockserver.base.sasl import MECHANISMS, Mechanism
+from mockserver.control import recipes
+from mockserver.journal.state import States
+from mockserver.journal.trace import Attempt
+from mockserver.mail.client import deliver
+from mockserver.mail.sink import Sink
+from mockserver.mail.submission import Login, Submission, TlsMode
+from mockserver.product.keyfactor import BASIC, OAUTH
+from mockserver.world.loading import load
+from mockserver.world.model import Relay
+from support import NO_TOKENS, Caller, part_of, rule_of_relay
 
 # One example is one connection.
 few = settings(
@@ -87,9 +104,8 @@ def test_xoauth2_carries_any_name(session_mock: MockServer, token: str, name: st
 @each_odd
 @given(name=names("\x01"))
 def test_oauthbearer_carries_any_name(session_mock: MockServer, token: str, name: str) -> None:
-    submission = Submission("relay.test", 587, TlsMode.NONE, "n", "a@b.test", "c@d.test")
-    login = TokenLogin(name, Secret(token))
-    assert username(session_mock, "OAUTHBEARER", oauthbearer_encode(submission, login)) == name
+    (response,) = MECHANISMS["OAUTHBEARER"].write(name, token, "relay.test", 587)
+    assert username(session_mock, "OAUTHBEARER", b64encode(response.encode())) == name
 
 
 @few
@@ -109,3 +125,62 @@ def test_a_password_in_the_place_of_another_is_refused(
         right = b64encode(f"\0{first}\0{second}".encode()).decode()
         assert client.docmd("AUTH", f"PLAIN {right}")[0] == 235
     session_mock.reset()
+
+
+def test_the_schema_and_the_table_know_the_same_mechanisms() -> None:
+    rule = rule_of_relay("mechanisms")
+    assert rule["items"]["enum"] == rule["default"] == list(MECHANISMS)
+    assert {"PLAIN", "XOAUTH2"} <= MECHANISMS.keys()
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_call_logs_in_by_each_mechanism_and_shows_no_secret(caller: Caller, name: str) -> None:
+    patch = {"relays": {"one.test": {"mechanisms": [name]}}}
+    caller.mock.patch_world(patch)
+    body = recipes.trial(load(patch), "relays", "one.test") | {
+        "RelayAuthenticationType": OAUTH if MECHANISMS[name].by_token else BASIC,
+        "RelayUsername": {"SecretValue": "user"},
+        "RelayPassword": {"SecretValue": "hunter2-hunter2"},
+        "ClientId": {"SecretValue": "command-email"},
+        "ClientSecret": {"SecretValue": "MySuperSecretClientSecret"},
+    }
+    assert caller.send("2", body).status_code == 200
+    (message,) = caller.messages()
+    assert message["mechanism"] == name
+    assert message["username"] == (body["SenderAccount"] if MECHANISMS[name].by_token else "user")
+    assert ["C", f"AUTH {name} ***"] in message["dialogue"]
+    masked = [line for who, line in message["dialogue"] if (who, line) == ("C", "***")]
+    assert len(masked) == len(MECHANISMS[name].prompts) - 1
+    assert "hunter2" not in str(message)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_mechanism_reads_what_it_writes(name: str) -> None:
+    mechanism = MECHANISMS[name]
+    responses = mechanism.write("a,b=c@d.test", "proof", "relay.test", 587)
+    assert len(responses) == len(mechanism.prompts)
+    octets = [response.encode() for response in responses]
+    assert mechanism.read(*octets) == (b"a,b=c@d.test", b"proof")
+
+
+def test_one_entry_makes_a_mechanism_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    three = Mechanism(
+        lambda name, password, host, _: (host, name, password),
+        lambda _, name, password: (name, password),
+        prompts=(b"Host?", b"Name?", b"Password?"),
+    )
+    monkeypatch.setitem(cast("dict[str, Mechanism]", MECHANISMS), "THREE", three)
+    state, authority = States(load()).get(), Authority()
+    part = replace(part_of(state), relay=Relay(mechanisms=("THREE",)))
+    login = Login("me", Secret("pw"))
+    what = Submission("relay.test", 25, TlsMode.NONE, "n", "a@b.test", "c@d.test", login)
+    delivery = Attempt(part.endpoint, "none", part.dialogue)
+
+    async def send() -> None:
+        sink = Sink(authority, NO_TOKENS)
+        await deliver(what, partial(sink.connect, part), authority.client_context, delivery)
+        await sink.close()
+
+    asyncio.run(send())
+    (message,) = state.journal.messages
+    assert (message.mechanism, message.username, delivery.mechanism) == ("THREE", "me", "THREE")

@@ -24,10 +24,12 @@ from hypothesis import strategies as st
 
 from mockserver.base.certificates import Authority
 from mockserver.journal.state import State, States
-from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
-from mockserver.mail.session import MAX_AUTH_LINE, MAX_COMMANDS, MAX_LINE
+from mockserver.journal.trace import Endpoint, Message
+from mockserver.mail.connection import MAX_AUTH_LINE
+from mockserver.mail.session import MAX_COMMANDS, MAX_LINE
 from mockserver.mail.sink import Sink
 from mockserver.world.loading import load
+from support import NO_TOKENS, part_of
 
 AUTHORITY = Authority()
 MAIL = b"Subject: hello\r\n\r\n.dot\r\nJ\xc3\xb6rg\r\n"
@@ -46,7 +48,7 @@ class Running:
         self.errors: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.errors.append(context))
         self.thread = threading.Thread(target=self.loop.run_forever)
-        self.sink = Sink(AUTHORITY)
+        self.sink = Sink(AUTHORITY, NO_TOKENS)
         self.port = 0
         self.tls_port = 0
 
@@ -69,7 +71,7 @@ class Running:
         """End, and leave nothing behind."""
         self.do(self.sink.close())
         self.do(no_tasks_left())
-        assert not self.sink.sessions
+        assert not self.sink.connections
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
@@ -570,9 +572,8 @@ def test_who_refuses_ehlo_refuses_helo_too() -> None:
 )
 def test_an_address_is_a_literal_where_the_relay_says_its_name(host: str, name: str) -> None:
     async def names() -> list[str]:
-        state, sink = state_of(), Sink(AUTHORITY)
-        trace = Trace(delivery=Attempt(Endpoint(host, 25), "none", Dialogue()))
-        sock = await sink.connect(state, state.world, trace)
+        state, sink = state_of(), Sink(AUTHORITY, NO_TOKENS)
+        sock = await sink.connect(part_of(state, host))
         reader, writer = await asyncio.open_connection(sock=sock)
         writer.write(b"EHLO x\r\nHELO x\r\nQUIT\r\n")
         lines = (await reader.read()).decode().splitlines()
@@ -852,7 +853,7 @@ def test_an_idle_session_is_told_why_it_ends(sent: bytes) -> None:
         *_, last = client.file.read().splitlines()
         assert last == b"421 4.4.2 No line came in time"
         client.close()
-        eventually(lambda: not server.sink.sessions)
+        eventually(lambda: not server.sink.connections)
 
 
 def test_a_client_that_sends_lines_slowly_is_not_idle() -> None:
@@ -875,12 +876,11 @@ def test_a_client_that_reads_nothing_does_not_stay(new_loop: Callable[[], Any]) 
     state = state_of({"idle_timeout": 0.2, "replies": {"ehlo": reply}})
 
     async def flood() -> None:
-        sink = Sink(AUTHORITY)
-        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
-        with await sink.connect(state, state.world, trace) as sock:
+        sink = Sink(AUTHORITY, NO_TOKENS)
+        with await sink.connect(part_of(state)) as sock:
             await asyncio.get_running_loop().sock_sendall(sock, b"EHLO x\r\n" * 900)
             async with asyncio.timeout(5):
-                while sink.sessions:  # noqa: ASYNC110  # as a user would see it
+                while sink.connections:  # noqa: ASYNC110  # as a user would see it
                     await asyncio.sleep(0.01)
         await sink.close()
         await no_tasks_left()
@@ -897,7 +897,7 @@ def test_a_client_that_does_not_end_tls_does_not_stay() -> None:
             socket.create_connection(("127.0.0.1", server.tls_port), 5) as plain_sock,
             context.wrap_socket(plain_sock, server_hostname="localhost"),
         ):
-            eventually(lambda: not server.sink.sessions)
+            eventually(lambda: not server.sink.connections)
 
 
 def test_a_relay_that_never_speaks_says_nothing_at_the_end_either() -> None:
@@ -915,7 +915,7 @@ def test_a_relay_that_refuses_resets_what_comes_to_its_port(
     fault: str, new_loop: Callable[[], Any], *, implicit: bool
 ) -> None:
     async def knock() -> None:
-        state, sink = state_of({"fault": fault}), Sink(AUTHORITY)
+        state, sink = state_of({"fault": fault}), Sink(AUTHORITY, NO_TOKENS)
         listener = socket.create_server(("127.0.0.1", 0))
         await sink.listen(listener, lambda: state, implicit=implicit)
         with socket.create_connection(listener.getsockname()) as sock:
@@ -923,7 +923,7 @@ def test_a_relay_that_refuses_resets_what_comes_to_its_port(
             async with asyncio.timeout(5):
                 with pytest.raises(ConnectionResetError):
                     await asyncio.get_running_loop().sock_recv(sock, 1)
-        while sink.sessions:  # noqa: ASYNC110  # as a user would see it
+        while sink.connections:  # noqa: ASYNC110  # as a user would see it
             await asyncio.sleep(0.01)
         await sink.close()
         await no_tasks_left()
@@ -952,7 +952,7 @@ def test_a_client_that_goes_away_leaves_nothing(sent: bytes, how: str, *, implic
     with running() as server:
         port = server.tls_port if implicit else server.port
         with socket.create_connection(("127.0.0.1", port)) as sock:
-            eventually(lambda: bool(server.sink.sessions))
+            eventually(lambda: bool(server.sink.connections))
             if how == "reset":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             try:
@@ -969,7 +969,7 @@ def test_a_client_that_goes_away_leaves_nothing(sent: bytes, how: str, *, implic
                         pass
                 except OSError:
                     assert implicit or b"\x16" in sent
-        eventually(lambda: not server.sink.sessions)
+        eventually(lambda: not server.sink.connections)
 
 
 def test_a_client_that_does_not_trust_us_leaves_nothing() -> None:
@@ -979,7 +979,7 @@ def test_a_client_that_does_not_trust_us_leaves_nothing() -> None:
             smtplib.SMTP_SSL("localhost", server.tls_port, context=stranger)
         with server.smtp() as client, pytest.raises(ssl.SSLCertVerificationError):
             client.starttls(context=stranger)
-        eventually(lambda: not server.sink.sessions)
+        eventually(lambda: not server.sink.connections)
 
 
 def test_closing_ends_sessions_in_every_state() -> None:
@@ -987,7 +987,7 @@ def test_closing_ends_sessions_in_every_state() -> None:
         waiting = [server.raw() for _ in range(3)]
         waiting[1].say(b"STARTTLS")
         hello = socket.create_connection(("127.0.0.1", server.tls_port))
-        eventually(lambda: len(server.sink.sessions) == 4)
+        eventually(lambda: len(server.sink.connections) == 4)
     assert all(client.file.read() == b"" for client in waiting)
     for client in waiting:
         client.close()
@@ -999,7 +999,7 @@ def test_a_handshake_that_comes_before_the_session_is_answered(
     new_loop: Callable[[], Any],
 ) -> None:
     async def shake_hands() -> bytes:
-        state, sink = state_of(), Sink(AUTHORITY)
+        state, sink = state_of(), Sink(AUTHORITY, NO_TOKENS)
         listener = socket.create_server(("127.0.0.1", 0))
         hello = ssl.MemoryBIO()
         client = AUTHORITY.client_context().wrap_bio(
@@ -1027,7 +1027,7 @@ def test_a_handshake_that_does_not_come_ends_with_the_idle_time(
     new_loop: Callable[[], Any], *, implicit: bool
 ) -> None:
     async def wait() -> None:
-        state, sink = state_of({"idle_timeout": 0.3}), Sink(AUTHORITY)
+        state, sink = state_of({"idle_timeout": 0.3}), Sink(AUTHORITY, NO_TOKENS)
         errors: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
         listener = socket.create_server(("127.0.0.1", 0))
@@ -1039,7 +1039,7 @@ def test_a_handshake_that_does_not_come_ends_with_the_idle_time(
                 assert (await reader.readuntil(b"TLS\r\n")).startswith(b"220")
             # A 421 could not be told from a part of the handshake.
             assert await reader.read() == b""
-            while sink.sessions:  # noqa: ASYNC110  # as a user would see it
+            while sink.connections:  # noqa: ASYNC110  # as a user would see it
                 await asyncio.sleep(0.01)
         writer.close()
         await writer.wait_closed()
@@ -1054,12 +1054,12 @@ def test_a_handshake_that_does_not_come_ends_with_the_idle_time(
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_closing_does_not_wait_for_a_handshake(new_loop: Callable[[], Any]) -> None:
     async def close() -> None:
-        state, sink = state_of(), Sink(AUTHORITY)
+        state, sink = state_of(), Sink(AUTHORITY, NO_TOKENS)
         listener = socket.create_server(("127.0.0.1", 0))
         await sink.listen(listener, lambda: state, implicit=True)
         with socket.create_connection(listener.getsockname()):
             await asyncio.sleep(0.05)
-            assert len(sink.sessions) == 1
+            assert len(sink.connections) == 1
             async with asyncio.timeout(5):
                 await sink.close()
         await no_tasks_left()
@@ -1071,16 +1071,13 @@ def test_closing_does_not_wait_for_a_handshake(new_loop: Callable[[], Any]) -> N
 
 def test_a_closed_sink_begins_no_session() -> None:
     async def connect() -> bytes:
-        state, sink = state_of(), Sink(AUTHORITY)
+        state, sink = state_of(), Sink(AUTHORITY, NO_TOKENS)
         await sink.close()
-        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
-        reader, writer = await asyncio.open_connection(
-            sock=await sink.connect(state, state.world, trace)
-        )
+        reader, writer = await asyncio.open_connection(sock=await sink.connect(part_of(state)))
         received = await reader.read()
         writer.close()
         await writer.wait_closed()
-        assert not sink.sessions
+        assert not sink.connections
         return received
 
     assert asyncio.run(connect()) == b""
@@ -1088,10 +1085,9 @@ def test_a_closed_sink_begins_no_session() -> None:
 
 def test_a_relay_on_port_465_greets_nobody_before_tls() -> None:
     async def greeting() -> bytes:
-        state, sink = state_of(), Sink(AUTHORITY)
-        trace = Trace(delivery=Attempt(Endpoint("relay.test", 465), "none", Dialogue()))
+        state, sink = state_of(), Sink(AUTHORITY, NO_TOKENS)
         reader, writer = await asyncio.open_connection(
-            sock=await sink.connect(state, state.world, trace),
+            sock=await sink.connect(part_of(state, port=465)),
             ssl=AUTHORITY.client_context(),
             server_hostname="relay.test",
         )
@@ -1106,15 +1102,14 @@ def test_a_relay_on_port_465_greets_nobody_before_tls() -> None:
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_a_connect_that_is_cancelled_leaves_nothing(new_loop: Callable[[], Any]) -> None:
     async def connect() -> None:
-        state, sink = state_of(), Sink(AUTHORITY)
-        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
-        task = asyncio.create_task(sink.connect(state, state.world, trace))
+        state, sink = state_of(), Sink(AUTHORITY, NO_TOKENS)
+        task = asyncio.create_task(sink.connect(part_of(state)))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await no_tasks_left()
-        assert not sink.sessions
+        assert not sink.connections
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(connect())
@@ -1125,11 +1120,10 @@ def test_a_connect_that_is_cancelled_leaves_nothing(new_loop: Callable[[], Any])
 @given(st.lists(st.binary(max_size=40), max_size=20), st.booleans())
 def test_no_bytes_break_a_session(lines: list[bytes], login: bool) -> None:
     async def talk() -> None:
-        state, sink = state_of(), Sink(AUTHORITY)
+        state, sink = state_of(), Sink(AUTHORITY, NO_TOKENS)
         errors: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
-        trace = Trace(delivery=Attempt(Endpoint("relay.test", 25), "none", Dialogue()))
-        sock = await sink.connect(state, state.world, trace)
+        sock = await sink.connect(part_of(state))
         reader, writer = await asyncio.open_connection(sock=sock)
         start = b"EHLO x\r\nAUTH LOGIN\r\n" if login else b"EHLO x\r\n"
         writer.write(start + b"\r\n".join(lines) + b"\r\n.\r\nQUIT\r\n")

@@ -24,7 +24,7 @@ from mockserver.product.app import Api, ContractMismatchError
 from mockserver.product.keyfactor import Call, KeyfactorCommand
 from mockserver.server import load_contract
 from mockserver.world import loading as world
-from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, refusal
+from support import ADMIN, NO_TOKENS, PATH, V1, V2, VALID, Caller, Json, refusal
 
 OPERATOR = ("operator", "operator-password")
 AUDITOR = ("auditor", "auditor-password")
@@ -599,7 +599,12 @@ def serve(command: KeyfactorCommand) -> Api:
 
 def parts() -> tuple[Sink, Authority, IdentityProvider, Callable[[], str]]:
     authority = Authority()
-    return Sink(authority), authority, IdentityProvider(), lambda: "http://localhost/token"
+    return (
+        Sink(authority, NO_TOKENS),
+        authority,
+        IdentityProvider(),
+        lambda: "http://localhost/token",
+    )
 
 
 def test_a_bug_of_the_mock_is_a_500_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,163 @@
+"""The connection of a session: its lines and replies, its TLS, its idle time, and its end."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, cast
+
+from aiosmtpd.smtp import SMTP
+
+from mockserver.journal.trace import Dialogue
+
+MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
+
+
+class Connections(set["Connection"]):
+    """The open connections of a sink; while it is `closed`, a new one ends at once."""
+
+    closed = False
+
+    async def close(self) -> None:
+        """End all of them."""
+        self.closed = True
+        while self:
+            await asyncio.wait([connection.end() for connection in self])
+
+
+class Connection(SMTP):
+    """Read the lines of one client and send it replies, which `dialogue` records.
+
+    `converse` is called with the connection, which ends when that does. `idle_timeout` is how many
+    seconds it may wait for a line.
+    """
+
+    line_length_limit = MAX_AUTH_LINE
+    # None only before there is a connection, but aiosmtpd declares it so for good.
+    transport: Any
+
+    def __init__(
+        self,
+        others: Connections,
+        dialogue: Dialogue,
+        idle_timeout: float,
+        converse: "Callable[[Connection], Awaitable[None]]",
+    ) -> None:
+        # aiosmtpd scans itself and its handler for verbs and hooks: an empty dir() is quickest.
+        # Without a host name it would ask the DNS.
+        loop = asyncio.get_running_loop()
+        super().__init__(self, hostname="-", timeout=idle_timeout, loop=loop)
+        self.dialogue = dialogue
+        self.tls_version: str | None = None
+        self._others = others
+        self._converse = converse
+        self._heard = loop.time()
+        self._may_speak = False
+
+    def __dir__(self) -> Iterable[str]:
+        return ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the conversation."""
+        self._others.add(self)
+        super().connection_made(transport)
+        if self._others.closed:
+            self.end()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End once, and record an unusual reason: TLS that failed, or a reset."""
+        if self not in self._others:
+            return
+        self._others.discard(self)
+        if error is not None:
+            reason = getattr(error, "reason", None) or type(error).__name__
+            self.dialogue.add("C", f"<connection lost: {reason}>")
+        super().connection_lost(error)
+
+    def eof_received(self) -> bool:
+        """End: a client that has hung up gets no more replies."""
+        super().eof_received()
+        return False
+
+    def end(self) -> asyncio.Task[None]:
+        """Cut the connection; return the task that ends with it."""
+        self.transport.abort()
+        # uvloop would let a TLS handshake wait for its client all the same.
+        task = cast("asyncio.Task[None]", self._handler_coroutine)
+        task.cancel()
+        return task
+
+    async def say(self, reply: str) -> None:
+        """Send a reply; after 221 and 421 the connection is closed (RFC 5321, 3.8)."""
+        self._write(reply)
+        await self._writer.drain()
+        if reply.startswith(("221", "421")):
+            self._writer.close()
+
+    async def read_line(self, end: bytes = b"\n") -> bytes | None:
+        """Read a line with its end, or skip one of more than 12,288 octets and return None."""
+        fits = True
+        while True:
+            try:
+                line = await self._reader.readuntil(end)
+            except asyncio.LimitOverrunError as error:
+                await self._reader.read(error.consumed)
+                fits = False
+            else:
+                self._heard = self.loop.time()
+                return line if fits and len(line) <= MAX_AUTH_LINE else None
+
+    async def start_tls(self, context: ssl.SSLContext, *, implicit: bool = False) -> None:
+        """Encrypt the connection, from its first octet if TLS is `implicit`."""
+        # What came in the clear must not be read as if it had been encrypted (RFC 3207, 4.2). With
+        # implicit TLS it is the handshake, which a busy uvloop reads before this runs.
+        self._may_speak = False
+        buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
+        if implicit and buffer:
+            self.loop.call_soon(self._hand_over, bytes(buffer))
+        buffer.clear()
+        transport = await self.loop.start_tls(self.transport, self, context, server_side=True)
+        # As aiosmtpd does it: a new writer would not do, as the old one closes the connection when
+        # it is collected.
+        self.transport = self._reader._transport = self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001  # see above
+        self.tls_version = self.transport.get_extra_info("ssl_object").version()
+        self._heard = self.loop.time()
+        self._may_speak = True
+
+    def _hand_over(self, handshake: bytes) -> None:
+        """Give the handshake to TLS, between its taking over and its start."""
+        protocol = self.transport.get_protocol()
+        protocol.get_buffer(len(handshake))[: len(handshake)] = handshake
+        protocol.buffer_updated(len(handshake))
+
+    def _write(self, reply: str) -> None:
+        """Write and record a reply, each line of it with its code (RFC 5321, 4.2.1)."""
+        *more, last = reply.splitlines()
+        lines = [*(f"{line[:3]}-{line[4:]}" for line in more), f"{last[:3]} {last[4:]}"]
+        for line in lines:
+            self.dialogue.add("S", line)
+        self._writer.write("".join(f"{line}\r\n" for line in lines).encode())
+        self._may_speak = True
+
+    def _timeout_cb(self) -> None:
+        """Close if no line came in time, with a reply unless that would break into a handshake."""
+        left = self._heard + self._timeout_duration - self.loop.time()
+        if left > 0:
+            self._reset_timeout(left)
+        elif self._may_speak and not self._writer.is_closing():
+            self._write("421 4.4.2 No line came in time")
+            self._writer.close()
+            self._reset_timeout()  # in case the client does not read this either
+        else:
+            self.end()
+
+    async def _handle_client(self) -> None:
+        try:
+            await self._converse(self)
+        except OSError as error:
+            # Neither loop calls this if the connection is lost during a TLS handshake.
+            self.connection_lost(error)
+        except asyncio.CancelledError:
+            self.connection_lost(None)  # see above
+            raise
+        finally:
+            self._writer.close()

@@ -1,0 +1,94 @@
+"""What a session plays: a relay's entry, with its delay, its replies and its fault."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from mockserver.base.sockets import reset_when_closed
+from mockserver.journal.state import State
+from mockserver.journal.trace import Dialogue, Endpoint, Message
+from mockserver.world.model import Relay, World
+
+
+class RefusedError(Exception):
+    """Refuse a command; the text is the reply."""
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Where and how a session ends; `connect` is before the first stage, and before TLS.
+
+    A test mail does not get that far if there is an `error`: that is what its dialling raises.
+    """
+
+    stage: str
+    end: Callable[[asyncio.Transport], None]
+    error: Callable[[], OSError] | None = None
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    reset_when_closed(transport)
+    transport.abort()
+
+
+def _no_such_host() -> OSError:
+    return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def _no_listener() -> OSError:
+    return ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+
+
+# One more fault is an entry here, and its name in the schema of a world.
+FAULTS: Final[Mapping[str, _Fault]] = {
+    "unresolvable": _Fault("connect", _reset, _no_such_host),
+    "refused": _Fault("connect", _reset, _no_listener),
+    "timeout": _Fault("connect", lambda _: None),
+    "dropped": _Fault("data", asyncio.Transport.close),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one session plays, for whom, and where its messages go.
+
+    `relay` is the world's entry under `key`, `endpoint` the address that the client called, and
+    `implicit` whether TLS begins with the first octet. Mail from outside has no `request_id`.
+    """
+
+    state: State
+    world: World
+    key: str
+    relay: Relay
+    endpoint: Endpoint
+    implicit: bool
+    keep: Callable[[Message], None]
+    dialogue: Dialogue = field(default_factory=Dialogue)
+    request_id: str | None = None
+    identity: str | None = None
+
+    @property
+    def fault(self) -> _Fault | None:
+        """Give the relay's fault, if it has one."""
+        return FAULTS.get(self.relay.fault or "")
+
+    async def play(self, stage: str, transport: asyncio.Transport) -> None:
+        """Do at this stage what the relay's entry says.
+
+        RefusedError has the reply of the entry. If the fault ends the session here, the task waits
+        to be cancelled, which happens when the connection is lost.
+        """
+        if (fault := self.fault) and fault.stage == stage:
+            fault.end(transport)
+            await asyncio.Event().wait()
+        if self.relay.delay and stage != "connect":
+            await asyncio.sleep(self.relay.delay)
+        reply = self.relay.replies.get(stage)
+        if reply is None:
+            return
+        if reply.first is None or self.state.count_use(f"relay {self.key} {stage}") <= reply.first:
+            raise RefusedError(reply.reply)
