@@ -18,6 +18,7 @@ import click
 
 from mockserver.base import logs
 from mockserver.base.certificates import CertificateError
+from mockserver.base.documents import DocumentError
 from mockserver.base.masking import Secret
 from mockserver.base.version import __version__
 from mockserver.http.listener import raise_file_limit
@@ -34,7 +35,6 @@ from mockserver.server import (
 )
 from mockserver.world import loading as worlds
 from mockserver.world.model import OAuthClient, User, World
-from mockserver.world.reading import WorldError
 
 EXIT_USAGE: Final = 2
 EXIT_PORT_TAKEN: Final = 3
@@ -54,6 +54,11 @@ def _port(_: click.Context, __: click.Parameter, text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and int(text) <= 65_535):  # noqa: PLR2004  # RFC 9293, 3.1
         raise click.BadParameter(f"{text!r} is neither a port (0 to 65535) nor 'none'")
     return int(text)
+
+
+def _version(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Read a version of the API, one that a document describes."""
+    return click.Choice([*load_contract().documents]).convert(text, parameter, context)
 
 
 def _option(name: str, help_text: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # click's own
@@ -131,7 +136,7 @@ def run(command: tuple[str, ...], auth: str | None, **options: Any) -> int:  # n
 
 
 @cli.command()
-@click.argument("version", type=click.Choice(["1", "2"]))
+@click.argument("version", callback=_version)
 def openapi(version: str) -> None:
     """Print the OpenAPI document of an API version as JSON."""
     click.echo(json.dumps(load_contract().documents[version], indent=2))
@@ -149,7 +154,7 @@ def main() -> None:
     """Run the command line; every error is one line, usage and worlds exit with 2, ports with 3."""
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
-    except (click.ClickException, WorldError, CertificateError, SettingError) as error:
+    except (click.ClickException, DocumentError, CertificateError, SettingError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, EXIT_USAGE)
     except BindError as error:

@@ -71,9 +71,12 @@ class MockServer(View):
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
     a path, or a merge patch (RFC 7396) over the default world. Port 0 picks a free port, None
     switches that listener off. `tls_files` are certificate and key for HTTPS, in place of one of
-    the mock's own CA; `limits` bound HTTP clients. Raises WorldError for a bad world, SettingError
-    for a bad base path, CertificateError for TLS names or files that cannot be used, BindError for
-    a port that is taken; then nothing is left running.
+    the mock's own CA; `limits` bound HTTP clients. `documents` is a folder of OpenAPI documents in
+    place of the project's own; `command` has a method for each of their operations.
+
+    Raises WorldError for a bad world, DocumentError for a bad document, SettingError for a bad base
+    path, CertificateError for TLS names or files that cannot be used, BindError for a port that is
+    taken; then nothing is left running.
 
     Once it has stopped, what it kept can still be read, until it is started again: then it is as
     new, but for its CA. RuntimeError for a start of one that runs.
@@ -93,6 +96,8 @@ class MockServer(View):
         tls_files: tuple[str | Path, str | Path] | None = None,
         control_token: str | None = None,
         limits: Limits = LIMITS,
+        documents: Path | None = None,
+        command: type[KeyfactorCommand] = KeyfactorCommand,
     ) -> None:
         self.host = host
         self.base_path = _base_path(base_path)
@@ -100,8 +105,10 @@ class MockServer(View):
         self._idp = IdentityProvider()
         tokens = Tokens(self._idp.check, lambda: discovery_url(self.token_url))
         self._sink = Sink(self.authority, tokens)
-        states = States(load_world(world), self._check_patch)
-        super().__init__(states, DEFAULT, _operations(), Loop())
+        self._contract = Contract.load(documents) if documents else load_contract()
+        self._command = command
+        states = States(load_world(world, self._contract), self._check_patch)
+        super().__init__(states, DEFAULT, self._contract.operations, Loop())
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -252,7 +259,7 @@ class MockServer(View):
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port(scheme)}"
 
     def _check_patch(self, world: World, source: str) -> None:
-        _check(world, source)
+        _check(world, self._contract, source)
         # A port that is open goes on, whatever becomes of its relay.
         late = [
             (f"/relays/{key}/listen", "opens at a start only; put it in the world to start with")
@@ -263,23 +270,24 @@ class MockServer(View):
             raise WorldError(source, late)
 
     def _application(self) -> ASGIApp:
-        contract = load_contract()
         names = frozenset(name.lower() for name in (self.host, *self._tls_names))
         guard = Guard(names, self._token)
         control = Control(
             self._states,
-            contract,
+            self._contract,
             self.authority,
             guard=guard,
             identity_provider=self._idp,
             status=self.status,
         )
-        command = KeyfactorCommand(self._sink, self.authority, self._idp, lambda: self.token_url)
+        command = self._command(self._sink, self.authority, self._idp, lambda: self.token_url)
         check_token = partial(self._idp.check, public=True)
-        api = Api(contract, command, self._states, check_token, self.base_path)
-        reference = Reference(contract.documents, self.base_path)
+        api = Api(self._contract, command, self._states, check_token, self.base_path)
+        reference = Reference(self._contract.documents, self.base_path)
 
-        inbox = Inbox(self._states, contract, self.base_path, check=guard.check, answer=api.answer)
+        inbox = Inbox(
+            self._states, self._contract, self.base_path, check=guard.check, answer=api.answer
+        )
 
         def serving(scope: Scope) -> ASGIApp:
             path = scope["path"]
@@ -352,7 +360,8 @@ class Namespace(View):
     """See one namespace of a mock: a state of its own, which its own URLs lead to."""
 
     def __init__(self, mock: MockServer, name: str) -> None:
-        super().__init__(mock._states, name, _operations(), mock._loop)  # noqa: SLF001  # a part of it
+        operations = mock._operations  # noqa: SLF001  # a part of it
+        super().__init__(mock._states, name, operations, mock._loop)  # noqa: SLF001  # as above
         self.name = name
         self._mock = mock
 
@@ -422,19 +431,18 @@ class _LoopThread:
         await mock.stop()
 
 
-def load_world(source: str | Path | Mapping[str, Any] | None) -> World:
+def load_world(
+    source: str | Path | Mapping[str, Any] | None, contract: Contract | None = None
+) -> World:
     """Load a world as `world.load` does, and refuse faults of operations that do not exist."""
     loaded = worlds.load(source)
-    _check(loaded, "world" if source is None or isinstance(source, Mapping) else str(source))
+    name = "world" if source is None or isinstance(source, Mapping) else str(source)
+    _check(loaded, contract or load_contract(), name)
     return loaded
 
 
-def _check(world: World, source: str) -> None:
-    check_operations(world, _operations(), source)
-
-
-def _operations() -> tuple[str, ...]:
-    return tuple(operation.id for operation in load_contract().operations)
+def _check(world: World, contract: Contract, source: str) -> None:
+    check_operations(world, [operation.id for operation in contract.operations], source)
 
 
 @cache

@@ -2,10 +2,9 @@
 
 import re
 import ssl
-from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -16,10 +15,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["good", "expired", "name", "untrusted"]
 
-MAX_CONTEXTS: Final = 256
-OTHER_NAME: Final = "another-host.test"
+_MAX_CONTEXTS: Final = 256
+_OTHER_NAME: Final = "another-host.test"
 # Apple's verifier refuses host certificates that are valid for more than 825 days.
-VALIDITY: Final = timedelta(days=397)
+_VALIDITY: Final = timedelta(days=397)
 # RFC 7468, 5.1; OpenSSL takes two more labels.
 _CERTIFICATE: Final = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----.*?-----END \1-----", re.DOTALL
@@ -34,8 +33,7 @@ class CertificateError(Exception):
 
 def given_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
     """Return a server's context with a certificate of the user's own; CertificateError if bad."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = _context(ssl.PROTOCOL_TLS_SERVER)
     try:
         # An encrypted key must not ask at the terminal; this is no password of any.
         context.load_cert_chain(certificate, key, password=lambda: b"")
@@ -51,11 +49,17 @@ def given_certificates(path: str | Path) -> bytes:
     return b"".join(block + b"\n" for block in blocks)
 
 
+def _context(protocol: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 class Authority:
     """Issue certificates for servers; who trusts `pem` trusts the good ones."""
 
     def __init__(self) -> None:
-        self._contexts: OrderedDict[tuple[str, ...], ssl.SSLContext] = OrderedDict()
+        self._issued = lru_cache(maxsize=_MAX_CONTEXTS)(self._issue)
 
     @property
     def pem(self) -> bytes:
@@ -68,21 +72,14 @@ class Authority:
         The other kinds are for relays that misbehave: `expired`, for another `name`, or of an
         authority that is `untrusted`. The contexts of the last 256 hosts are kept.
         """
-        key = (kind, *names)
-        if key not in self._contexts:
-            self._contexts[key] = self._issue(names, kind)
-        self._contexts.move_to_end(key)
-        if len(self._contexts) > MAX_CONTEXTS:
-            self._contexts.popitem(last=False)
-        return self._contexts[key]
+        return self._issued(names, kind)
 
     def lazy_server_context(self, *names: str) -> ssl.SSLContext:
         """Return a context like `server_context`, whose certificate the first handshake makes.
 
         So a listener that nobody uses costs nothing.
         """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
             connection.context = self.server_context(*names)
@@ -96,8 +93,7 @@ class Authority:
 
     @cached_property
     def _client_context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=self.pem.decode("ascii"))
         return context
 
@@ -111,10 +107,9 @@ class Authority:
 
     def _issue(self, names: tuple[str, ...], kind: Kind) -> ssl.SSLContext:
         authority = self._untrusted if kind == "untrusted" else self._trusted
-        begin = datetime.now(UTC) - (2 * VALIDITY if kind == "expired" else timedelta(days=1))
-        certificate = _leaf(authority, (OTHER_NAME,) if kind == "name" else names, begin)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        begin = datetime.now(UTC) - (2 * _VALIDITY if kind == "expired" else timedelta(days=1))
+        certificate = _leaf(authority, (_OTHER_NAME,) if kind == "name" else names, begin)
+        context = _context(ssl.PROTOCOL_TLS_SERVER)
         # By way of a private file, removed at once: OpenSSL's binding in Python reads no other.
         certificate.configure_cert(context)
         return context
@@ -132,7 +127,7 @@ def _leaf(authority: "trustme.CA", names: Iterable[str], begin: datetime) -> "tr
     signer: Any = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, "keyfactor-mock")])
-    number, end = x509.random_serial_number(), begin + VALIDITY
+    number, end = x509.random_serial_number(), begin + _VALIDITY
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), number, begin, end)
     # RFC 5280, 4.2: what verifiers look for, those that are strict too.
     for extension in (

@@ -12,9 +12,9 @@ from mockserver.base.text import cut
 
 Json = dict[str, Any]
 
-MAX_NESTING: Final = 64
+_MAX_NESTING: Final = 64
 MAX_DIGITS: Final = 300
-MAX_VALUES: Final = 5_000  # far more than any body needs; each is a possible violation
+_MAX_VALUES: Final = 5_000  # far more than any body needs; each is a possible violation
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -28,8 +28,8 @@ def parse_json(raw: bytes) -> object:
         raise _not_json("the body is empty; send a JSON object")
     try:
         text = raw.decode("utf-8-sig")
-        if text.count(",") >= MAX_VALUES:
-            raise _not_json(f"the body has {MAX_VALUES} values or more")
+        if text.count(",") >= _MAX_VALUES:
+            raise _not_json(f"the body has {_MAX_VALUES} values or more")
         value = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise _not_json(f"the body is not UTF-8 at octet {error.start}") from None
@@ -39,7 +39,7 @@ def parse_json(raw: bytes) -> object:
         ) from None
     except RecursionError:
         raise _too_deep() from None
-    if text.count("[") + text.count("{") > MAX_NESTING:
+    if text.count("[") + text.count("{") > _MAX_NESTING:
         _check_nesting(value)
     if _SURROGATE.search(text):
         _check_surrogates(value)
@@ -51,12 +51,12 @@ def _not_json(text: str) -> Problem:
 
 
 def _too_deep() -> Problem:
-    return _not_json(f"the body is nested deeper than {MAX_NESTING} levels")
+    return _not_json(f"the body is nested deeper than {_MAX_NESTING} levels")
 
 
 def _check_nesting(value: object) -> None:
     level = [value]
-    for _ in range(MAX_NESTING + 1):
+    for _ in range(_MAX_NESTING + 1):
         level = [child for item in level for child in _children(item)]
     if level:
         raise _too_deep()

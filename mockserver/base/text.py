@@ -5,21 +5,18 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-MAX_NAME: Final = 64  # characters
-MAX_LINE: Final = 200
-COMPARED: Final = 200  # characters of a name; whoever sends more meant no known one
+_COMPARED: Final = 200  # characters of a name; whoever sends more meant no known one
 
 
-def cut(name: str) -> str:
-    """Return a name as a message may quote it: printable, and at most 64 characters."""
-    shown = name if name.isprintable() else ascii(name)
-    return shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
+def cut(text: str, most: int = 64) -> str:
+    """Return a text as a message may quote it: in one line, printable, of so many characters."""
+    shown = printable(text)
+    return shown if len(shown) <= most else f"{shown[:most]}…"
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line that harms no terminal, of at most 200 characters."""
-    shown = printable(text)
-    return shown if len(shown) <= MAX_LINE else f"{shown[:MAX_LINE]}…"
+    """Return the same of at most 200 characters."""
+    return cut(text, 200)
 
 
 def printable(text: str, *, kept: str = "") -> str:
@@ -31,10 +28,15 @@ def printable(text: str, *, kept: str = "") -> str:
     )
 
 
+def lowered(name: str) -> str:
+    """Return a name without letter case; only that of ASCII is free (a long s is no s)."""
+    return name.lower() if name.isascii() else name
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that looks most like this one, however far; there must be one."""
     names = {key.casefold(): key for key in known}
-    wanted = name[:COMPARED].casefold()
+    wanted = name[:_COMPARED].casefold()
     return names[difflib.get_close_matches(wanted, names, n=1, cutoff=0.0)[0]]
 
 

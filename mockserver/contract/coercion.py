@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl
 
 from mockserver.base.jsontext import MAX_DIGITS
 from mockserver.base.problems import Code, Note, NoteKind, Problem
-from mockserver.base.text import cut
+from mockserver.base.schema import Node, pointer
+from mockserver.base.text import cut, lowered
 
 Json = dict[str, Any]
 
-MAX_NOTES: Final = 100
-MAX_FORM_FIELDS: Final = 100
+_MAX_NOTES: Final = 100
+_MAX_FORM_FIELDS: Final = 100
 
 # A number comes as text; what JSON would not write as one stays a text (01, +1).
 _INTEGER: Final = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})")
@@ -31,17 +32,6 @@ def typed(text: str, types: Iterable[str]) -> object:
     return text
 
 
-def types_of(schema: Json) -> frozenset[str]:
-    """Return the types that the schema itself allows."""
-    types = schema.get("type", ())
-    return frozenset([types] if isinstance(types, str) else types)
-
-
-def lowered(name: str) -> str:
-    """Return a name without letter case; only that of ASCII is free (a long s is no s)."""
-    return name.lower() if name.isascii() else name
-
-
 @dataclass(frozen=True)
 class Shape:
     """What a schema says of how a value is written: its types, and the names below it.
@@ -50,45 +40,39 @@ class Shape:
     own, and are not looked into.
     """
 
-    document: Json = field(repr=False)
-    schema: Json
-    # By the schema's identity, so that one that refers to itself has an end.
-    shapes: dict[int, "Shape"] = field(default_factory=dict, repr=False)
+    node: Node
+    # By the schema's place, so that one that refers to itself has an end.
+    _shapes: dict[str, "Shape"] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def rule(self) -> Json:
-        """The schema behind a reference, and of `anyOf` the first branch: the other one is null."""
-        rule: Json = self.schema.get("anyOf", [self.schema])[0]
-        if "$ref" in rule:
-            found = self.document
-            for part in rule["$ref"].removeprefix("#/").split("/"):
-                found = found[part]
-            rule = found
-        return rule
+    def _rule(self) -> Node:
+        """The schema itself, and of `anyOf` the first branch: the other one is null."""
+        return self.node.at("anyOf", 0) if "anyOf" in self.node.value else self.node
 
     @cached_property
     def types(self) -> frozenset[str]:
         """The JSON types."""
-        return types_of(self.rule)
+        return self._rule.types
 
     @cached_property
     def members(self) -> Mapping[str, "Shape"]:
         """The documented properties; where there are none, all names are data."""
-        properties = self.rule.get("properties", {})
-        return {name: self._below(schema) for name, schema in properties.items()}
+        names = self._rule.value.get("properties", ())
+        return {name: self._below("properties", name) for name in names}
 
     @cached_property
     def items(self) -> "Shape | None":
         """What the elements of a list are."""
-        return self._below(self.rule["items"]) if "items" in self.rule else None
+        return self._below("items") if "items" in self._rule.value else None
 
     @cached_property
     def names(self) -> Mapping[str, str]:
         """The documented names by their lower case."""
         return {lowered(name): name for name in self.members}
 
-    def _below(self, schema: Json) -> "Shape":
-        return self.shapes.setdefault(id(schema), Shape(self.document, schema, self.shapes))
+    def _below(self, *keys: str) -> "Shape":
+        node = self._rule.at(*keys)
+        return self._shapes.setdefault(node.pointer, Shape(node, self._shapes))
 
     def fits(self, value: object) -> bool:
         """Say whether a value is spelled as documented: every name, every whole number."""
@@ -114,12 +98,12 @@ def read_form(raw: bytes, shape: Shape) -> Json:
     try:
         text = raw.decode("utf-8-sig")
         for name, value in parse_qsl(
-            text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
+            text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS
         ):
             fields.setdefault(name, []).append(value)
     except ValueError:
         raise Problem(
-            400, Code.BODY, f"the body is not a form in UTF-8 of at most {MAX_FORM_FIELDS} fields"
+            400, Code.BODY, f"the body is not a form in UTF-8 of at most {_MAX_FORM_FIELDS} fields"
         ) from None
     types = {lowered(name): member.types for name, member in shape.members.items()}
     return {
@@ -129,7 +113,7 @@ def read_form(raw: bytes, shape: Shape) -> Json:
 
 
 def relaxed(body: object, shape: Shape, *, lenient: bool) -> tuple[object, list[Note]]:
-    """Return a body as the documents spell it, and at most MAX_NOTES notes; the body stays.
+    """Return a body as the documents spell it, and at most 100 notes; the body stays.
 
     Names come in any letter case, and whole numbers with a fraction of zeros, in every world. A
     lenient one ignores unknown fields too, takes texts for numbers and booleans, and fills in what
@@ -176,7 +160,7 @@ class _Reader:
     def _object(self, value: Json, shape: Shape, path: str) -> Json:
         spelled: Json = {}
         for given, item in value.items():
-            place = f"{path}/{_step(given)}"
+            place = path + pointer([cut(given)])
             name = shape.names.get(lowered(given))
             if name is None and self._lenient:
                 self._note(NoteKind.UNKNOWN_FIELD, place, "additionalProperties", "ignored")
@@ -193,16 +177,12 @@ class _Reader:
 
     def _fill(self, spelled: Json, shape: Shape, path: str) -> None:
         for name, member in shape.members.items():
-            if spelled.get(name) is None and "x-lenient-default" in member.schema:
-                spelled[name] = member.schema["x-lenient-default"]
+            default = member.node.value.get("x-lenient-default")
+            if spelled.get(name) is None and default is not None:
+                spelled[name] = default
                 text = f"left out, taken as {spelled[name]}"
                 self._note(NoteKind.MISSING_FIELD, f"{path}/{name}", "required", text)
 
     def _note(self, kind: NoteKind, path: str, rule: str, text: str) -> None:
-        if len(self.notes) < MAX_NOTES:
+        if len(self.notes) < _MAX_NOTES:
             self.notes.append(Note(path, rule, f"{path.removeprefix('/')}: {text}.", kind))
-
-
-def _step(name: str) -> str:
-    """Return a name as it stands in a JSON pointer (RFC 6901, 3), cut to what can be shown."""
-    return cut(name).replace("~", "~0").replace("/", "~1")

@@ -8,28 +8,21 @@ from functools import cached_property, lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Self, cast
+from typing import Any, Final, Self, cast
 
+from mockserver.base.documents import DocumentError, read_yaml
 from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Code, Note, Problem, Violation
-from mockserver.base.text import cut
-from mockserver.contract.coercion import lowered, read_form, relaxed, typed, types_of
-from mockserver.contract.document import (
-    MAX_VIOLATIONS,
-    TYPE_NAMES,
-    Node,
-    Schema,
-    escaped,
-    read_document,
-    with_article,
-)
+from mockserver.base.schema import Node, Schema
+from mockserver.base.text import cut, lowered
+from mockserver.contract.coercion import Shape, read_form, relaxed, typed
+from mockserver.contract.wording import WORDS, type_of, violations
 
 Json = dict[str, Any]
 
 VERSION_HEADER: Final = "x-keyfactor-api-version"
 
-# Without the header the product answers as version 1 (observed; see the fidelity table).
-_VERSIONS: Final = ("1", "2")
+_MAX_VIOLATIONS: Final = 100
 _METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 # The document publishes application/json alone, because lists of media types break code generators;
 # real clients send the others too, application/*+json among them.
@@ -38,6 +31,15 @@ _FORM: Final = re.compile(r" *application/x-www-form-urlencoded *(?:;|$)", re.IG
 _TEMPLATE: Final = re.compile(r"[{]([^{}]*)[}]")
 _PLACES: Final = ("header", "path", "query")
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_UNKNOWN: Final = "additionalProperties"
+# The rules in which versions differ, each with those that it is compared with: what another version
+# does not know, or enumerates otherwise, it does not take.
+_OF_VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    _UNKNOWN: (_UNKNOWN,),
+    "enum": (_UNKNOWN, "enum", "type"),
+    "required": ("required",),
+    "type": (_UNKNOWN, "enum", "type"),
+}
 _NEAR: Final = 0.75  # how alike a typing error and its path are; /Templates and /SMTP/Test have 0.6
 
 
@@ -59,7 +61,7 @@ class _Parameter:
         where = f"{self.place} {self.name}"
         value = given.get(self.name)
         if value is not None:
-            yield from self.schema.violations(value, where)
+            yield from violations(self.schema, value, where)
         elif self.required:
             text = f"{self.name}: required."
             yield Violation(where, "required", text, f"{self.pointer}/required")
@@ -92,8 +94,12 @@ class Operation:
     defaults: Mapping[str, object] = field(repr=False)
     takes_form: bool
     status: int
-    # The bodies of the same operation in other versions.
-    others: Mapping[str, Schema] = field(default_factory=dict, repr=False)
+    # The same one in other versions, where it has a body too.
+    others: tuple["Operation", ...] = field(default=(), repr=False)
+
+    @cached_property
+    def _shape(self) -> Shape:
+        return Shape(cast("Schema", self.body).node)
 
     def read(self, content_type: str | None, raw: bytes) -> object:
         """Parse a body; Problem 415 when it is not sent as JSON or form, 400 when it is neither.
@@ -103,16 +109,17 @@ class Operation:
         if self.body is None:
             return None
         if self.takes_form and _FORM.match(content_type or ""):
-            return read_form(raw, self.body.shape)
+            return read_form(raw, self._shape)
         if not _is_json(content_type or ""):
-            raise Problem(
-                415, Code.MEDIA_TYPE, "send the body as Content-Type: application/json, in UTF-8"
-            )
+            text = "send the body as Content-Type: application/json, in UTF-8"
+            raise Problem(415, Code.MEDIA_TYPE, text)
         return parse_json(raw)
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""
-        return (body, []) if self.body is None else relaxed(body, self.body.shape, lenient=lenient)
+        if self.body is None:
+            return body, []
+        return relaxed(body, self._shape, lenient=lenient)
 
     def given(self, path: str, query: Iterable[tuple[str, str]]) -> Json:
         """Return the parameters of a request's path and query, typed, with defaults; none checked.
@@ -140,11 +147,11 @@ class Operation:
     def check(
         self, headers: Mapping[str, str], body: object, given: Mapping[str, object] = _NOTHING
     ) -> list[Violation]:
-        """Return the violations of headers, body and parameters, but no more than MAX_VIOLATIONS.
+        """Return the violations of headers, body and parameters, but no more than 100.
 
         The names of `headers` are in lower case, or their letter case does not matter.
         """
-        return list(islice(self._violations(headers, body, given), MAX_VIOLATIONS))
+        return list(islice(self._violations(headers, body, given), _MAX_VIOLATIONS))
 
     def describe(
         self, headers: Mapping[str, str], body: object, violations: Sequence[Violation]
@@ -154,7 +161,7 @@ class Operation:
         It begins with the version where no header chose it, and another one would find less.
         """
         texts = [violation.message for violation in violations]
-        if VERSION_HEADER not in headers and any(self._other(each, body) for each in violations):
+        if VERSION_HEADER not in headers and self._taken_elsewhere(violations, body):
             reason = f"the header {VERSION_HEADER} is absent"
             texts.insert(0, f"This call is version {self.version}, because {reason}.")
         return " ".join(dict.fromkeys(texts))
@@ -169,75 +176,88 @@ class Operation:
     ) -> Iterator[Violation]:
         for parameter in self.parameters:
             yield from parameter.violations(headers if parameter.place == "header" else given)
-        if self.body is not None:
-            for violation in self.body.violations(body):
-                yield self._compared(violation, body)
+        if self.body is not None and (found := violations(self.body, body)):
+            taken = self._taken_elsewhere(found, body)
+            for violation in found:
+                yield self._compared(violation, body, taken.get(violation.path))
 
-    def _compared(self, violation: Violation, body: object) -> Violation:
+    def _compared(self, violation: Violation, body: object, version: str | None) -> Violation:
         """Name the version of the operation that takes what this one refuses."""
-        other = self._other(violation, body)
-        if other is None or violation.rule == "required":
+        if version is None or violation.rule == "required":
             return violation
-        if violation.rule == "additionalProperties":
-            text = f"{violation.path[1:]}: unknown in version {self.version}; it belongs to"
-            message = f"{text} version {other.version}."
+        name = violation.path[1:]
+        if violation.rule == _UNKNOWN:
+            text = f"{name}: unknown in version {self.version}; it belongs to version {version}."
         else:
-            text = f"{violation.message.removesuffix('.')}; version {other.version} takes"
-            message = f"{text} {other.takes[0]}."
-        return Violation(violation.path, violation.rule, message, violation.pointer)
+            value = cast("Json", body)[name]
+            takes = type_of(value) if violation.rule == "type" else value
+            text = f"{violation.message.removesuffix('.')}; version {version} takes {takes}."
+        return replace(violation, message=text)
 
-    def _other(self, violation: Violation, body: object) -> "_Elsewhere | None":
-        """Return the version that would not find a violation, and what it takes of the body."""
-        other = self._elsewhere.get((lowered(violation.path), violation.rule))
-        if other is None or not other.takes:
-            return other
-        value = cast("Json", body)[other.member]
-        given = with_article(TYPE_NAMES[type(value)]) if violation.rule == "type" else value
-        return other._replace(takes=[given]) if given in other.takes else None
+    def _taken_elsewhere(self, found: Iterable[Violation], body: object) -> Mapping[str, str]:
+        """Return, by path, the version that takes the member that a violation is about."""
+        asked = [violation for violation in found if self._may_differ(violation, body)]
+        taken = {}
+        for other in self.others if asked else ():
+            spelled, _ = other.relaxed(body, lenient=False)
+            others = violations(cast("Schema", other.body), spelled)
+            if len(others) > _MAX_VIOLATIONS:
+                continue  # these are not all
+            refused = {(lowered(each.path), each.rule) for each in others}
+            for each in asked:
+                rules = ((lowered(each.path), rule) for rule in _OF_VERSIONS[each.rule])
+                if refused.isdisjoint(rules):
+                    taken[each.path] = other.version
+        return taken
 
-    @cached_property
-    def _elsewhere(self) -> Mapping[tuple[str, str], "_Elsewhere"]:
-        """By path without letter case, and rule: the violations that another version lacks."""
-        if self.body is None:
-            return {}
-        return {
-            (f"/{escaped(lowered(name))}", rule): _Elsewhere(name, version, takes)
-            for version, other in self.others.items()
-            for rule, name, takes in _lacking(self.body, other)
-        }
-
-
-class _Elsewhere(NamedTuple):
-    """A version that lacks a rule of this one for a member, and what only that version takes."""
-
-    member: str
-    version: str
-    takes: Sequence[object] = ()
+    def _may_differ(self, violation: Violation, body: object) -> bool:
+        """Say whether it is about a member as a whole, and of a rule in which versions differ."""
+        rule = violation.rule
+        parameter, _, name = violation.path.partition("/")
+        if parameter or not name or "/" in name or rule not in _OF_VERSIONS:
+            return False
+        if rule == _UNKNOWN:  # a name that is known here was given twice
+            return lowered(name) not in self._shape.names
+        return rule == "required" or name in cast("Json", body)
 
 
 @dataclass(frozen=True)
 class Contract:
-    """All documents, by version, and the operations that they describe."""
+    """All documents, by version from the oldest on, and the operations that they describe."""
 
     documents: Mapping[str, Json]
     operations: tuple[Operation, ...]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read and compile v1.yaml and v2.yaml; ContractError names file and place."""
-        documents = {version: read_document(folder / f"v{version}.yaml") for version in _VERSIONS}
-        operations = tuple(
-            operation
-            for version, place in documents.items()
-            for operation in _operations(version, place)
+        """Read every `v*.yaml` of a folder; DocumentError names file and place."""
+        contract = cls.of(
+            Node.root(str(path), read_yaml(path)) for path in sorted(folder.glob("v*.yaml"))
         )
+        if not contract.documents:
+            raise DocumentError(str(folder), [("", "no document v*.yaml is in this folder")])
+        return contract
+
+    @classmethod
+    def of(cls, documents: Iterable[Node]) -> Self:
+        """Combine documents, each of a version of its own; DocumentError names the place."""
+        found: dict[str, Node] = {}
+        for document in documents:
+            version = document.at("info", "version")
+            other = found.setdefault(version.value, document)
+            if other is not document:
+                version.fail(f"{other.source} is version {version.value} already")
+        ordered = {
+            version: found[version] for version in sorted(found, key=lambda each: (len(each), each))
+        }
+        operations = tuple(chain.from_iterable(map(read_operations, ordered.values())))
         operations = tuple(
             replace(operation, others=_others(operation, operations)) for operation in operations
         )
-        return cls({version: place.document for version, place in documents.items()}, operations)
+        return cls({version: node.document for version, node in ordered.items()}, operations)
 
     def compile(self) -> None:
-        """Compile every schema now, not when it is first needed; ContractError for a bad one."""
+        """Compile every schema now, not when it is first needed; DocumentError for a bad one."""
         for operation in self.operations:
             for schema in (operation.body, *(each.schema for each in operation.parameters)):
                 if schema is not None:
@@ -254,22 +274,17 @@ class Contract:
         candidates = [found for found in self._at(path) if found.method == served]
         if not candidates:
             allow = self.allow(path)
-            raise Problem(
-                405,
-                Code.METHOD,
-                f"{cut(method)} is not allowed, only {allow}",
-                {"Allow": allow},
-            )
+            text = f"{cut(method)} is not allowed, only {allow}"
+            raise Problem(405, Code.METHOD, text, {"Allow": allow})
         wanted = self.version(version)
         if wanted is None:
             known = ", ".join(self._spellings)
             raise Problem(400, Code.VERSION, f"{VERSION_HEADER}: must be one of {known}.")
-        for operation in candidates:
-            if operation.version == wanted:
-                return operation
-        raise Problem(
-            400, Code.VERSION, f"{VERSION_HEADER}: {method} {path} has no version {wanted}."
-        )
+        for candidate in candidates:
+            if candidate.version == wanted:
+                return candidate
+        text = f"{VERSION_HEADER}: {method} {path} has no version {wanted}."
+        raise Problem(400, Code.VERSION, text)
 
     def allow(self, path: str) -> str:
         """Return the `Allow` header of a path, for all versions together; Problem 404."""
@@ -301,7 +316,8 @@ class Contract:
 
     def version(self, value: str | None) -> str | None:
         """Return the version that a header value selects; None where no document lists it."""
-        return _VERSIONS[0] if value is None else self._spellings.get(value)
+        # Without the header the product answers as its oldest version does (observed).
+        return next(iter(self.documents)) if value is None else self._spellings.get(value)
 
     @cached_property
     def _spellings(self) -> Mapping[str, str]:
@@ -335,29 +351,39 @@ def _near_paths(path: str, known: tuple[str, ...]) -> list[str]:
     return [paths[each] for each in difflib.get_close_matches(path.lower(), paths, 1, cutoff)]
 
 
-def _operations(version: str, document: Node) -> Iterator[Operation]:
+def read_operations(document: Node) -> Iterator[Operation]:
+    """Give the operations of a document, in its order; DocumentError names the place."""
+    version = document.at("info", "version").value
+    parameters: dict[str, _Parameter] = {}
     paths = document.at("paths")
     for path in paths.value:
         item = paths.at(path)
         for method in _METHODS:
             if method in item.value:
                 try:
-                    yield _operation(version, path, method, item.at(method))
+                    yield _operation(version, path, method, item.at(method), parameters)
                 except (AttributeError, TypeError) as error:
                     item.fail(f"not an OpenAPI operation: {error}")
 
 
-def _operation(version: str, path: str, method: str, place: Node) -> Operation:
+def _operation(
+    version: str, path: str, method: str, place: Node, known: dict[str, _Parameter]
+) -> Operation:
     # The ways to authenticate are alternatives that all require the same roles.
     permissions = tuple(chain.from_iterable(place.at("security", 0).value.values()))
-    parameters = tuple(_parameter(parameter) for parameter in place.at("parameters").items())
-    known = {parameter.name for parameter in parameters if parameter.place == "path"}
+    # Many operations refer to one parameter, which is compiled once.
+    parameters = tuple(
+        known.get(each.pointer) or known.setdefault(each.pointer, _parameter(each))
+        for each in place.at("parameters").items()
+    )
+    named = {parameter.name for parameter in parameters if parameter.place == "path"}
     for name in _TEMPLATE.findall(path + "".join(permissions)):
-        if name not in known:
+        if name not in named:
             place.fail(f"the path parameter {name} is missing")
     body = None
     if "requestBody" in place.value:
         body = place.at("requestBody", "content", "application/json", "schema")
+    fields = body.at("properties").value if body else {}
     return Operation(
         id=place.at("operationId").value,
         version=version,
@@ -366,42 +392,19 @@ def _operation(version: str, path: str, method: str, place: Node) -> Operation:
         permissions=permissions,
         deprecated=place.value.get("deprecated", False),
         parameters=parameters,
-        body=body.schema() if body else None,
-        defaults=_defaults(body) if body else {},
+        body=Schema(body, WORDS) if body else None,
+        defaults={name: each["x-default"] for name, each in fields.items() if "x-default" in each},
         takes_form=place.value.get("requestBody", {}).get("x-accepts-form", False),
         status=next(int(status) for status in place.at("responses").value if status[0] == "2"),
     )
 
 
-def _others(own: Operation, operations: Iterable[Operation]) -> Mapping[str, Schema]:
-    return {
-        other.version: other.body
+def _others(own: Operation, operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    return tuple(
+        other
         for other in operations
         if other.body and other is not own and (other.path, other.method) == (own.path, own.method)
-    }
-
-
-def _lacking(own: Schema, other: Schema) -> Iterator[tuple[str, str, Sequence[object]]]:
-    """Give each rule and member that only one of two objects refuses, and what the other takes."""
-    known = own.members
-    for name, choices in other.members.items():
-        if name not in known:
-            yield "additionalProperties", name, ()
-            continue
-        for rule, takes in choices.items():
-            more = [each for each in takes if each not in known[name][rule]]
-            if more:
-                yield rule, name, more
-    for name in own.required - other.required:
-        yield "required", name, ()
-
-
-def _defaults(body: Node) -> Json:
-    return {
-        name: schema["x-default"]
-        for name, schema in body.at("properties").value.items()
-        if "x-default" in schema
-    }
+    )
 
 
 def _parameter(place: Node) -> _Parameter:
@@ -414,8 +417,8 @@ def _parameter(place: Node) -> _Parameter:
         place=where,
         required=place.value.get("required", False),
         pointer=place.pointer,
-        schema=schema.schema(),
-        types=types_of(schema.value),
+        schema=Schema(schema, WORDS),
+        types=schema.types,
         values=tuple(schema.value.get("enum", ())),
         default=schema.value.get("default"),
     )

@@ -188,8 +188,7 @@ class Control:
 
     async def _requests(self, request: Request) -> Response:
         shelf = self._state(request).journal.exchanges
-        operations = [operation.id for operation in self._contract.operations]
-        matching = partial(exchange_filter, operations=operations)
+        matching = partial(exchange_filter, operations=self._contract.operations)
         return await _listing("requests", shelf, matching, _query(request))
 
     async def _request(self, request: Request) -> Response:

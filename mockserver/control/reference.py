@@ -87,7 +87,7 @@ class Reference:
         # The newest first: Swagger UI opens that one.
         documents = [
             (f"v{version}.json", document["info"]["title"])
-            for version, document in sorted(self._documents.items(), reverse=True)
+            for version, document in reversed([*self._documents.items()])
         ]
         values = {"url": f"{self._base_url}/swagger", "documents": documents}
         return File(render("reference.html", values), TYPES[".html"])

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from mockserver.base.problems import Note
+from mockserver.contract.operations import Operation
 from mockserver.journal.filters import exchange_filter, message_filter, token_filter
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text, message_line
@@ -113,7 +114,9 @@ class View:
     Everything may be called from any thread. What it returns are values that do not change.
     """
 
-    def __init__(self, states: States, name: str, operations: Collection[str], loop: Loop) -> None:
+    def __init__(
+        self, states: States, name: str, operations: Collection[Operation], loop: Loop
+    ) -> None:
         self._states = states
         self._name = name
         self._operations = operations
@@ -287,7 +290,10 @@ def _shown(value: object) -> str:
 
 
 def _misses_of_rejection(
-    operations: Collection[str], field: str | None = None, rule: str | None = None, **others: object
+    operations: Collection[Operation],
+    field: str | None = None,
+    rule: str | None = None,
+    **others: object,
 ) -> Callable[[Exchange], dict[str, list[object]]]:
     matches = exchange_filter(others, ("field", "rule"), operations=operations)
 

@@ -1,7 +1,7 @@
 """The criteria by which tests find messages, exchanges and token requests, and their values."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from mockserver.base.problems import Code
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import cut, host_name, nearest
+from mockserver.contract.operations import Operation
 from mockserver.journal.trace import Endpoint, Exchange, Message, TokenRequest
 
 _NOTHING: Final = "null"
@@ -104,11 +105,16 @@ def message_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Fi
 
 
 def exchange_filter(
-    wanted: Mapping[str, object], also: Iterable[str] = (), *, operations: Iterable[str]
+    wanted: Mapping[str, object], also: Iterable[str] = (), *, operations: Collection[Operation]
 ) -> Filter[Exchange]:
     """Return a test for exchanges in the same way; `operations` are all that there are."""
-    operation = _Criterion(lambda exchange: [exchange.operation], _one_of(*operations, _NOTHING))
-    return Filter({**_EXCHANGE_CRITERIA, "operation": operation}, wanted, also)
+    ids = [operation.id for operation in operations]
+    versions = dict.fromkeys(operation.version for operation in operations)
+    documented = {
+        "version": _Criterion(lambda exchange: [exchange.version], _one_of(*versions, _NOTHING)),
+        "operation": _Criterion(lambda exchange: [exchange.operation], _one_of(*ids, _NOTHING)),
+    }
+    return Filter({**_EXCHANGE_CRITERIA, **documented}, wanted, also)
 
 
 def token_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Filter[TokenRequest]:
@@ -190,7 +196,6 @@ _EXCHANGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
     "path": _Criterion(lambda exchange: [exchange.path], _folded),
     "status": _Criterion(lambda exchange: [exchange.status], _status),
     "identity": _Criterion(lambda exchange: [exchange.identity], _folded),
-    "version": _Criterion(lambda exchange: [exchange.version], _one_of("1", "2", _NOTHING)),
     "code": _Criterion(
         lambda exchange: [exchange.problem and exchange.problem.code], _one_of(*Code, _NOTHING)
     ),

@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 from mockserver.base.data import data_folder
+from mockserver.base.documents import read_yaml
 from mockserver.base.masking import Secret
 from mockserver.world.model import (
     Account,
@@ -23,17 +24,12 @@ from mockserver.world.model import (
     endpoint_key,
     relay_key,
 )
-from mockserver.world.reading import (
-    WorldError,
-    parsed,
-    read_file,
-    refuse_unless_json,
-)
+from mockserver.world.reading import WorldError, refuse_unless_json
 from mockserver.world.rules import valid
 
 T = TypeVar("T")
 
-MAX_FILES: Final = 10
+_MAX_FILES: Final = 10
 
 
 def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World:
@@ -68,7 +64,7 @@ def with_profile(world: World, profile: Mapping[str, Any]) -> World:
 
 def read_api_fault(entry: object, source: str) -> ApiFault:
     """Return one entry of `api_faults` that stands by itself; WorldError for a bad one."""
-    return _api_fault("", valid(entry, source, "api_fault"))
+    return _entry(ApiFault, valid(entry, source, "api_fault"), {})
 
 
 def merge(target: object, patch: object) -> object:
@@ -93,65 +89,40 @@ def _world(data: Mapping[str, Any]) -> World:
         lenient=data["lenient"],
         product_version=data["product_version"],
         roles=_frozen(data["roles"]),
-        users=_table(data["users"], _user),
-        oauth_clients=_table(data["oauth_clients"], _oauth_client),
+        users=_table(data["users"], User, name="name"),
+        oauth_clients=_table(data["oauth_clients"], OAuthClient, name="id"),
         api_audiences=tuple(data.get("api_audiences", ())),
-        pam_providers=_table(data["pam_providers"], _provider),
-        token_endpoints=_table(data["token_endpoints"], _token_endpoint, endpoint_key),
-        relays=_table(data["relays"], _relay, relay_key),
-        api_faults=_table(data["api_faults"], _api_fault),
+        pam_providers=_table(data["pam_providers"], PamProvider, name="id"),
+        token_endpoints=_table(data["token_endpoints"], TokenEndpoint, normal=endpoint_key),
+        relays=_table(data["relays"], Relay, normal=relay_key),
+        api_faults=_table(data["api_faults"], ApiFault),
         smtp_profile=_frozen(data["smtp_profile"]),
     )
 
 
 def _table(
-    entries: Mapping[str, Any], build: Callable[[str, Any], T], normal: Callable[[str], str] = str
+    entries: Mapping[str, Any],
+    kind: Callable[..., T],
+    *,
+    normal: Callable[[str], str] = str,
+    name: str | None = None,
 ) -> Mapping[str, T]:
-    return MappingProxyType({normal(key): build(key, entry) for key, entry in entries.items()})
+    """Make each entry one of a kind, with its key as the field `name` where that is given."""
+    return MappingProxyType(
+        {
+            normal(key): _entry(kind, entry, {} if name is None else {name: key})
+            for key, entry in entries.items()
+        }
+    )
 
 
-def _user(name: str, entry: Mapping[str, Any]) -> User:
-    return User(**_fields(entry, name=name))
-
-
-def _oauth_client(name: str, entry: Mapping[str, Any]) -> OAuthClient:
-    return OAuthClient(**_fields(entry, id=name))
-
-
-def _provider(number: str, entry: Mapping[str, Any]) -> PamProvider:
-    secrets = _table(entry.get("secrets", {}), lambda _, value: Secret(value))
-    return PamProvider(**_fields(entry, id=number, secrets=secrets))
-
-
-def _token_endpoint(_: str, entry: Mapping[str, Any]) -> TokenEndpoint:
-    return TokenEndpoint(**_fields(entry))
-
-
-def _relay(_: str, entry: Mapping[str, Any]) -> Relay:
-    accounts = _table(entry["accounts"], _account) if "accounts" in entry else None
-    replies = _table(entry.get("replies", {}), _reply)
-    return Relay(**_fields(entry, accounts=accounts, replies=replies))
-
-
-def _account(_: str, entry: Mapping[str, Any]) -> Account:
-    return Account(**_fields(entry))
-
-
-def _reply(_: str, entry: str | Mapping[str, Any]) -> Reply:
-    return Reply(entry) if isinstance(entry, str) else Reply(**_fields(entry))
-
-
-def _api_fault(_: str, entry: Mapping[str, Any]) -> ApiFault:
-    return ApiFault(**_fields(entry))
-
-
-def _fields(entry: Mapping[str, Any], **others: object) -> dict[str, Any]:
-    own = {
-        key: Secret(value) if key in {"password", "secret"} else _frozen(value)
-        for key, value in entry.items()
-        if key not in others
+def _entry(kind: Callable[..., T], entry: object, fields: Mapping[str, str]) -> T:
+    if not isinstance(entry, Mapping):  # a secret, or a reply alone
+        return kind(entry)
+    parts = {
+        key: _PARTS[key](each) if key in _PARTS else _frozen(each) for key, each in entry.items()
     }
-    return own | others
+    return kind(**fields, **parts)
 
 
 def _frozen(value: Any) -> Any:  # noqa: ANN401  # any JSON, and the callers know which
@@ -163,6 +134,15 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401  # any JSON, and the callers kno
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+_PARTS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "accounts": partial(_table, kind=Account),
+    "password": Secret,
+    "replies": partial(_table, kind=Reply),
+    "secret": Secret,
+    "secrets": partial(_table, kind=Secret),
+}
+
+
 @cache
 def _default() -> Mapping[str, Any]:
     return _read(data_folder("fixtures") / "default.yaml")
@@ -170,15 +150,15 @@ def _default() -> Mapping[str, Any]:
 
 def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
     source = str(path)
-    tree = parsed(read_file(path), source)
+    tree = read_yaml(path, WorldError)
     refuse_unless_json(tree, source)
     if not isinstance(tree, dict) or "extends" not in tree:
         return valid(tree, source)
     base = tree.pop("extends")
     if not isinstance(base, str):
         raise WorldError(source, [("/extends", "must be 'default' or the path of a file")])
-    if files == MAX_FILES:
-        text = f"{MAX_FILES} files extend one another; do they go in a circle?"
+    if files == _MAX_FILES:
+        text = f"{_MAX_FILES} files extend one another; do they go in a circle?"
         raise WorldError(source, [("/extends", text)])
     below = (
         _default() if base == "default" else _read(_named(base) or path.parent / base, files + 1)

@@ -116,7 +116,8 @@ class Relay:
         """Find an account by its name in any letter case."""
         # Active Directory compares user names without letter case.
         return next(
-            (a for key, a in (self.accounts or {}).items() if fold(key) == fold(name)), None
+            (a for key, a in (self.accounts or {}).items() if key.casefold() == name.casefold()),
+            None,
         )
 
 
@@ -180,7 +181,7 @@ class World:
 
     def user(self, name: str) -> User | None:
         r"""Find the user by `name`, `DOMAIN\name` or `name@DOMAIN`, in any letter case."""
-        wanted = fold(name)
+        wanted = name.casefold()
         return next((user for user in self.users.values() if wanted in _spellings(user)), None)
 
     def provider(self, number: str) -> PamProvider | None:
@@ -199,17 +200,12 @@ class World:
 # Keys and lookups
 
 
-def fold(name: str) -> str:
-    """Return a name as it is compared: letter case does not matter."""
-    return name.casefold()
-
-
 def _covers(patterns: Iterable[str], address: str) -> bool:
-    return any(fnmatchcase(fold(address), fold(pattern)) for pattern in patterns)
+    return any(fnmatchcase(address.casefold(), pattern.casefold()) for pattern in patterns)
 
 
 def _spellings(user: User) -> tuple[str, str, str]:
-    name, domain = fold(user.name), fold(user.domain)
+    name, domain = user.name.casefold(), user.domain.casefold()
     return name, f"{domain}\\{name}", f"{name}@{domain}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.base.certificates import MAX_CONTEXTS, Authority, Kind
+from mockserver.base.certificates import Authority, Kind
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_a_host_keeps_its_certificate_until_256_others_came() -> None:
     authority = Authority()
     first = authority.server_context("first.test")
     second = authority.server_context("second.test")
-    for number in range(MAX_CONTEXTS - 2):
+    for number in range(256 - 2):
         authority.server_context(f"host{number}.test")
     assert authority.server_context("first.test") is first
     authority.server_context("one-more.test")

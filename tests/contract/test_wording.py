@@ -300,8 +300,22 @@ def test_the_other_version_is_that_of_the_same_operation() -> None:
     assert "version" not in told("1", {"TestRecipient": "a@b"}, "PUT /SMTP")
 
 
+def test_a_name_of_another_version_may_have_any_letter_case() -> None:
+    assert told("1", VALID["1"] | {"clientid": SECRET}) == (
+        "clientid: unknown in version 1; it belongs to version 2."
+    )
+    assert "version" not in told("2", V2 | {"x" * 70: 1, "port": 1})
+
+
+def test_where_not_all_mistakes_are_looked_for_no_version_is_named() -> None:
+    many = {f"Field{number}": 1 for number in range(200)}
+    assert "version" not in told("1", many)
+    assert "version" not in told("2", many)
+
+
 def test_what_belongs_to_a_version_is_read_from_the_documents(tmp_path: Path) -> None:
-    for version, document in json.loads(json.dumps(dict(CONTRACT.documents))).items():
+    for version in VALID:
+        document = json.loads(json.dumps(CONTRACT.documents[version]))
         schema = document["components"]["schemas"]["SMTPTestRequest"]
         del schema["properties"][{"1": "Port", "2": "UseSSL"}[version]]
         schema["required"] = ["Host"]

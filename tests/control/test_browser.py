@@ -407,7 +407,7 @@ def test_a_line_that_is_being_clicked_stays_under_the_mouse(
 def test_a_violation_leads_to_its_operation_in_the_reference(
     inbox: InboxPage, caller: Caller, mock: MockServer
 ) -> None:
-    for version in ("1", "2"):
+    for version in VALID:
         caller.send(version, VALID[version] | {"Port": 0})
         inbox.open(mock)
         inbox.rows().first.click()

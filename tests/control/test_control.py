@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver import MockServer
-from support import ADMIN, V1, V2, Caller, calling, refusal
+from support import ADMIN, V1, V2, VALID, Caller, calling, refusal
 
 
 def test_the_index_names_listeners_states_and_links(caller: Caller) -> None:
@@ -156,7 +156,7 @@ def test_a_filter_given_twice_is_refused(caller: Caller, query: str) -> None:
         ("messages", "recipient", "", "is empty"),
         ("requests", "status", "abc", "HTTP status"),
         ("requests", "stage", "rcptt", "the nearest is rcpt;"),
-        ("requests", "version", "3", "there are 1, 2, null"),
+        ("requests", "version", "99", "there are 1, 2, "),
         ("requests", "code", "0xA011F01", "the nearest is 0xA011F001"),
         ("requests", "operation", "test_smtp_v3", "the nearest is test_smtp_v2"),
     ],
@@ -422,7 +422,7 @@ def test_a_patch_of_another_type_or_form_is_refused(caller: Caller) -> None:
 # Documents and certificates
 
 
-@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("version", VALID)
 def test_the_documents_are_served(caller: Caller, version: str) -> None:
     document = caller.http.get(f"/_mock/openapi/v{version}.json").json()
     assert document["openapi"].startswith("3.1")

@@ -325,7 +325,7 @@ def test_bars_are_drawn_to_scale(caller: Caller) -> None:
 
 
 def test_each_violation_names_its_field_and_leads_to_the_reference(caller: Caller) -> None:
-    for version in ("1", "2"):
+    for version in VALID:
         caller.send(version, VALID[version] | {"Port": 0, "Hots": 1})
         page = trace(caller)
         assert "Port minimum must be at least 1." in page.text

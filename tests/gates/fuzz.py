@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 from mockserver import MockServer
+from mockserver.server import load_contract
 
 ROOT = Path(__file__).parents[2]
-VERSIONS = ("1", "2")
+VERSIONS = tuple(load_contract().documents)
 CALLERS = {
     "password": ("run", "--auth", "admin:admin-password"),
     "token": ("--config-file", "tests/gates/token.toml", "run"),

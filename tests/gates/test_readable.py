@@ -20,7 +20,7 @@ Json = dict[str, Any]
 Steps = tuple[str | int, ...]
 
 CONTRACT = Contract.load(data_folder("openapi"))
-VERSIONS = ["1", "2"]
+VERSIONS = [*CONTRACT.documents]
 
 
 def nodes(value: Any, steps: Steps = ()) -> Iterator[tuple[Steps, Any]]:  # noqa: ANN401  # any JSON

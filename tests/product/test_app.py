@@ -97,7 +97,7 @@ def test_version_1_is_the_default(caller: Caller, header: str | None, version: s
 
 @pytest.mark.parametrize(
     ("header", "version"),
-    [(None, "1"), ("1.0", "1"), ("2", "2"), ("2.0", "2"), ("3", None), ("", None)],
+    [(None, "1"), ("1.0", "1"), ("2", "2"), ("2.0", "2"), ("99", None), ("", None)],
 )
 def test_a_refused_call_has_the_version_that_was_asked_for(
     caller: Caller, header: str | None, version: str | None
@@ -124,7 +124,7 @@ def test_version_2_has_two_spellings(caller: Caller, header: str) -> None:
     assert (response.status_code, caller.exchange(response)["version"]) == (200, "2")
 
 
-@pytest.mark.parametrize("header", ["", "3", "abc", "1.1", "02", "2.0.0", "v2", "1, 2"])
+@pytest.mark.parametrize("header", ["", "99", "abc", "1.1", "02", "2.0.0", "v2", "1, 2"])
 def test_another_version_is_refused(caller: Caller, header: str) -> None:
     status, message = refusal(caller.send(header, V2))
     assert status == 400
@@ -310,7 +310,7 @@ def test_checks_come_in_their_order(caller: Caller) -> None:
 
     nothing_right: Json = {
         "auth": None,
-        "version": "3",
+        "version": "99",
         "body": b"[" * 2_000_000,
         "headers": {"content-type": "text/plain", "x-keyfactor-requested-with": None},
     }
@@ -457,7 +457,7 @@ PLAIN = json.dumps(V2).encode()
         (gzip.compress(PLAIN), ["identity, GZip"], "GZip"),
         (PLAIN, ["br", "identity", "x-mine"], "br, x-mine"),
         (PLAIN, ["x" * 10_000], "x" * 64 + "…"),
-        (b"no JSON", ["gz\x85ip"], r"'gz\x85ip'"),
+        (b"no JSON", ["gz\x85ip"], r"gz\x85ip"),
     ],
     ids=["a plain body", "gzip", "a list", "three lines", "a long one", "not printable"],
 )
@@ -556,7 +556,7 @@ def test_an_unknown_field_is_told_its_nearest_name(caller: Caller) -> None:
     assert "SenderNames: unknown; the nearest known name is SenderName." in message
 
 
-@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("version", VALID)
 def test_null_for_an_optional_field_is_the_same_as_absent(caller: Caller, version: str) -> None:
     optional = {"UseSSL": None, "RelayUsername": None, "RelayPassword": None}
     assert caller.send(version, VALID[version] | optional).status_code == 200
@@ -564,7 +564,7 @@ def test_null_for_an_optional_field_is_the_same_as_absent(caller: Caller, versio
 
 @pytest.mark.parametrize("field", ["SenderAccount", "TestRecipient", "Host", "SenderName"])
 @pytest.mark.parametrize("text", ["a@x.test\r\nDATA", "a@x.test\x00", "\u2028", "\n", "", "\x7f"])
-@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("version", VALID)
 def test_nothing_hostile_gets_through(caller: Caller, version: str, field: str, text: str) -> None:
     response = caller.send(version, VALID[version] | {field: text})
     assert response.status_code == 400

@@ -20,7 +20,9 @@ Json = dict[str, Any]
 
 FOLDER: Final = Path(__file__).parents[3] / "build" / "generators"
 PROGRAMS: Final = Path(__file__).parent / "programs"
-VERSIONS: Final = ("1", "2")
+VERSIONS: Final = [
+    version for version, each in load_contract().documents.items() if "/SMTP/Test" in each["paths"]
+]
 HEADER: Final = ("tool", "version", "generates", "compiles", "calls")
 SECONDS: Final = 600
 OPERATIONS: Final = ("get_smtp", "test_smtp", "get_pam_providers")

@@ -1,0 +1,40 @@
+"""What is told of a request that breaks its schema."""
+
+from typing import Final
+
+from mockserver.base.problems import Violation
+from mockserver.base.schema import Breach, Schema, Words, pointer
+from mockserver.base.text import cut
+
+_NAMES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
+_TYPES: Final = {name: f"{'an' if name[0] in 'aio' else 'a'} {name}" for name in _NAMES} | {
+    "null": "null"
+}
+_OF_PYTHON: Final = dict(
+    zip((list, bool, int, type(None), float, dict, str), _TYPES.values(), strict=True)
+)
+WORDS: Final = Words(
+    types=_TYPES,
+    required="required",
+    unknown="unknown; the nearest known name is {near}",
+    twice="given twice; {near} is the same name",
+    expected="must be {expected}",
+)
+
+
+def violations(schema: Schema, instance: object, root: str = "") -> list[Violation]:
+    """Return one violation for each place that is wrong; `root` names what is not the body."""
+    return [_violation(breach, root) for breach in schema.breaches(instance)]
+
+
+def _violation(breach: Breach, root: str) -> Violation:
+    names = [cut(str(part)) for part in breach.path]
+    shown = "/".join(names) or root.partition(" ")[2] or "body"
+    return Violation(
+        root or pointer(names), breach.rule, f"{shown}: {breach.text}.", breach.pointer
+    )
+
+
+def type_of(value: object) -> str:
+    """Return the JSON type of a value as a sentence has it."""
+    return _OF_PYTHON[type(value)]
