@@ -201,8 +201,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a version is named only where it takes the value",
     ),
     (
-        "if VERSION_HEADER not in headers and any(",
-        "if any(",
+        "if VERSION_HEADER not in headers and self._taken",
+        "if self._taken",
         "a version that the caller chose is not explained",
     ),
     (
