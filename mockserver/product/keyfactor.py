@@ -19,7 +19,7 @@ from mockserver.mail.submission import Login, Submission, TlsMode, TokenLogin, t
 from mockserver.oauth import client as oauth
 from mockserver.oauth.client import Grant
 from mockserver.oauth.idp import IdentityProvider
-from mockserver.product import access, listing, pam
+from mockserver.product import access, pam, query
 from mockserver.product.access import Identity
 from mockserver.world.model import World
 
@@ -95,24 +95,24 @@ class KeyfactorCommand:
 
     async def get_pam_providers_v1(self, call: Call) -> Answer:
         """List the PAM providers."""
-        return _page(call, listing.providers(call.world))
+        return _page(call, pam.providers(call.world))
 
     async def get_pam_providers_v2(self, call: Call) -> Answer:
         """List the PAM providers."""
-        page = _page(call, listing.providers(call.world))
-        return Answer([listing.without_area(provider) for provider in page.body], page.headers)
+        page = _page(call, pam.providers(call.world))
+        return Answer([pam.without_area(provider) for provider in page.body], page.headers)
 
     async def get_pam_provider_v1(self, call: Call) -> Json:
         """Return one PAM provider; Problem 404 when there is none."""
         number = call.parameters["id"]
-        for provider in listing.providers(call.world):
+        for provider in pam.providers(call.world):
             if provider["Id"] == number:
                 return provider
         raise Problem(404, Code.NOT_FOUND, f"There is no PAM provider with the id {number}.")
 
     async def get_pam_provider_v2(self, call: Call) -> Json:
         """Return one PAM provider; Problem 404 when there is none."""
-        return listing.without_area(await self.get_pam_provider_v1(call))
+        return pam.without_area(await self.get_pam_provider_v1(call))
 
     async def get_smtp_v1(self, call: Call) -> Json:
         """Return the SMTP profile without the password."""
@@ -355,5 +355,5 @@ def _shown_header(header: Mapping[str, str]) -> Json:
 
 
 def _page(call: Call, rows: list[Json]) -> Answer:
-    page, total = listing.page(call.parameters, rows)
+    page, total = query.page(rows, call.parameters)
     return Answer(page, {"x-total-count": str(total)})

@@ -695,14 +695,24 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # Lists
     (
-        'reverse=parameters["SortAscending"] == 1',
-        'reverse=parameters["SortAscending"] == 0',
+        'if asked["sortascending"] == 1:',
+        'if asked["sortascending"] == 0:',
         "SortAscending is 0 for ascending",
     ),
     (
-        'first = (parameters["PageReturned"] - 1) * parameters["ReturnLimit"]',
-        'first = parameters["PageReturned"] * parameters["ReturnLimit"]',
+        '(asked["pagereturned"] - 1) * asked["returnlimit"]',
+        'asked["pagereturned"] * asked["returnlimit"]',
         "pages count from 1",
+    ),
+    (
+        "parts.append(_both(tokens, names))",
+        "parts.append(_one(tokens, names))",
+        "AND binds tighter than OR",
+    ),
+    (
+        "own.rstrip(), wanted.rstrip()",
+        "own, wanted",
+        "blanks at the end make no difference",
     ),
     (
         'items() if key != "*"]',
