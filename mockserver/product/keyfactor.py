@@ -102,6 +102,12 @@ class KeyfactorCommand:
         page = _page(call, pam.providers(call.world))
         return Answer([pam.without_area(provider) for provider in page.body], page.headers)
 
+    async def get_pam_provider_types_v1(self, call: Call) -> list[Json]:
+        """List the types of PAM providers."""
+        return pam.types(call.world)
+
+    get_pam_provider_types_v2 = get_pam_provider_types_v1
+
     async def get_pam_provider_v1(self, call: Call) -> Json:
         """Return one PAM provider; Problem 404 when there is none."""
         number = call.parameters["id"]

@@ -10,6 +10,7 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Code, Problem
 from mockserver.base.text import nearest
 from mockserver.journal.trace import Trace
+from mockserver.product.query import guid_order
 from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
@@ -60,9 +61,9 @@ class _Type:
 # By the name that a world has for it. Where the values come from: see the fidelity table.
 _TYPES: Final[Mapping[str, _Type]] = {
     "local": _Type(
-        "e683f4a7-5c95-5984-af94-5e9c401e781c",
+        "54ebf9ac-a1e4-48ae-b16e-1bfb9755465c",
         "Command Secret Provider",
-        (_Parameter(9, "SecretName", "Secret Name", use=True),),
+        (_Parameter(9, "SecretName", "Secret Reference Name", use=True),),
     ),
     "cyberark": _Type(
         "16fc28fa-d2e4-4152-9895-ebf261b011b5",
@@ -93,6 +94,20 @@ _TYPES: Final[Mapping[str, _Type]] = {
 def needed(kind: str) -> tuple[str, ...]:
     """Return the parameters that a type needs for a secret, in the order of its key."""
     return _TYPES[kind].needed
+
+
+def types(world: World) -> list[Json]:
+    """Return the types as a list has them, by id; `Any`, which is ours, only where it is used."""
+    used = {entry.type for key, entry in world.pam_providers.items() if key != "*"}
+    shown = [kind for name, kind in _TYPES.items() if kind.parameters or name in used]
+    return [
+        {
+            "Id": kind.id,
+            "Name": kind.name,
+            "Parameters": [each.as_json() for each in kind.parameters],
+        }
+        for kind in sorted(shown, key=lambda kind: guid_order(kind.id))
+    ]
 
 
 def providers(world: World) -> list[Json]:

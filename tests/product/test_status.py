@@ -20,6 +20,7 @@ ALL = sorted(
     [
         *OPEN,
         "GET /PamProviders",
+        "GET /PamProviders/Types",
         "GET /PamProviders/{id}",
         "GET /SMTP",
         "POST /SMTP/Test",
@@ -44,7 +45,7 @@ def get(
         (["/system_settings/"], [*OPEN, "GET /SMTP", "POST /SMTP/Test", "PUT /SMTP"]),
         (["/system_settings/read/"], [*OPEN, "GET /SMTP"]),
         (["/system_setting/modify/"], [*OPEN, "POST /SMTP/Test", "PUT /SMTP"]),
-        (["/pam/read/"], [*OPEN, "GET /PamProviders", "GET /PamProviders/{id}"]),
+        (["/pam/read/"], [*OPEN, *(each for each in ALL if "Pam" in each)]),
         (["/pam/read/5/"], [*OPEN, "GET /PamProviders/{id}"]),
         (["/pam/read/5/6/"], OPEN),
         (["/pam/modify/"], OPEN),
