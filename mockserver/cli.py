@@ -20,6 +20,7 @@ from mockserver.base import logs
 from mockserver.base.certificates import CertificateError
 from mockserver.base.documents import DocumentError
 from mockserver.base.masking import Secret
+from mockserver.base.sockets import is_loopback
 from mockserver.base.version import __version__
 from mockserver.http.listener import raise_file_limit
 from mockserver.oauth import idp
@@ -28,7 +29,6 @@ from mockserver.server import (
     BindError,
     MockServer,
     SettingError,
-    is_loopback,
     load_contract,
     load_world,
     new_event_loop,
@@ -36,15 +36,15 @@ from mockserver.server import (
 from mockserver.world import loading as worlds
 from mockserver.world.model import OAuthClient, User, World
 
-EXIT_USAGE: Final = 2
-EXIT_PORT_TAKEN: Final = 3
+_EXIT_USAGE: Final = 2
+_EXIT_PORT_TAKEN: Final = 3
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Account = TypeVar("Account", User, OAuthClient)
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Account = TypeVar("_Account", User, OAuthClient)
 
 
 def _port(_: click.Context, __: click.Parameter, text: str) -> int | None:
@@ -61,7 +61,7 @@ def _version(context: click.Context, parameter: click.Parameter, text: str) -> s
     return click.Choice([*load_contract().documents]).convert(text, parameter, context)
 
 
-def _option(name: str, help_text: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # click's own
+def _option(name: str, help_text: str, **settings: Any) -> Callable[[_Command], _Command]:  # noqa: ANN401  # click's own
     """Make an option that is an environment variable too, such as KEYFACTOR_MOCK_SMTP_PORT."""
     variable = "KEYFACTOR_MOCK_" + name.strip("-").replace("-", "_").upper()
     return click.option(
@@ -88,10 +88,10 @@ _SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 )
 
 
-def _server_options(**defaults: str) -> Callable[[Command], Command]:
-    """Give a command the options of a server; defaults by name may differ from those of `serve`."""
+def _server_options(**defaults: str) -> Callable[[_Command], _Command]:
+    """Add the options of a server to a command; `defaults` replace those of `serve`."""
 
-    def decorated(command: Command) -> Command:
+    def decorated(command: _Command) -> _Command:
         for name, help_text, settings in reversed(_SERVER_OPTIONS):
             default = {"default": defaults[name]} if name in defaults else {}
             command = _option(f"--{name}", help_text, **settings | default)(command)
@@ -151,14 +151,14 @@ def check(world: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; every error is one line, usage and worlds exit with 2, ports with 3."""
+    """Run the command line; an error is one line, and the status 2, or 3 for a port in use."""
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
     except (click.ClickException, DocumentError, CertificateError, SettingError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        _fail(text, EXIT_USAGE)
+        _fail(text, _EXIT_USAGE)
     except BindError as error:
-        _fail(str(error), EXIT_PORT_TAKEN)
+        _fail(str(error), _EXIT_PORT_TAKEN)
 
 
 def _fail(message: str, status: int) -> None:
@@ -172,7 +172,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         raise click.UsageError(
             f"--host {options['host']}: other machines could connect; --allow-remote permits it"
         )
-    load_contract().compile()  # who serves for long does not want a slow first answer
+    load_contract().compile()  # so that the first answer is not a slow one
     tls_files = options["tls_cert"], options["tls_key"]
     if tls_files.count(None) == 1:
         raise click.UsageError("--tls-cert and --tls-key belong together")
@@ -206,7 +206,7 @@ async def _serve(mock: MockServer, ready_file: str | None) -> None:
 async def _run(
     mock: MockServer, ready_file: str | None, command: tuple[str, ...], auth: str | None
 ) -> int:
-    """Return what the shell would: the status, 128 and the signal, 126 or 127."""
+    """Run the command, and return its status as a shell does: 128 + signal, 126 or 127 too."""
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
@@ -226,7 +226,7 @@ async def _run(
 async def _pass_on(signals: asyncio.Queue[int], process: asyncio.subprocess.Process) -> None:
     while True:
         number = await signals.get()
-        # What is typed at a terminal reaches every process of the foreground by itself.
+        # What is typed at a terminal reaches every process in the foreground anyway.
         if number not in {signal.SIGINT, signal.SIGQUIT} or not _in_foreground():
             process.send_signal(number)
 
@@ -241,14 +241,14 @@ def _in_foreground() -> bool:
 
 @contextlib.asynccontextmanager
 async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[None]:
-    """Run the mock, with its facts in a file."""
+    """Run the mock, with its ready file if there is to be one."""
     async with mock:
         with _ready_file(ready_file, _facts(mock)):
             yield
 
 
 def _inherited() -> dict[str, str]:
-    """Return our environment without what would lead a command elsewhere, or past its trust."""
+    """Return our environment without variables that lead elsewhere, or that trust other CAs."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -260,7 +260,7 @@ def _inherited() -> dict[str, str]:
 
 
 def _environment(mock: MockServer) -> dict[str, str]:
-    """Return the variables with which a command finds the mock, and trusts it."""
+    """Return the variables that tell a command where the mock is, and to trust it."""
     variables = {
         "KEYFACTOR_MOCK_URL": mock.url,
         "KEYFACTOR_MOCK_API_URL": mock.api_url,
@@ -286,12 +286,13 @@ def _environment(mock: MockServer) -> dict[str, str]:
 
 
 def _accounts(mock: MockServer, kind: str | None) -> dict[str, str]:
-    """Return the variables from which the vendor's clients know who they are, of one kind or both.
+    """Return the variables from which the vendor's clients take credentials, of one kind or both.
 
-    UsageError where one kind is wanted, and the world has no such account.
+    UsageError if the world has no permitted account of the kind that is wanted.
     """
-    user = _caller(mock.world, mock.world.users.values()) if kind != "oauth" else None
-    client = _caller(mock.world, mock.world.oauth_clients.values()) if kind != "basic" else None
+    world = mock.world
+    user = _permitted(world, world.users.values()) if kind != "oauth" else None
+    client = _permitted(world, world.oauth_clients.values()) if kind != "basic" else None
     if kind and not (user or client):
         raise click.UsageError(f"--auth {kind}: the world has none that may send a test mail")
     variables: dict[str, str] = {}
@@ -302,7 +303,7 @@ def _accounts(mock: MockServer, kind: str | None) -> dict[str, str]:
             "KEYFACTOR_DOMAIN": user.domain,
         }
     if client:
-        # One without a secret takes any. The clients trust KEYFACTOR_CA_CERT here too.
+        # A client without a secret accepts any. KEYFACTOR_CA_CERT is valid for this URL too.
         secret = client.secret or Secret("any-secret")
         variables |= {
             "KEYFACTOR_AUTH_CLIENT_ID": client.id,
@@ -332,7 +333,7 @@ def _facts(mock: MockServer) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _ready_file(name: str | None, facts: Mapping[str, Any]) -> Iterator[None]:
-    """Keep the file, whole and for its owner only, as long as the mock is ready."""
+    """Write the file at once and for its owner only, and remove it at the end."""
     if name is None:
         yield
         return
@@ -363,7 +364,7 @@ def _announce(mock: MockServer) -> None:
 
 
 def _curl(mock: MockServer) -> str:
-    """Return a line that works when pasted; it shows a password only of the published world."""
+    """Return a command to paste; it has a password only if that is the default world's."""
     body = {
         "Host": "smtp.keyexample.com",
         "Port": 25,
@@ -379,19 +380,15 @@ def _curl(mock: MockServer) -> str:
 
 
 def _credentials(world: World) -> str:
-    """Return what a permitted user gives to `curl -u`; without the password curl asks for it."""
-    user = _caller(world, world.users.values())
+    """Return what `curl -u` needs for a permitted user; curl asks for a password left out."""
+    user = _permitted(world, world.users.values())
     if user is None:
         return "USER"
     name = access.identity_of(world, user).name
     return f"{name}:{user.password.reveal()}" if user in worlds.load().users.values() else name
 
 
-def _caller(world: World, accounts: Iterable[Account]) -> Account | None:
+def _permitted(world: World, accounts: Iterable[_Account]) -> _Account | None:
     """Return the first of the accounts that may send a test mail."""
-    wanted = load_contract().operation("/SMTP/Test", "POST", "2").permissions
-    for account in accounts:
-        identity = access.Identity("", access.held(world, account.roles))
-        if all(access.covers(identity, permission) for permission in wanted):
-            return account
-    return None
+    operation = load_contract().operation("/SMTP/Test", "POST", "2")
+    return access.first_permitted(world, accounts, operation.permissions)

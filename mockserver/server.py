@@ -1,7 +1,6 @@
 """Construct and wire the mock; run it on the caller's loop, or in a thread of its own."""
 
 import asyncio
-import ipaddress
 import re
 import socket
 import ssl
@@ -13,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Self, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from mockserver.base.certificates import (
     Authority,
@@ -22,12 +21,14 @@ from mockserver.base.certificates import (
     given_context,
 )
 from mockserver.base.data import data_folder
+from mockserver.base.sockets import listening
 from mockserver.base.text import host_name
 from mockserver.base.version import __version__
 from mockserver.contract.operations import Contract
-from mockserver.control.control import HEALTH, PREFIX, Control, Guard
+from mockserver.control.control import PREFIX, Control, Guard
 from mockserver.control.inbox import Inbox
 from mockserver.control.reference import Reference
+from mockserver.control.routing import Router
 from mockserver.http import wire
 from mockserver.http.connection import LIMITS, Limits
 from mockserver.http.listener import BACKLOG, HttpListener
@@ -35,7 +36,7 @@ from mockserver.journal.assertions import Loop, View
 from mockserver.journal.state import DEFAULT, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
-from mockserver.oauth.idp import METADATA, IdentityProvider, discovery_url
+from mockserver.oauth.idp import IdentityProvider, discovery_url
 from mockserver.product.api_faults import check_operations
 from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
@@ -45,15 +46,7 @@ from mockserver.world.reading import WorldError
 
 Json = dict[str, Any]
 
-GRACE_S: Final = 35  # longer than a delivery may take
-CA_FILE: Final = "ca.pem"
-
-_NAMESPACED: Final = re.compile(r"(/_mock/ns/([^/]+))(/.+)", re.DOTALL)
-_CONTROL: Final = tuple(f"{path}/" for path in (PREFIX, *METADATA))
-# RFC 8414, 3.1: metadata are where `/.well-known/...` stands before the path of the issuer.
-_METADATA: Final = re.compile(
-    rf"({'|'.join(map(re.escape, METADATA))})({PREFIX}(?:/ns/[^/]+)?/idp)"
-)
+_GRACE_S: Final = 35  # longer than a delivery may take
 _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
 
 
@@ -130,26 +123,26 @@ class MockServer(View):
 
     @property
     def url(self) -> str:
-        """Give the root URL, without a slash at its end."""
+        """Return the root URL, without a trailing slash."""
         return self.https_url or "" if self.port("http") is None else self._url("http", self.host)
 
     @property
     def https_url(self) -> str | None:
-        """Give the root URL of the HTTPS listener, or None where it is off."""
+        """Return the root URL of the HTTPS listener, or None if it is off."""
         if self.port("https") is None:
             return None
-        # Two names that every client knows reach the usual address; another one has its own.
+        # Every client trusts localhost, and it leads to each of these; another host keeps its name.
         usual = self.host in {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"}  # noqa: S104  # to connect to
         return self._url("https", "localhost" if usual else self.host)
 
     @property
     def api_url(self) -> str:
-        """Give the base URL that a client is configured with."""
+        """Return the base URL to configure a client with."""
         return self.url + self.base_path
 
     @property
     def https_api_url(self) -> str | None:
-        """Give the same by HTTPS, or None where that is off."""
+        """Return the same for HTTPS, or None if that is off."""
         return self.https_url and self.https_url + self.base_path
 
     @property
@@ -187,13 +180,13 @@ class MockServer(View):
         return Namespace(self, name)
 
     def port(self, listener: str) -> int | None:
-        """Give the port that `http`, `https`, `smtp` or `smtps` got, or None where it is off."""
+        """Return the port of `http`, `https`, `smtp` or `smtps`, or None if it is off."""
         return self._bound.get(listener)
 
     # How it runs.
 
     async def start(self) -> None:
-        """Bind the ports and begin to accept on the running loop; RuntimeError if it does so."""
+        """Bind the ports and accept connections; RuntimeError if the mock is running already."""
         if self._http is not None:
             raise RuntimeError("this mock runs already; one more is another MockServer")
         self._states.reopen()
@@ -206,8 +199,7 @@ class MockServer(View):
                     await self._listen(name, wanted, self._http)
             for key, relay in self._states.get().world.relays.items():
                 if relay.listen is not None:
-                    sock = _bind(self.host, relay.listen)
-                    self._bound[f"smtp {key}"] = sock.getsockname()[1]
+                    sock = self._bind(f"smtp {key}", relay.listen)
                     implicit = relay.listen in relay.implicit_ports
                     await self._sink.listen(sock, self._states.get, key, implicit=implicit)
         except BaseException:
@@ -216,20 +208,20 @@ class MockServer(View):
         self._ready = True
 
     async def stop(self) -> None:
-        """Stop accepting, answer what is under way, and close every socket."""
+        """Stop accepting, finish the requests in progress, and close every socket."""
         if self._http is None:
             return
         self._ready = False
         self._http.close()
         self._states.close()
-        await self._http.drain(GRACE_S)
+        await self._http.drain(_GRACE_S)
         await self._sink.close()
         if self._folder:
             self._folder.cleanup()
         self._http = self._folder = None
 
     def status(self) -> Json:
-        """Give version, readiness and listeners."""
+        """Return the version, whether the mock is ready, and its listeners."""
         return {
             "version": __version__,
             "ready": self._ready,
@@ -260,7 +252,7 @@ class MockServer(View):
 
     def _check_patch(self, world: World, source: str) -> None:
         _check(world, self._contract, source)
-        # A port that is open goes on, whatever becomes of its relay.
+        # Only a start opens ports; one that is open stays so, whatever becomes of its relay.
         late = [
             (f"/relays/{key}/listen", "opens at a start only; put it in the world to start with")
             for key, relay in world.relays.items()
@@ -284,76 +276,35 @@ class MockServer(View):
         check_token = partial(self._idp.check, public=True)
         api = Api(self._contract, command, self._states, check_token, self.base_path)
         reference = Reference(self._contract.documents, self.base_path)
-
         inbox = Inbox(
             self._states, self._contract, self.base_path, check=guard.check, answer=api.answer
         )
-
-        def serving(scope: Scope) -> ASGIApp:
-            path = scope["path"]
-            if inbox.serves(scope):
-                return inbox
-            if path == PREFIX or path.startswith(_CONTROL) or path in HEALTH:
-                return control
-            return reference if reference.serves(path) else api
-
-        async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-            scope = _in_namespace(_below_issuer(scope), self.base_path)
-            await serving(scope)(scope, receive, send)
-
-        return wire.Net(dispatch)
+        parts = Router(self.base_path, inbox=inbox, control=control, reference=reference, api=api)
+        return wire.Net(parts)
 
     async def _listen(self, name: str, port: int, http: HttpListener) -> None:
-        context = self._certificate() if name == "https" else None
-        sock = _bind(self.host, port)
-        self._bound[name] = sock.getsockname()[1]
+        context = None
+        if name == "https":
+            context = self._tls_context or _context(self.authority, self.host, self._tls_names)
+        sock = self._bind(name, port)
         if name.startswith("smtp"):
             await self._sink.listen(sock, self._states.get, implicit=name == "smtps")
-            return
-        await http.listen(sock, context)
+        else:
+            await http.listen(sock, context)
 
-    def _certificate(self) -> ssl.SSLContext:
-        if self._tls_context is not None:
-            return self._tls_context
-        names = ("localhost", "127.0.0.1", "::1", self.host, *self._tls_names)
-        try:
-            hosts = dict.fromkeys(host_name(name).strip("[]") for name in names)
-            if not self._tls_names:
-                return self.authority.lazy_server_context(*hosts)
-            return self.authority.server_context(*hosts)
-        except ValueError as error:
-            raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
+    def _bind(self, name: str, port: int) -> socket.socket:
+        sock = _bind(self.host, port)
+        self._bound[name] = sock.getsockname()[1]
+        return sock
 
     def _made_ca_file(self) -> Path:
         if self._http is None:
             raise RuntimeError("ca_file is there while the mock runs; ca_pem is always")
         if self._folder is None:
             folder = TemporaryDirectory(prefix="keyfactor-mock-", ignore_cleanup_errors=True)
-            Path(folder.name, CA_FILE).write_bytes(self._given + self.authority.pem)
+            Path(folder.name, "ca.pem").write_bytes(self._given + self.authority.pem)
             self._folder = folder
-        return Path(self._folder.name, CA_FILE)
-
-
-def _below_issuer(scope: Scope) -> Scope:
-    """Return the scope of an issuer's metadata as if they were asked for below the issuer."""
-    found = _METADATA.fullmatch(scope["path"])
-    return scope if found is None else {**scope, "path": found[2] + found[1]}
-
-
-def _in_namespace(scope: Scope, base_path: str) -> Scope:
-    """Return the scope of a URL below `/_mock/ns/NAME` as if it were that of the mock itself."""
-    found = _NAMESPACED.fullmatch(scope["path"])
-    if found is None:
-        return scope
-    prefix, name, path = found.groups()
-    folded = "".join(f"/{part}" for part in path.lower().split("/") if part)
-    is_api = f"{folded}/".startswith(f"{base_path.lower()}/")
-    return {
-        **scope,
-        "path": path if is_api else PREFIX + path,
-        wire.NAMESPACE: name,
-        wire.PREFIX: prefix,
-    }
+        return Path(self._folder.name, "ca.pem")
 
 
 class Namespace(View):
@@ -434,7 +385,7 @@ class _LoopThread:
 def load_world(
     source: str | Path | Mapping[str, Any] | None, contract: Contract | None = None
 ) -> World:
-    """Load a world as `world.load` does, and refuse faults of operations that do not exist."""
+    """Load a world; WorldError, also for a fault of an operation that does not exist."""
     loaded = worlds.load(source)
     name = "world" if source is None or isinstance(source, Mapping) else str(source)
     _check(loaded, contract or load_contract(), name)
@@ -447,21 +398,26 @@ def _check(world: World, contract: Contract, source: str) -> None:
 
 @cache
 def load_contract() -> Contract:
-    """Load the project's own documents, once: every mock of a program shares what is compiled."""
+    """Load the project's documents once, for all mocks of a program."""
     return Contract.load(data_folder("openapi"))
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _context(authority: Authority, host: str, more: tuple[str, ...]) -> ssl.SSLContext:
+    """Return a TLS context with a certificate for a host, other names, and localhost."""
+    names = ("localhost", "127.0.0.1", "::1", host, *more)
     try:
-        sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        hosts = dict.fromkeys(host_name(name).strip("[]") for name in names)
+        return authority.server_context(*hosts) if more else authority.lazy_server_context(*hosts)
+    except ValueError as error:
+        raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return listening(host, port, BACKLOG)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
         raise BindError(f"cannot listen on {host}, port {port}: {reason}") from None
-    # Connections inherit it. uvloop sets it anyway, asyncio only where a socket names its protocol;
-    # without it who acknowledges late (RFC 1122, 4.2.3.2) waits 40 ms for the body of an answer.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
 
 
 def _base_path(text: str) -> str:
@@ -471,16 +427,8 @@ def _base_path(text: str) -> str:
     return path
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach a server on that host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop of uvloop where that is installed, else one of asyncio."""
+    """Return an event loop of uvloop if that is installed, else of asyncio."""
     try:
         import uvloop  # noqa: PLC0415  # not on every platform
     except ImportError:

@@ -24,7 +24,8 @@ import pytest
 import mockserver
 from mockserver import MockServer
 from mockserver.base.certificates import CertificateError
-from mockserver.server import BindError, SettingError, is_loopback
+from mockserver.base.sockets import is_loopback
+from mockserver.server import BindError, SettingError
 from mockserver.world.reading import WorldError
 from support import ADMIN, PATH, V2, Json, calling
 

@@ -40,6 +40,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return names[difflib.get_close_matches(wanted, names, n=1, cutoff=0.0)[0]]
 
 
+def media_type(content_type: str) -> str:
+    """Return what a Content-Type says without its parameters, in lower case (RFC 9110, 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def host_name(host: str) -> str:
     """Return a host as keys have it: lower case, A-labels, no trailing dot, IPv6 in brackets.
 

@@ -124,14 +124,15 @@ class Operation:
     def given(self, path: str, query: Iterable[tuple[str, str]]) -> Json:
         """Return the parameters of a request's path and query, typed, with defaults; none checked.
 
-        A name in the query has any letter case; an unknown one is ignored.
+        A name in the query has any letter case, and may have a prefix with a dot (`pq.`, recorded);
+        an unknown one is ignored.
         """
         segments = zip(self.path.split("/"), path.split("/"), strict=True)
-        texts = {f"path {own[1:-1].lower()}": [text] for own, text in segments if own[:1] == "{"}
+        texts = {f"path {_bare(own[1:-1])}": [text] for own, text in segments if own[:1] == "{"}
         for name, text in query:
-            texts.setdefault(f"query {name.lower()}", []).append(text)
+            texts.setdefault(f"query {_bare(name)}", []).append(text)
         values = {
-            parameter.name: parameter.read(texts.get(f"{parameter.place} {parameter.name.lower()}"))
+            parameter.name: parameter.read(texts.get(f"{parameter.place} {_bare(parameter.name)}"))
             for parameter in self.parameters
             if parameter.place != "header"
         }
@@ -422,6 +423,10 @@ def _parameter(place: Node) -> _Parameter:
         values=tuple(schema.value.get("enum", ())),
         default=schema.value.get("default"),
     )
+
+
+def _bare(name: str) -> str:
+    return name.lower().rpartition(".")[2]
 
 
 def _matches(template: str, path: str) -> bool:

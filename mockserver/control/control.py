@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from mockserver.base.certificates import Authority
 from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Code, Problem
-from mockserver.base.text import one_line
+from mockserver.base.text import media_type, one_line
 from mockserver.contract.operations import Contract
 from mockserver.http import wire
 from mockserver.http.wire import namespace, read_body, refuse, token_cookie
@@ -220,8 +220,8 @@ class Control:
         return _json(masked(self._state(request).world))
 
     async def _patch_world(self, request: Request) -> Response:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type not in ("application/json", "application/merge-patch+json"):
+        kind = media_type(request.headers.get("content-type", ""))
+        if kind not in ("application/json", "application/merge-patch+json"):
             raise Problem(415, Code.MEDIA_TYPE, "a patch is application/merge-patch+json")
         state = self._state(request)
         try:

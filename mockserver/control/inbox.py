@@ -22,7 +22,7 @@ from mockserver.journal.journal import Journal
 from mockserver.journal.state import DEFAULT, State, States
 from mockserver.journal.story import story, tone
 from mockserver.journal.trace import Exchange, Message
-from mockserver.product.access import covers, identity_of
+from mockserver.product.access import identity_of, may
 from mockserver.world.model import World
 
 Json = dict[str, Any]
@@ -237,14 +237,14 @@ class Inbox:
         users = []
         for key, user in world.users.items():
             identity = identity_of(world, user)
-            users.append((key, identity, user.roles, all(covers(identity, each) for each in needs)))
+            users.append((key, identity, user.roles, may(identity, needs)))
         row = ask.get("row", "")
         first = next((key for key in world.relays if "*" not in key), None)
         row = row if row or first is None else f"relays/{first}"
         return {
             "world": world,
             "users": users,
-            "caller": next((key for key, *_, may in users if may), ""),
+            "caller": next((key for key, *_, permitted in users if permitted), ""),
             "trial": _trial(world, row) if row else recipes.body(world, "", 25, 0, use_ssl=False),
         }
 

@@ -49,13 +49,19 @@ def token_cookie(headers: Mapping[str, str]) -> str:
     return unquote(cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, ""))
 
 
+def authorization(header: str) -> tuple[str, str]:
+    """Split an Authorization header into its scheme, in lower case, and the credentials."""
+    scheme, _, credentials = header.partition(" ")
+    return scheme.lower(), credentials.strip()
+
+
 def basic_credentials(text: str) -> tuple[bytes, bytes]:
-    """Return name and password from what follows `Basic` (RFC 7617, 2).
+    """Return name and password from the credentials of the scheme Basic (RFC 7617, 2).
 
     ValueError says why there are none, and does not quote them.
     """
     try:
-        name, colon, password = b64decode(text.strip(), validate=True).partition(b":")
+        name, colon, password = b64decode(text, validate=True).partition(b":")
     except ValueError:
         raise ValueError("the Basic credentials are not base64") from None
     if not colon:
@@ -64,9 +70,9 @@ def basic_credentials(text: str) -> tuple[bytes, bytes]:
 
 
 def readings(octets: bytes) -> list[str]:
-    """Return the texts that credentials may stand for: as UTF-8, where they are that, and Latin-1.
+    """Decode credentials in each encoding that fits them, UTF-8 and Latin-1.
 
-    RFC 7617, 2.1 leaves the encoding open where the challenge names none, and clients use both.
+    RFC 7617, 2.1 leaves it open where the challenge names none, and clients use both.
     """
     texts = [octets.decode("latin-1")]
     with suppress(UnicodeDecodeError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-TOKEN_SECONDS: Final = 30
+_TIMEOUT_S: Final = 30
 _MAX_REASON: Final = 500
 
 
@@ -40,8 +40,8 @@ class Grant:
 async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> Secret:
     """Fetch the discovery document, the key set and a token, each anew.
 
-    `play` gives the server behind a token URL; nothing is dialled. Each request stands in the
-    trace. Raises Problem, which names the TokenEndpoint, and never a secret.
+    `play` returns the server behind a token URL; nothing is dialled. The trace gets each request.
+    Problem 400 names the TokenEndpoint, and never a secret.
     """
     import httpx2  # noqa: PLC0415  # takes as long as half of the program, and only OAuth needs it
 
@@ -49,10 +49,10 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
     transport = httpx2.ASGITransport(play(url))
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as http:
         try:
-            async with asyncio.timeout(TOKEN_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_S):
                 return await _TokenClient(grant, url, http, trace).fetch()
         except TimeoutError:
-            text = f"TokenEndpoint {url}: no answer within {TOKEN_SECONDS} seconds"
+            text = f"TokenEndpoint {url}: no answer within {_TIMEOUT_S} seconds"
             raise Problem(400, Code.GRANT_CONNECT, text) from None
 
 
@@ -72,7 +72,7 @@ def _url(text: str) -> str:
 
 
 class _TokenClient:
-    """The conversation with one identity provider for one token."""
+    """The requests to one identity provider for one token."""
 
     def __init__(self, grant: Grant, url: str, http: "httpx2.AsyncClient", trace: Trace) -> None:
         self._grant = grant
@@ -81,7 +81,7 @@ class _TokenClient:
         self._trace = trace
 
     async def fetch(self) -> Secret:
-        """Make the three requests; whether the token is good is for the relay to say."""
+        """Make the three requests, and return the token; the relay judges whether it is valid."""
         document = await self._ask("discovery", discovery_url(self._url))
         await self._ask("jwks", document["jwks_uri"])
         answer = await self._ask("token", self._url, self._form())

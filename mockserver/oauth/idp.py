@@ -1,4 +1,4 @@
-"""The identity provider: discovery document, key set, token endpoint, and checks of its tokens."""
+"""The identity provider: discovery document, key set, token endpoint, and the check of a token."""
 
 import asyncio
 import re
@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Problem
-from mockserver.http.wire import basic_credentials, read_body, readings
+from mockserver.base.text import media_type
+from mockserver.http import wire
 from mockserver.journal.trace import new_id
 from mockserver.world.model import OAuthClient, TokenEndpoint, World
 
@@ -26,29 +27,25 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 MOUNT: Final = "/_mock/idp"
-# They stand behind the path of an issuer (OpenID Connect Discovery 1.0, 4) or before it (RFC 8414,
-# 3.1), and clients look for either of them in either place.
+# Clients look for either name after the path of the issuer (OpenID Connect Discovery 1.0, 4) or
+# before it (RFC 8414, 3.1).
 METADATA: Final = (
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
 )
-API_AUDIENCE: Final = "keyfactor-command"
-OTHER_AUDIENCE: Final = "another-audience.test"
-ALGORITHM: Final = "ES256"
-LIFETIME_S: Final = 3_600
-MAX_PARAMETERS: Final = 100
+_API_AUDIENCE: Final = "keyfactor-command"
+_OTHER_AUDIENCE: Final = "another-audience.test"
+_ALGORITHM: Final = "ES256"
+_LIFETIME_S: Final = 3_600
+_MAX_PARAMETERS: Final = 100
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _NOT_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749, 5.1
 _OWN_ISSUER = re.compile(r"/_mock(?:/ns/[^/]+)?/idp")
 
 
-class TokenError(ValueError):
-    """Say why a token is refused; the text never quotes the token."""
-
-
 class _GrantError(Exception):
-    """Refuse a token request with an error code (RFC 6749, 5.2; RFC 8693, 2.2.2)."""
+    """A refused token request, with its error code (RFC 6749, 5.2; RFC 8693, 2.2.2)."""
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(description)
@@ -57,13 +54,13 @@ class _GrantError(Exception):
 
 
 class IdentityProvider:
-    """Play every token endpoint of the worlds with one key; the key is made when first needed."""
+    """Play the token endpoints of all worlds, and sign every token with the same key."""
 
     def play(self, world: World, token_url: str) -> ASGIApp:
-        """Return the server behind a token URL, with its discovery document and its key set.
+        """Return the server behind a token URL, as an ASGI application.
 
-        Where the world has no such endpoint, or it is down, each request to it raises
-        ConnectionRefusedError, as a network would.
+        It raises ConnectionRefusedError, as a network would, where the world has no such endpoint
+        or says that it is down.
         """
         found = world.token_endpoint(token_url)
         if found is None or found[1].fault == "down":
@@ -71,46 +68,46 @@ class IdentityProvider:
         return _Site(self, world, found[1], token_url)
 
     def issue(self, claims: Json, fault: str | None = None) -> str:
-        """Sign a token of one client, good for an hour, or as bad as the fault says."""
-        from joserfc import jwt  # noqa: PLC0415  # as long to import as half of the program
+        """Sign a token that is valid for an hour, or has the fault of that name."""
+        from joserfc import jwt  # noqa: PLC0415  # takes as long to import as half of the program
 
-        now = int(time.time()) - (2 * LIFETIME_S if fault == "expired" else 0)
+        now = int(time.time()) - (2 * _LIFETIME_S if fault == "expired" else 0)
         if fault == "wrong_audience":
-            claims = claims | {"aud": OTHER_AUDIENCE}
-        times = {"exp": now + LIFETIME_S, "iat": now, "nbf": now, "jti": new_id()}
+            claims = claims | {"aud": _OTHER_AUDIENCE}
+        times = {"exp": now + _LIFETIME_S, "iat": now, "nbf": now, "jti": new_id()}
         key = self._foreign_key if fault == "forged" else self._key
-        # RFC 9068, 2.1. A forged token names the good key, so that only its signature tells.
-        header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": self._key.kid}
+        # RFC 9068, 2.1. A forged token names the genuine key, so only the signature gives it away.
+        header = {"alg": _ALGORITHM, "typ": "at+jwt", "kid": self._key.kid}
         return jwt.encode(header, claims | times, key)
 
     def check(
         self, token: str, audience: str | None = None, *, public: bool = False
     ) -> Mapping[str, Any]:
-        """Return the claims of a good token; TokenError says why it is none.
+        """Return the claims of a valid token; ValueError says what is wrong, and quotes nothing.
 
-        Without `audience` it may be for any. A `public` one was fetched from the mock over HTTP,
-        not on behalf of a test mail from a server that the mock only plays.
+        With None as `audience` any will do. `public` refuses a token that was issued by one of the
+        world's token endpoints for a test mail: a caller of the API gets its token over HTTP.
         """
         from joserfc import jwt  # noqa: PLC0415  # see `issue`
         from joserfc.errors import BadSignatureError, ExpiredTokenError, JoseError  # noqa: PLC0415
 
         try:
-            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
+            claims = jwt.decode(token, self._key, algorithms=[_ALGORITHM]).claims
             jwt.JWTClaimsRegistry(exp={"essential": True}).validate(claims)
         except BadSignatureError:
-            raise TokenError("its signature is not of this identity provider") from None
+            raise ValueError("its signature is not of this identity provider") from None
         except ExpiredTokenError:
-            raise TokenError("it has expired") from None
-        except (JoseError, TypeError, ValueError):  # joserfc stumbles over some odd headers
-            raise TokenError("it is not a token of this identity provider") from None
+            raise ValueError("it has expired") from None
+        except (JoseError, TypeError, ValueError):  # the last two for some malformed headers
+            raise ValueError("it is not a token of this identity provider") from None
         if audience is not None and claims["aud"] != audience:
-            raise TokenError("it is for another audience")
+            raise ValueError("it is for another audience")
         if public and not _OWN_ISSUER.fullmatch(urlsplit(claims["iss"]).path):
-            raise TokenError("it is of another issuer")
+            raise ValueError("it is of another issuer")
         return claims
 
     def key_set(self) -> Json:
-        """Give the public key as a JWK set (RFC 7517, 5)."""
+        """Return the public key as a JWK set (RFC 7517, 5)."""
         return {"keys": [self._key.as_dict(private=False)]}
 
     @cached_property
@@ -122,15 +119,14 @@ class IdentityProvider:
         return _new_key()
 
 
-def issuer_of(token_url: str) -> str:
-    """Return the issuer of a token endpoint: its URL without query and last segment."""
+def discovery_url(token_url: str) -> str:
+    """Return the URL of the discovery document that belongs to a token endpoint."""
+    return f"{_issuer(token_url)}{METADATA[0]}"
+
+
+def _issuer(token_url: str) -> str:
     parts = urlsplit(token_url)
     return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}"
-
-
-def discovery_url(token_url: str) -> str:
-    """Return where the discovery document of a token endpoint's issuer is."""
-    return f"{issuer_of(token_url)}/.well-known/openid-configuration"
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ class _Site:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        issuer = issuer_of(self.token_url)
+        issuer = _issuer(self.token_url)
         routes: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {
             **{("GET", path): self._discovery for path in _metadata_paths(issuer)},
             ("GET", _path(issuer + "/jwks")): self._key_set,
@@ -168,16 +164,16 @@ class _Site:
         return await answer(request)
 
     async def _discovery(self, _: Request) -> Response:
-        """Answer the metadata (RFC 8414, 2; what OpenID Connect Discovery 1.0, 3 requires too)."""
-        issuer = issuer_of(self.token_url)
+        """Answer with the metadata of RFC 8414, 2 and of OpenID Connect Discovery 1.0, 3."""
+        issuer = _issuer(self.token_url)
         return JSONResponse(
             {
                 "issuer": issuer,
-                # No user logs in here, and no ID token is issued. MSAL for Python needs this
-                # endpoint all the same, and who checks metadata needs "code" and "RS256".
+                # No user can log in here, and there are no ID tokens. But MSAL for Python requires
+                # this endpoint, and clients that validate metadata require "code" and "RS256".
                 "authorization_endpoint": f"{issuer}/authorize",
                 "response_types_supported": ["code"],
-                "id_token_signing_alg_values_supported": ["RS256", ALGORITHM],
+                "id_token_signing_alg_values_supported": ["RS256", _ALGORITHM],
                 "token_endpoint": self.token_url,
                 "jwks_uri": f"{issuer}/jwks",
                 "grant_types_supported": ["client_credentials"],
@@ -197,7 +193,7 @@ class _Site:
             return self._granted(*await _asked(request, self.world))
         except _GrantError as refusal:
             response = _refused(refusal)
-            # RFC 6749, 5.2: a challenge for a client that used the header, and for no other.
+            # RFC 6749, 5.2: only a client that used the header gets a challenge.
             if refusal.status == 401 and "authorization" in request.headers:  # noqa: PLR2004  # an HTTP status
                 response.headers["WWW-Authenticate"] = 'Basic realm="identity provider"'
             return response
@@ -209,7 +205,7 @@ class _Site:
         if fault == "garbage":
             return Response("<!doctype html><title>Service</title>", media_type="text/html")
         claims = {
-            "iss": issuer_of(self.token_url),
+            "iss": _issuer(self.token_url),
             "sub": client_id,
             "aud": audience,
             "scope": scope,
@@ -217,7 +213,7 @@ class _Site:
         answer = {
             "access_token": self.idp.issue(claims, fault),
             "token_type": "mac" if fault == "wrong_type" else "Bearer",
-            "expires_in": LIFETIME_S,
+            "expires_in": _LIFETIME_S,
             "scope": scope,
         }
         hidden = "access_token" if fault == "no_token" else "" if scope else "scope"
@@ -225,7 +221,7 @@ class _Site:
 
 
 async def _asked(request: Request, world: World) -> tuple[str, OAuthClient, Mapping[str, str]]:
-    """Return who asks, and the form of a client-credentials request (RFC 6749, 4.4.2)."""
+    """Return the client of a client-credentials request, and the form (RFC 6749, 4.4.2)."""
     form = await _form(request)
     grant_type = form.get("grant_type")
     if grant_type is None:
@@ -239,11 +235,11 @@ async def _asked(request: Request, world: World) -> tuple[str, OAuthClient, Mapp
 def _authenticated(
     world: World, names: Sequence[str], secrets: Sequence[str]
 ) -> tuple[str, OAuthClient]:
-    """Return the client that goes by one of the names and has one of the secrets."""
-    # Where the world has none of the names, the entry for any client gets the likeliest one.
+    """Return the client that has one of these names and one of these secrets."""
+    # Where the world knows none of the names, its entry for any client gets the likeliest one.
     for name in [name for name in names if name in world.oauth_clients] or names[:1]:
         client = world.oauth_client(name)
-        # An unknown client costs the same comparison as a wrong secret.
+        # An unknown client takes as long as a wrong secret.
         expected = (client and client.secret) or Secret(secrets[0])
         if expected.is_one_of(secrets) and client is not None:
             return name, client
@@ -251,17 +247,16 @@ def _authenticated(
 
 
 async def _form(request: Request) -> Mapping[str, str]:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != _FORM:
+    if media_type(request.headers.get("content-type", "")) != _FORM:
         raise _GrantError("invalid_request", f"send the parameters as {_FORM}")
     try:
-        body = (await read_body(request)).decode()
-        pairs = parse_qsl(body, errors="strict", max_num_fields=MAX_PARAMETERS)
+        body = (await wire.read_body(request)).decode()
+        pairs = parse_qsl(body, errors="strict", max_num_fields=_MAX_PARAMETERS)
     except Problem as problem:
         raise _GrantError("invalid_request", problem.message, problem.status) from None
     except ValueError:
         raise _GrantError("invalid_request", "the body is no form in UTF-8") from None
-    # RFC 6749, 3.2: none twice, and one without a value counts as absent.
+    # RFC 6749, 3.2: no parameter may be repeated, and one without a value counts as absent.
     twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     if twice:
         raise _GrantError("invalid_request", "a parameter stands twice")
@@ -271,9 +266,9 @@ async def _form(request: Request) -> Mapping[str, str]:
 def _credentials(
     authorization: str | None, form: Mapping[str, str]
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """Return client id and secret from the header or from the form, never from both (2.3).
+    """Return client id and secret, from the header or else from the form (RFC 6749, 2.3).
 
-    Each is a list of the texts that it may stand for.
+    Each is a list of what the client may have meant.
     """
     if authorization is None:
         if "client_id" not in form or "client_secret" not in form:
@@ -289,28 +284,28 @@ def _credentials(
 
 
 def _basic(authorization: str) -> tuple[list[str], list[str]]:
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() != "basic":
+    scheme, credentials = wire.authorization(authorization)
+    if scheme != "basic":
         raise _unknown_client("the Authorization header has no Basic credentials")
     try:
-        client_id, secret = basic_credentials(credentials)
+        client_id, secret = wire.basic_credentials(credentials)
     except ValueError as error:
         raise _unknown_client(str(error)) from None
     return _texts(client_id), _texts(secret)
 
 
 def _texts(sent: bytes) -> list[str]:
-    """Return what a client may mean by a client id or a secret in its Authorization header.
+    """Return what may be meant by a client id or a secret in an Authorization header.
 
-    Both are to be form-encoded as UTF-8 before they are joined (RFC 6749, 2.3.1). Many clients send
-    them as they are, one encodes nothing but the colon, and some take Latin-1.
+    RFC 6749, 2.3.1 wants both form-encoded as UTF-8. But many clients send them as they are, one
+    encodes only the colon, and some use Latin-1.
     """
     forms = unquote_to_bytes(sent.replace(b"+", b" ")), sent, sent.replace(b"%3A", b":")
-    return [text for form in forms for text in readings(form)]
+    return [text for form in forms for text in wire.readings(form)]
 
 
 def _scope(client: OAuthClient, form: Mapping[str, str]) -> str:
-    """Return the granted scopes: those asked for, else all that the client may have."""
+    """Return the scopes to grant: those that were asked for, else all that the client may have."""
     asked = form.get("scope")
     if asked is None:
         return " ".join(client.scopes or ())
@@ -320,17 +315,17 @@ def _scope(client: OAuthClient, form: Mapping[str, str]) -> str:
 
 
 def _audience(client: OAuthClient, form: Mapping[str, str]) -> str:
-    """Return the audience: the one asked for, else the first that the client may ask for."""
+    """Return the audience that was asked for, else the first that the client may have."""
     asked = form.get("audience")
     if asked is None:
-        return (client.audiences or (API_AUDIENCE,))[0]
+        return (client.audiences or (_API_AUDIENCE,))[0]
     if client.audiences is not None and asked not in client.audiences:
         raise _GrantError("invalid_target", "the client may not ask for this audience")
     return asked
 
 
 async def _authorize(_: Request) -> Response:
-    # No client has a redirection URI, so nobody is sent back (RFC 6749, 4.1.2.1).
+    # No client has a redirection URI to send the error to (RFC 6749, 4.1.2.1).
     text = "no user logs in here; a client asks the token endpoint, by client_credentials"
     return _refused(_GrantError("unsupported_response_type", text))
 
@@ -360,4 +355,4 @@ def _path(url: str) -> str:
 def _new_key() -> "ECKey":
     from joserfc.jwk import ECKey  # noqa: PLC0415  # see `issue`
 
-    return ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
+    return ECKey.generate_key("P-256", {"use": "sig", "alg": _ALGORITHM}, auto_kid=True)

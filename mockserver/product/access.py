@@ -3,18 +3,19 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Code, Problem
-from mockserver.http.wire import basic_credentials, readings
+from mockserver.http import wire
 from mockserver.journal.trace import Permission, Trace
-from mockserver.world.model import User, World
+from mockserver.world.model import OAuthClient, User, World
 
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
-BAD_BEARER: Final = 'Bearer error="invalid_token"'  # RFC 6750, 3
+_BAD_BEARER: Final = 'Bearer error="invalid_token"'  # RFC 6750, 3
 
 CheckToken = Callable[[str], Mapping[str, Any]]
+_Account = TypeVar("_Account", User, OAuthClient)
 
 
 @dataclass(frozen=True)
@@ -25,30 +26,30 @@ class Identity:
     permissions: tuple[str, ...]
 
 
-def authenticate(world: World, authorization: str | None, check_token: CheckToken) -> Identity:
-    """Return the caller that an `Authorization` header names; Problem 401 when there is none.
+def authenticate(world: World, header: str | None, check_token: CheckToken) -> Identity:
+    """Return the caller that an Authorization header identifies; Problem 401 if it does not.
 
-    `check_token` returns the claims of a good token of this API, and raises ValueError for others.
+    `check_token` returns the claims of a valid token for this API, and raises ValueError otherwise.
     """
-    if authorization is None:
+    if header is None:
         raise _unauthorized("there is no header Authorization")
-    scheme, _, credentials = authorization.partition(" ")
-    known = _SCHEMES.get(scheme.lower())
+    scheme, credentials = wire.authorization(header)
+    known = _SCHEMES.get(scheme)
     if known is None:
-        # Not what stands there: without a scheme it is the secret itself.
+        # The scheme is not quoted: where a client forgot it, the secret stands in its place.
         raise _unauthorized("the scheme of Authorization is neither Basic nor Bearer")
-    return known(world, credentials.strip(), check_token)
+    return known(world, credentials, check_token)
 
 
 def _user(world: World, credentials: str, _: CheckToken) -> Identity:
     try:
-        name, password = basic_credentials(credentials)
+        name, password = wire.basic_credentials(credentials)
     except ValueError as error:
         raise _unauthorized(str(error)) from None
-    user = next(filter(None, map(world.user, readings(name))), None)
-    # An unknown user costs the same comparison as a wrong password.
+    user = next(filter(None, map(world.user, wire.readings(name))), None)
+    # An unknown user takes as long as a wrong password.
     expected = user.password if user else Secret("?")
-    if not expected.is_one_of(readings(password)) or user is None:
+    if not expected.is_one_of(wire.readings(password)) or user is None:
         raise _unauthorized("unknown user, or wrong password")
     return identity_of(world, user)
 
@@ -57,40 +58,37 @@ def _client(world: World, credentials: str, check_token: CheckToken) -> Identity
     try:
         claims = check_token(credentials)
     except ValueError as error:
-        raise _unauthorized(f"the Bearer token: {error}", BAD_BEARER) from None
+        raise _unauthorized(f"the Bearer token: {error}", _BAD_BEARER) from None
     if world.api_audiences and claims["aud"] not in world.api_audiences:
         text = "the Bearer token: its audience is none of the world's api_audiences"
-        raise _unauthorized(text, BAD_BEARER)
+        raise _unauthorized(text, _BAD_BEARER)
     name = claims["sub"]
     client = world.oauth_client(name)
     if client is None:
-        raise _unauthorized("the Bearer token: its client is unknown", BAD_BEARER)
-    return Identity(name, held(world, client.roles))
+        raise _unauthorized("the Bearer token: its client is unknown", _BAD_BEARER)
+    return Identity(name, _held(world, client.roles))
 
 
 _SCHEMES: Final = {"basic": _user, "bearer": _client}
 
 
 def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> None:
-    """Let a caller pass that holds every permission, record the decision; Problem 403 otherwise.
-
-    A held permission covers each one that starts with it (observed; see the fidelity table).
-    """
-    missing = [wanted for wanted in permissions if not covers(identity, wanted)]
+    """Record whether the caller holds every permission; Problem 403 if not."""
+    missing = [wanted for wanted in permissions if not _covers(identity, wanted)]
     trace.permission = Permission(tuple(permissions), identity.permissions, not missing)
     if missing:
         raise _forbidden(identity, missing)
 
 
 def require_a_role(identity: Identity, trace: Trace) -> None:
-    """Let a caller pass that holds any permission; record a refusal, Problem 403."""
+    """Refuse a caller without any permission by Problem 403, and record that."""
     if not identity.permissions:
         trace.permission = Permission((), (), granted=False)
         raise _forbidden(identity, ())
 
 
 def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
-    # Both texts are observed: one for a caller without any role, one for the others.
+    # Both texts are observed, the one below for a caller without any role.
     if identity.permissions:
         text = f"does not have the required permissions: {', '.join(missing)}."
     else:
@@ -100,23 +98,40 @@ def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
 
 def identity_of(world: World, user: User) -> Identity:
     """Return the identity of a user, with the permissions of all its roles."""
-    return Identity(f"{user.domain}\\{user.name}", held(world, user.roles))
+    return Identity(f"{user.domain}\\{user.name}", _held(world, user.roles))
 
 
-def held(world: World, roles: Iterable[str]) -> tuple[str, ...]:
-    """Return the permissions that some roles hold together."""
+def _held(world: World, roles: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(permission for role in roles for permission in world.roles[role]))
 
 
-def covers(identity: Identity, wanted: str) -> bool:
-    """Say whether a permission that the caller holds covers the wanted one."""
+def first_permitted(
+    world: World, accounts: Iterable[_Account], permissions: Sequence[str]
+) -> _Account | None:
+    """Return the first of the users or clients whose roles cover every permission."""
+    for account in accounts:
+        if may(Identity("", _held(world, account.roles)), permissions):
+            return account
+    return None
+
+
+def may(identity: Identity, permissions: Iterable[str]) -> bool:
+    """Say whether the permissions that the caller holds cover all of these."""
+    return all(_covers(identity, wanted) for wanted in permissions)
+
+
+def _covers(identity: Identity, wanted: str) -> bool:
+    # A permission covers each one that it is the beginning of (observed; see the fidelity table).
     return any(_plural(wanted).startswith(_plural(held)) for held in identity.permissions)
 
 
 def reaches(identity: Identity, template: str) -> bool:
-    """Say whether the caller holds what covers a permission for some values of its parameters."""
+    """Say whether the caller may use an operation for some value of its path parameters at least.
+
+    `template` is the operation's permission, such as `/pam/read/{id}/`.
+    """
     some = re.compile(re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(_plural(template))))
-    return covers(identity, template) or any(
+    return _covers(identity, template) or any(
         some.fullmatch(_plural(held)) for held in identity.permissions
     )
 

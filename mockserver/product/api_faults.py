@@ -20,7 +20,7 @@ from mockserver.world.model import ApiFault, World
 from mockserver.world.reading import WorldError
 
 HEADER: Final = "X-Mock-Fault"
-MAX_TEXT: Final = 1_000
+_MAX_TEXT: Final = 1_000
 NONE: Final = ApiFault()
 
 _ASSIGNMENT: Final = re.compile(r"\s*[=:]\s*")
@@ -30,13 +30,13 @@ _WORDS: Final = {"true": True, "false": False}
 
 
 def due(state: State, world: World, operation: str, header: str | None) -> tuple[ApiFault, str]:
-    """Return the fault of a call and where it comes from; `NONE` where there is none, or no more.
+    """Return the fault of a call, and what it comes from; `NONE` if there is none, or no more.
 
-    The header beats the world's entry, also when its `first` calls are over. Problem 400 for a
-    header that cannot be read.
+    The header beats the entry of the world, even once its `first` calls are over. Problem 400 for
+    a header that cannot be read.
     """
     if header is not None:
-        # The header's text is a part of the key, so that a test has a count of its own.
+        # The header is part of the key, so that each test that sends another text counts from one.
         return _counted(state, f"{operation} {header}", read(header)), HEADER
     return _counted(state, operation, world.api_fault(operation)), "api_faults of the world"
 
@@ -52,11 +52,11 @@ def _counted(state: State, key: str, fault: ApiFault | None) -> ApiFault:
 def read(text: str) -> ApiFault:
     """Read a fault from the header: a JSON object, or words such as `status=503; retry_after=2`.
 
-    A word alone is a status or true. Problem 400 for another form, and for what the schema of
-    `api_faults` refuses.
+    A word without a value is a status, or stands for true. Problem 400 for any other form, and for
+    what the schema of `api_faults` refuses.
     """
-    if not text.strip() or len(text) > MAX_TEXT:
-        raise _refused(f"must be a text of 1 to {MAX_TEXT} characters, such as status=503")
+    if not text.strip() or len(text) > _MAX_TEXT:
+        raise _refused(f"must be a text of 1 to {_MAX_TEXT} characters, such as status=503")
     entry = _object(text) if text.lstrip().startswith("{") else _words(text)
     try:
         return read_api_fault(entry, HEADER)

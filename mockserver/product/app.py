@@ -30,11 +30,11 @@ from mockserver.product import api_faults as faults
 from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
 from mockserver.world.model import World
 
-# RFC 9745: a date; that of the release that deprecated version 1 (Command 25.1) is assumed.
-DEPRECATED_SINCE: Final = "@1735689600"
+# RFC 9745 wants a date; that of Command 25.1, which deprecated version 1, is assumed.
+_DEPRECATED_SINCE: Final = "@1735689600"
 
 Json = dict[str, Any]
-Method = Callable[[Call], Awaitable[object]]
+_Method = Callable[[Call], Awaitable[object]]
 # How a fault breaks the connection off, and the words for that; None if none does.
 _Broken = tuple[str, str] | None
 
@@ -75,13 +75,13 @@ class Api:
         try:
             state = self._states.get(name)
         except Problem as no_state:
-            return refuse(no_state)  # there is no journal to keep it in
+            return refuse(no_state)  # and there is no journal to keep the call in
         trace = Trace(request.method, request.scope["path"], _headers(request))
         outcome, broken = await self._perform(request, state, trace)
         problem = outcome if isinstance(outcome, Problem) else None
         response = refuse(outcome) if isinstance(outcome, Problem) else outcome
         if trace.deprecated:
-            response.headers["Deprecation"] = DEPRECATED_SINCE
+            response.headers["Deprecation"] = _DEPRECATED_SINCE
         response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
         response.headers["X-Mock-Request-Id"] = trace.request_id
         answer, status, problem = _ended(request, response, problem, broken)
@@ -177,7 +177,7 @@ class _Admitted:
     operation: Operation
 
 
-def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, Method]:
+def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, _Method]:
     documented = {operation.id for operation in contract.operations}
     written = {name for name in dir(command) if not name.startswith("_")}
     if documented != written:
@@ -217,7 +217,7 @@ def _ended(
 
 
 def _left(request: Request, response: Response, problem: Problem | None) -> Problem | None:
-    """Return what the journal says of a client that left before the answer; None of others."""
+    """Return the problem for the journal if the client left before the answer, else None."""
     if problem is not None and problem.code is Code.CLIENT_LEFT:
         return problem
     left = request.scope.get("state", {}).get(LEFT)
@@ -273,6 +273,6 @@ def _log(exchange: Exchange, name: str) -> None:
 
 
 def _word(value: object) -> str:
-    """Return a value that cannot be taken for more than one."""
+    """Return a value for the log, in quotes if it could be taken for several."""
     text = str(value)
     return text if text.isprintable() and not _APART.search(text) else json.dumps(text)

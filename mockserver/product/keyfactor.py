@@ -20,7 +20,7 @@ from mockserver.mail.submission import Login, Submission, TlsMode, tls_mode
 from mockserver.oauth import client as oauth
 from mockserver.oauth.client import Grant
 from mockserver.oauth.idp import IdentityProvider
-from mockserver.product import access, listing, pam
+from mockserver.product import access, pam, query
 from mockserver.product.access import Identity
 from mockserver.world.model import Relay, World
 
@@ -34,10 +34,10 @@ OAUTH: Final = 3
 
 @dataclass(frozen=True)
 class Call:
-    """One permitted and valid call of an operation, with the world as it was when the call came.
+    """A permitted and valid call of an operation, with the world as it was when the call came in.
 
-    `parameters` are those of path and query by their documented names. They and `body` have the
-    defaults of the document where the request had nothing.
+    `parameters` are those of path and query, by their documented names. They and `body` have the
+    document's defaults for what the request left out.
     """
 
     state: State
@@ -51,14 +51,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """A body that comes with headers of its own."""
+    """A body, and the headers that go with it."""
 
     body: Any
     headers: Mapping[str, str]
 
 
 class KeyfactorCommand:
-    """Do what Keyfactor Command does; every public method is an operation of the documents."""
+    """Do what Keyfactor Command does: each public method is an operation of the documents."""
 
     def __init__(
         self,
@@ -96,24 +96,30 @@ class KeyfactorCommand:
 
     async def get_pam_providers_v1(self, call: Call) -> Answer:
         """List the PAM providers."""
-        return _page(call, listing.providers(call.world))
+        return _page(call, pam.providers(call.world))
 
     async def get_pam_providers_v2(self, call: Call) -> Answer:
         """List the PAM providers."""
-        page = _page(call, listing.providers(call.world))
-        return Answer([listing.without_area(provider) for provider in page.body], page.headers)
+        page = _page(call, pam.providers(call.world))
+        return Answer([pam.without_area(provider) for provider in page.body], page.headers)
+
+    async def get_pam_provider_types_v1(self, call: Call) -> list[Json]:
+        """List the types of PAM providers."""
+        return pam.types(call.world)
+
+    get_pam_provider_types_v2 = get_pam_provider_types_v1
 
     async def get_pam_provider_v1(self, call: Call) -> Json:
         """Return one PAM provider; Problem 404 when there is none."""
         number = call.parameters["id"]
-        for provider in listing.providers(call.world):
+        for provider in pam.providers(call.world):
             if provider["Id"] == number:
                 return provider
         raise Problem(404, Code.NOT_FOUND, f"There is no PAM provider with the id {number}.")
 
     async def get_pam_provider_v2(self, call: Call) -> Json:
         """Return one PAM provider; Problem 404 when there is none."""
-        return listing.without_area(await self.get_pam_provider_v1(call))
+        return pam.without_area(await self.get_pam_provider_v1(call))
 
     async def get_smtp_v1(self, call: Call) -> Json:
         """Return the SMTP profile without the password."""
@@ -124,7 +130,7 @@ class KeyfactorCommand:
         return _profile_v2(call.world)
 
     async def put_smtp_v1(self, call: Call) -> Json:
-        """Replace the whole SMTP profile, what version 1 does not know of it too."""
+        """Replace the whole SMTP profile, including what only version 2 knows."""
         body = {
             name: {"SecretValue": value} if name in _CREDENTIALS[BASIC] else value
             for name, value in call.body.items()
@@ -146,14 +152,14 @@ class KeyfactorCommand:
         return sorted(reached)
 
     async def get_health_check_v1(self, call: Call) -> None:
-        """Answer: whoever gets this far has found a mock that works."""
+        """Answer with nothing: a call that gets this far shows that the mock works."""
 
     async def get_my_permissions_v1(self, call: Call) -> Json:
         """List the permissions of the caller's roles."""
         return {"Permissions": list(call.identity.permissions)}
 
     async def _token_login(self, call: Call) -> Login:
-        """Return the login of type 3: a new token, and SenderAccount as the mailbox."""
+        """Fetch a token, and return the login of type 3 for the mailbox SenderAccount."""
         body = call.body
         client_id, client_secret = [
             await pam.resolve(body[field], field, call.world, call.trace)
@@ -176,7 +182,7 @@ class KeyfactorCommand:
     async def _send(self, call: Call, recipient: str, login: Login | None) -> None:
         body, trace = call.body, call.trace
         host, port = body["Host"], body["Port"]
-        with suppress(ValueError):  # a name that IDNA does not know cannot be resolved
+        with suppress(ValueError):  # no relay has a host name that IDNA does not know
             host = host_name(host)
         mode = tls_mode(use_ssl=body["UseSSL"], port=port)
         attempt = Attempt(Endpoint(host, port), mode, Dialogue(trace.started))
@@ -232,7 +238,7 @@ _V1_ANSWER: Final = (
 )
 
 
-# What belongs to one authentication type alone (POST SMTP Test, table 888).
+# The fields that only one authentication type uses (POST SMTP Test, table 888).
 _CREDENTIALS: Final = {
     BASIC: ("RelayUsername", "RelayPassword"),
     OAUTH: ("ClientId", "ClientSecret", "TokenEndpoint", "Scope", "Audience", "RequestHeaders"),
@@ -240,7 +246,7 @@ _CREDENTIALS: Final = {
 
 
 def notes(body: Json) -> Iterator[Note]:
-    """Give what is to be noted of a call of POST /SMTP/Test that keeps the contract."""
+    """Yield the notes on a valid body of POST /SMTP/Test."""
     chosen = body["RelayAuthenticationType"]
     for kind, fields in _CREDENTIALS.items():
         for field in fields:
@@ -265,14 +271,14 @@ def _note(kind: NoteKind, field: str, text: str) -> Note:
 
 
 def _is_blank(value: object) -> bool:
-    """Say whether a value is what a client writes where it has nothing to say."""
+    """Say whether a value is one that clients send in place of none."""
     if isinstance(value, dict):
         return all(map(_is_blank, value.values()))
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
 def _literals(body: Json, chosen: int) -> Iterator[tuple[str, str | None]]:
-    """Give the secrets and header values of a type that stand in the body, each with its field."""
+    """Yield the secrets and header values that the body has as literals, each with its field."""
     for field in _CREDENTIALS.get(chosen, ()):
         value: Any = body.get(field)
         if field == "RequestHeaders":
@@ -283,12 +289,12 @@ def _literals(body: Json, chosen: int) -> Iterator[tuple[str, str | None]]:
 
 
 def _given(body: Json, field: str) -> str | None:
-    """Return a text of the body; a blank one is the same as none."""
+    """Return a text of the body, or None if it is blank."""
     return None if _is_blank(body.get(field)) else body[field]
 
 
 async def _login(call: Call, value: Callable[[str], Json]) -> Login:
-    """Return the login of type 2; `value` gives the secret object of a field."""
+    """Return the login of type 2; `value` returns the secret object of a field."""
     username, password = [
         await pam.resolve(value(field), field, call.world, call.trace)
         for field in _CREDENTIALS[BASIC]
@@ -298,7 +304,7 @@ async def _login(call: Call, value: Callable[[str], Json]) -> Login:
 
 # The SMTP profile
 
-# In the order of the vendor's specification files; version 1 has these and no more.
+# In the order of the vendor's specification files.
 _PROFILE_V1: Final = tuple(name for name in _V1_ANSWER if name != "TestRecipient")
 _PROFILE_V2: Final = (
     *_PROFILE_V1[:5],
@@ -307,7 +313,7 @@ _PROFILE_V2: Final = (
     *_CREDENTIALS[OAUTH],
 )
 _SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
-# What C# has where nothing was set.
+# The values that C# gives to what was never set.
 _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
 # What version 1 answers for a user name in a PAM provider (observed).
 _UNSUPPORTED: Final = "UnsupportedPAMSecret"
@@ -316,7 +322,7 @@ _ASTERISKS: Final = "*" * 20
 
 
 def _with_profile(state: State, body: Json) -> World:
-    """Keep what a valid body of PUT has as the state's profile; return the world that has it."""
+    """Store the valid body of a PUT as the profile, and return the changed world."""
     given = _without_nulls(body)
     state.put_profile({name: given[name] for name in given if name != "Id"})
     return state.world
@@ -347,7 +353,7 @@ def _profile_v2(world: World) -> Json:
 
 
 def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
-    """Give a secret object without its value, and null for one that is not set."""
+    """Return a secret object without its value, or None if it is not set."""
     if not secret:
         return None
     if secret.get("SecretValue"):
@@ -363,13 +369,13 @@ def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
 
 
 def _is_reference(secret: Mapping[str, Any]) -> bool:
-    """Tell whether a secret object leads to a PAM provider, by whatever it has of the two keys."""
+    """Say whether a secret object refers to a PAM provider, if only by one of the two keys."""
     refers = not _is_blank(secret.get("Provider")) or secret.get("Parameters")
     return bool(refers and not secret.get("SecretValue"))
 
 
 def _shown_header(header: Mapping[str, str]) -> Json:
-    """Give a header, with asterisks for a value whose name says that it is a secret."""
+    """Return a header, with asterisks as the value if its name says that it is a secret."""
     name, value = header["Name"], header.get("Value")
     if value and masking.headers([(name, value)]) != [(name, value)]:
         value = _ASTERISKS
@@ -377,5 +383,5 @@ def _shown_header(header: Mapping[str, str]) -> Json:
 
 
 def _page(call: Call, rows: list[Json]) -> Answer:
-    page, total = listing.page(call.parameters, rows)
+    page, total = query.page(rows, call.parameters)
     return Answer(page, {"x-total-count": str(total)})

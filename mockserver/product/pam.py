@@ -1,4 +1,4 @@
-"""Secrets: a literal, or a look-up in a PAM provider of the world."""
+"""PAM: the types of providers, the providers as the API lists them, and the secrets in them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,43 +10,153 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Code, Problem
 from mockserver.base.text import nearest
 from mockserver.journal.trace import Trace
+from mockserver.product.query import guid_order
 from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Parameters:
-    """What a type of provider is asked with: what a secret's key is made of, and what may be added.
+class _Parameter:
+    """A parameter of a type: each secret has its own value (`use`), or the provider has one."""
 
-    (POST SMTP Test, table 888; what may be added is observed)
+    id: int
+    name: str
+    display_name: str
+    use: bool = False
+    data_type: int = 1  # 1 is a text, 2 a secret
+
+    def as_json(self) -> Json:
+        return {
+            "Id": self.id,
+            "Name": self.name,
+            "DisplayName": self.display_name,
+            "DataType": self.data_type,
+            "InstanceLevel": self.use,
+        }
+
+
+@dataclass(frozen=True)
+class _Type:
+    """A type of provider; one without parameters takes whatever a secret is asked for with.
+
+    `more` are parameters of a secret object that are accepted although no list shows them.
     """
 
-    needed: tuple[str, ...]
-    optional: tuple[str, ...] = ()
+    id: str
+    name: str
+    parameters: tuple[_Parameter, ...] = ()
+    more: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """What a secret is asked for with, in the order of its key (POST SMTP Test, table 888)."""
+        return tuple(each.name for each in self.parameters if each.use)
 
     @property
     def known(self) -> tuple[str, ...]:
-        return self.needed + self.optional
+        return self.needed + self.more
 
 
-_TYPES: Final = {
-    "local": _Parameters(("SecretName",)),
-    "cyberark": _Parameters(("Folder", "Object"), ("Safe",)),
-    "delinea": _Parameters(("SecretId",), ("SecretFieldName",)),
+# By the name that a world has for it. Where the values come from: see the fidelity table.
+_TYPES: Final[Mapping[str, _Type]] = {
+    "local": _Type(
+        "54ebf9ac-a1e4-48ae-b16e-1bfb9755465c",
+        "Command Secret Provider",
+        (_Parameter(9, "SecretName", "Secret Reference Name", use=True),),
+    ),
+    "cyberark": _Type(
+        "16fc28fa-d2e4-4152-9895-ebf261b011b5",
+        "CyberArk",
+        (
+            _Parameter(1, "Safe", "PrivateArk Safe"),
+            _Parameter(2, "Folder", "PrivateArk Folder Name", use=True),
+            _Parameter(3, "Object", "PrivateArk Protected Password Name", use=True),
+            _Parameter(4, "AppId", "Application ID"),
+        ),
+        more=("Safe",),
+    ),
+    "delinea": _Type(
+        "c09bbfa5-a081-4194-9dd2-31f3cc3fabcc",
+        "Thycotic",
+        (
+            _Parameter(5, "SecretServerUrl", "Server URL"),
+            _Parameter(6, "RuleName", "Rule Name"),
+            _Parameter(7, "SecretId", "Thycotic Secret ID", use=True),
+            _Parameter(8, "RuleKey", "Rule Key", data_type=2),
+        ),
+        more=("SecretFieldName",),
+    ),
+    "any": _Type("9d888ea3-c7c7-5873-ac87-f0de6b30de88", "Any"),
 }
 
 
 def needed(kind: str) -> tuple[str, ...]:
-    """Return what a type's secret is asked with, in the order of its key; nothing for `any`."""
-    return _TYPES[kind].needed if kind in _TYPES else ()
+    """Return the parameters that a type needs for a secret, in the order of its key."""
+    return _TYPES[kind].needed
+
+
+def types(world: World) -> list[Json]:
+    """Return the types as a list has them, by id; `Any`, which is ours, only where it is used."""
+    used = {entry.type for key, entry in world.pam_providers.items() if key != "*"}
+    shown = [kind for name, kind in _TYPES.items() if kind.parameters or name in used]
+    return [
+        {
+            "Id": kind.id,
+            "Name": kind.name,
+            "Parameters": [each.as_json() for each in kind.parameters],
+        }
+        for kind in sorted(shown, key=lambda kind: guid_order(kind.id))
+    ]
+
+
+def providers(world: World) -> list[Json]:
+    """Return the world's providers as version 1 shows them, by id; not the one for any id."""
+    shown = [_shown(entry) for key, entry in world.pam_providers.items() if key != "*"]
+    return sorted(shown, key=lambda provider: cast("int", provider["Id"]))
+
+
+def _shown(entry: PamProvider) -> Json:
+    number, kind = int(entry.id), _TYPES[entry.type]
+    values = {"Safe": entry.safe}
+    return {
+        "Id": number,
+        "Name": entry.name,
+        "Area": 1,
+        "ProviderType": {
+            "Id": kind.id,
+            "Name": kind.name,
+            "ProviderTypeParams": [
+                {**each.as_json(), "ProviderType": None} for each in kind.parameters
+            ],
+        },
+        # A world gives a provider at most one such value, so that the provider's id will do for it.
+        "ProviderTypeParamValues": [
+            {
+                "Id": number,
+                "Value": values[each.name],
+                "InstanceId": None,
+                "InstanceGuid": None,
+                "ProviderTypeParam": each.as_json(),
+            }
+            for each in kind.parameters
+            if values.get(each.name) is not None
+        ],
+        "SecuredAreaId": None,
+        "Remote": False,
+    }
+
+
+def without_area(provider: Json) -> Json:
+    """Return a provider as version 2 shows it."""
+    return {name: provider[name] for name in provider if name not in {"Area", "SecuredAreaId"}}
 
 
 async def resolve(value: Mapping[str, Any], field: str, world: World, trace: Trace) -> Secret:
-    """Return what the secret object of a field stands for, and record the look-up.
+    """Return the secret that the object in a field stands for, and record the look-up.
 
-    `value` keeps its schema: `SecretValue`, or where that is blank `Provider` and `Parameters`.
-    Raises Problem 400 that names field and provider, and no value.
+    `value` is valid by its schema: it has `SecretValue`, or `Provider` and `Parameters`. Problem
+    400 names the field and the provider, and never a value.
     """
     if literal := value.get("SecretValue"):
         trace.secret(field)
@@ -90,10 +200,10 @@ async def _look_up(provider: PamProvider, parameters: Mapping[str, str], subject
 
 
 def _key(provider: PamProvider, parameters: Mapping[str, str], subject: str) -> list[str]:
-    """Return the values of which the secret's key is made; those of type `any` by their names."""
-    if provider.type not in _TYPES:
-        return [parameters[name] for name in sorted(parameters)]
+    """Return the values that make up the key of a secret; Problem 400 where they cannot."""
     wanted = _TYPES[provider.type]
+    if not wanted.parameters:
+        return [parameters[name] for name in sorted(parameters)]
     unknown = [name for name in parameters if name not in wanted.known]
     missing = [name for name in wanted.needed if name not in parameters]
     texts = [_about_unknown(name, wanted.known) for name in unknown]

@@ -38,8 +38,8 @@ SHARED = {
         "ProviderId", "QueryString", "PageReturned", "ReturnLimit", "SortField", "SortAscending",
     ],
     "schemas": [
-        "Error", "PamParameterDataType", "ProviderTypeResponse", "ProviderTypeParamResponse",
-        "ProviderTypeParamValue", "ProviderTypeParameter",
+        "Error", "PamParameterDataType", "ListedTypeResponse", "ProviderTypeResponse",
+        "ProviderTypeParamResponse", "ProviderTypeParamValue", "ProviderTypeParameter",
     ],
 }  # fmt: skip
 # POST SMTP Test, table 890
@@ -191,6 +191,7 @@ PERMISSIONS = {
     "get_smtp": ["/system_settings/read/"],
     "put_smtp": ["/system_setting/modify/"],
     "get_pam_providers": ["/pam/read/"],
+    "get_pam_provider_types": ["/pam/read/"],
     "get_pam_provider": ["/pam/read/{id}/"],
     "get_status_endpoints": [],
     "get_health_check": [],
@@ -260,6 +261,7 @@ NULLABLE = {
     "RequestHeaderResponse": {"Value"},
     "ProviderResponseLegacy": {"Name", "ProviderTypeParamValues", "SecuredAreaId"},
     "ProviderResponse": {"Name", "ProviderTypeParamValues"},
+    "ListedTypeResponse": {"Name", "Parameters"},
     "ProviderTypeResponse": {"Name", "ProviderTypeParams"},
     "ProviderTypeParamResponse": {"Name", "DisplayName", "ProviderType"},
     "ProviderTypeParamValue": {"Value", "InstanceId", "InstanceGuid"},
@@ -300,7 +302,8 @@ def answers(caller: Caller, version: str) -> dict[str, Any]:
     caller.mock.patch_world({"pam_providers": {"2": {"safe": "MySafe"}}})
     for method, path in (
         *(("PUT", "/SMTP"), ("POST", "/SMTP/Test"), ("GET", "/PamProviders")),
-        *(("GET", "/PamProviders/{id}"), ("GET", "/Security/My/Permissions")),
+        *(("GET", "/PamProviders/{id}"), ("GET", "/PamProviders/Types")),
+        ("GET", "/Security/My/Permissions"),
         ("GET", "/Status/Endpoints"),
     ):
         sent = {"PUT": profile, "POST": V1 | {"RelayUsername": "a"}}.get(method)
@@ -341,7 +344,7 @@ def spoiled(value: Any) -> Iterator[Any]:  # noqa: ANN401  # any JSON
 def test_only_a_whole_answer_keeps_the_schema(caller: Caller, version: str) -> None:
     document = CONTRACT.documents[version]
     found = answers(caller, version)
-    assert len(found) == {"1": 6, "2": 3}[version]
+    assert len(found) == {"1": 7, "2": 4}[version]
     for name, answer in found.items():
         method, _, path = name.partition(" ")
         responses = document["paths"][path][method.lower()]["responses"]

@@ -897,16 +897,23 @@ def test_a_version_that_a_path_lacks_is_400(tmp_path: Path) -> None:
     assert "/Two" in problem.message
 
 
-def test_a_literal_segment_goes_before_a_template(tmp_path: Path) -> None:
+@pytest.mark.parametrize("documented", ["PageReturned", "pq.pageReturned"])
+@pytest.mark.parametrize(
+    "sent", ["PageReturned", "pagereturned", "pq.PageReturned", "a.b.pageReturned"]
+)
+def test_a_name_in_the_query_has_any_prefix(tmp_path: Path, documented: str, sent: str) -> None:
     def change(document: Json) -> None:
-        paths = document["paths"]
-        paths["/PamProviders/Types"] = {"get": paths["/PamProviders"]["get"]}
+        document["components"]["parameters"]["PageReturned"]["name"] = documented
 
-    contract = load(tmp_path, change)
+    listing = load(tmp_path, change).operation("/PamProviders", "GET", "2")
+    assert listing.given("/PamProviders", [(sent, "7")])[documented] == 7
+
+
+def test_a_literal_segment_goes_before_a_template() -> None:
     for path in ("/PamProviders/Types", "/pamproviders/TYPES"):
-        assert contract.operation(path, "GET", "2").path == "/PamProviders/Types"
-    assert contract.operation("/PamProviders/Type", "GET", "2").path == "/PamProviders/{id}"
-    assert refusal(lambda: contract.operation("/PamProviders/", "GET", "2")).status == 404
+        assert CONTRACT.operation(path, "GET", "2").path == "/PamProviders/Types"
+    assert CONTRACT.operation("/PamProviders/Type", "GET", "2").path == "/PamProviders/{id}"
+    assert refusal(lambda: CONTRACT.operation("/PamProviders/", "GET", "2")).status == 404
 
 
 @pytest.mark.parametrize(

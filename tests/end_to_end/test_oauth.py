@@ -262,7 +262,7 @@ def test_a_slow_identity_provider_takes_its_time(mock: MockServer, caller: Calle
 def test_an_identity_provider_that_is_too_slow_is_a_timeout(
     mock: MockServer, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oauth, "TOKEN_SECONDS", 0.05)
+    monkeypatch.setattr(oauth, "_TIMEOUT_S", 0.05)
     mock.patch_world({"token_endpoints": {"slow.test": {"delay": 2}}})
     response = caller.send("2", OAUTH | {"TokenEndpoint": "https://slow.test/token"})
     assert "no answer within 0.05 seconds" in refusal(response)[1]

@@ -1,13 +1,15 @@
-"""`GET /PamProviders` and `GET /PamProviders/{id}` over real HTTP, as tables."""
+"""The PAM providers and their types over real HTTP, as tables."""
 
 from typing import Any
 
 import httpx2
 import jsonschema_rs
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mockserver.base.data import data_folder
 from mockserver.server import load_contract
 from support import ADMIN, Caller, Json, refusal
 
@@ -15,6 +17,7 @@ PATH = "/KeyfactorAPI/PamProviders"
 OPERATOR = ("operator", "operator-password")
 VERSIONS = ["1", "2"]
 NAMES = ["CyberArk", "Delinea", "Empty vault", "Local", "Sealed vault", "Slow vault"]
+VAULTS = ["Sealed vault", "Slow vault"]
 DOCUMENTS = load_contract().documents
 LIST_PARAMETERS = DOCUMENTS["1"]["components"]["parameters"]
 
@@ -166,6 +169,71 @@ def test_without_a_version_header_version_1_answers(caller: Caller) -> None:
     assert caller.exchange(response)["operation"] == "get_pam_providers_v1"
 
 
+# Types
+
+# As recorded of 25.4.1: id and name; of each parameter id, names, data type and level.
+TYPES: list[tuple[str, str, list[tuple[int, str, str, int, bool]]]] = [
+    (
+        "54ebf9ac-a1e4-48ae-b16e-1bfb9755465c",
+        "Command Secret Provider",
+        [(9, "SecretName", "Secret Reference Name", 1, True)],
+    ),
+    (
+        "c09bbfa5-a081-4194-9dd2-31f3cc3fabcc",
+        "Thycotic",
+        [
+            (5, "SecretServerUrl", "Server URL", 1, False),
+            (6, "RuleName", "Rule Name", 1, False),
+            (7, "SecretId", "Thycotic Secret ID", 1, True),
+            (8, "RuleKey", "Rule Key", 2, False),
+        ],
+    ),
+    (
+        "16fc28fa-d2e4-4152-9895-ebf261b011b5",
+        "CyberArk",
+        [
+            (1, "Safe", "PrivateArk Safe", 1, False),
+            (2, "Folder", "PrivateArk Folder Name", 1, True),
+            (3, "Object", "PrivateArk Protected Password Name", 1, True),
+            (4, "AppId", "Application ID", 1, False),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_types_are_those_of_a_recording_in_its_order(caller: Caller, version: str) -> None:
+    response = get(caller, version, "/Types")
+    assert response.status_code == 200
+    assert "x-total-count" not in response.headers
+    assert [list(each) for each in response.json()] == [["Id", "Name", "Parameters"]] * 3
+    assert [
+        (each["Id"], each["Name"], [tuple(one.values()) for one in each["Parameters"]])
+        for each in response.json()
+    ] == TYPES
+    document = DOCUMENTS[version] | {"$ref": "#/components/schemas/ListedTypeResponse"}
+    for each in response.json():
+        jsonschema_rs.validate(document, each, validate_formats=True)
+
+
+def test_each_type_of_the_world_is_listed_where_it_is_used(caller: Caller) -> None:
+    schema = yaml.safe_load((data_folder("fixtures") / "schema.yaml").read_bytes())
+    kinds = schema["$defs"]["pam_provider"]["properties"]["type"]["enum"]
+    patch = {str(200 + n): {"name": kind, "type": kind} for n, kind in enumerate(kinds)}
+    caller.mock.patch_world({"pam_providers": patch})
+    listed = {each["Id"]: each["Name"] for each in get(caller, "1", "/Types").json()}
+    assert len(listed) == len(kinds)
+    for number in patch:
+        provider = get(caller, "1", f"/{number}").json()
+        shown = provider["ProviderType"]
+        assert listed[shown["Id"]] == shown["Name"]
+
+
+@pytest.mark.parametrize("below", ["/types", "//TYPES/"])
+def test_types_are_no_id_in_any_letter_case(caller: Caller, below: str) -> None:
+    assert len(get(caller, below=below).json()) == 3
+
+
 # List parameters
 
 LISTED: list[tuple[Json, list[str]]] = [
@@ -193,6 +261,10 @@ LISTED: list[tuple[Json, list[str]]] = [
     ),
     ({"pagereturned": 1, "RETURNLIMIT": 1, "sortField": "Name"}, NAMES[:1]),
     ({"Unknown": "x"}, NAMES),
+    ({"pq.pageReturned": 2, "query.returnLimit": 4}, NAMES[4:]),
+    ({"certificateStoreQuery.sortAscending": 1, "PQ.RETURNLIMIT": 1}, NAMES[-1:]),
+    ({"pq.queryString": ""}, NAMES),
+    ({"PageReturned": 7, "ReturnLimit": 1}, []),
     ({"QueryString": ""}, NAMES),
 ]
 
@@ -225,6 +297,17 @@ QUERIES = [
     ("SecuredAreaId -ne null", []),
     ("SecuredAreaId -eq 1", []),
     ("SecuredAreaId -lt 1", []),
+    ("SecuredAreaId -eq NULL", NAMES),
+    ('name -eq "local"', ["Local"]),
+    ('((NAME -eq "Delinea"))', ["Delinea"]),
+    ("providertype -eq thycotic", ["Delinea"]),
+    ("Name -eq Local OR Name -eq Delinea", ["Delinea", "Local"]),
+    ("Name -eq Local or area -eq 2", ["Local"]),
+    ("Name -eq Local OR Name -contains vault AND Name -startswith s", ["Local", *VAULTS]),
+    ("(Name -eq Local OR Name -contains vault) and (Name -startswith s)", VAULTS),
+    ("(((Name -eq Local) OR Name -eq Delinea) AND Area -eq 1)", ["Delinea", "Local"]),
+    ('Name -eq "(Local)" OR Name -eq "Local "', ["Local"]),
+    (" OR ".join(["Name -eq Local"] * 8), ["Local"]),
 ]
 
 
@@ -240,7 +323,7 @@ def test_a_list_parameter_does_its_work(
 
 @pytest.mark.parametrize(("query", "expected"), QUERIES)
 def test_a_query_string_filters(caller: Caller, query: str, expected: list[str]) -> None:
-    response = get(caller, params={"QueryString": query, "ReturnLimit": 2})
+    response = get(caller, params={"pq.queryString": query, "ReturnLimit": 2})
     assert names(response) == expected[:2]
     assert response.headers["x-total-count"] == str(len(expected))
 
@@ -287,7 +370,6 @@ REFUSED: list[tuple[Json, str]] = [
             "Name -eq a b",
             'Name -eq "a',
             'Name -eq "a\nb"',
-            "name -eq Local",
             "Id -eq 1",
             "Area -contains 1",
             "Area -eq x",
@@ -295,8 +377,18 @@ REFUSED: list[tuple[Json, str]] = [
             "Area -lt null",
             "Name -eq a AND",
             "Name -eq a AND Name",
-            "Name -eq a OR Name -eq b",
-            "Name -eq a and Name -eq b",
+            "Name -eq a OR",
+            "Name -eq a XOR Name -eq b",
+            "OR Name -eq a",
+            "()",
+            "(Name -eq a",
+            "Name -eq a)",
+            ")Name -eq a(",
+            "(Name -eq a) (Name -eq b)",
+            "Name (-eq a)",
+            "((((Name -eq a))))",
+            "(Name -eq a AND (Name -eq b OR (Area -eq 1 AND (Area -eq 2))))",
+            '(Name -eq "a)',
             "Name -eq aAND Name -eq b Name -eq c",
             "Name -eq " + "x" * 101,
             " AND ".join(["Area -eq 1"] * 9),

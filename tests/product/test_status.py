@@ -19,7 +19,14 @@ PERMISSIONS = "/KeyfactorAPI/Security/My/Permissions"
 OPEN = ["GET /Security/My/Permissions", "GET /Status/Endpoints", "GET /Status/HealthCheck"]
 KNOWN = [
     *OPEN,
-    *("GET /PamProviders", "GET /PamProviders/{id}", "GET /SMTP", "POST /SMTP/Test", "PUT /SMTP"),
+    *(
+        "GET /PamProviders",
+        "GET /PamProviders/Types",
+        "GET /PamProviders/{id}",
+        "GET /SMTP",
+        "POST /SMTP/Test",
+        "PUT /SMTP",
+    ),
 ]
 NEWCOMER = ("newcomer", "newcomer-password")
 BASIC = "Basic " + base64.b64encode(b"KEYEXAMPLE\\admin:admin-password").decode()
@@ -39,7 +46,7 @@ def get(
         (["/system_settings/"], [*OPEN, "GET /SMTP", "POST /SMTP/Test", "PUT /SMTP"]),
         (["/system_settings/read/"], [*OPEN, "GET /SMTP"]),
         (["/system_setting/modify/"], [*OPEN, "POST /SMTP/Test", "PUT /SMTP"]),
-        (["/pam/read/"], [*OPEN, "GET /PamProviders", "GET /PamProviders/{id}"]),
+        (["/pam/read/"], [*OPEN, *(each for each in KNOWN if "Pam" in each)]),
         (["/pam/read/5/"], [*OPEN, "GET /PamProviders/{id}"]),
         (["/pam/read/5/6/"], OPEN),
         (["/pam/modify/"], OPEN),
