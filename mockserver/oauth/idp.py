@@ -75,7 +75,7 @@ class IdentityProvider:
         if fault == "wrong_audience":
             claims = claims | {"aud": _OTHER_AUDIENCE}
         times = {"exp": now + _LIFETIME_S, "iat": now, "nbf": now, "jti": new_id()}
-        key = self._foreign_key if fault == "forged" else self._key
+        key = _new_key() if fault == "forged" else self._key
         # RFC 9068, 2.1. A forged token names the genuine key, so only the signature gives it away.
         header = {"alg": _ALGORITHM, "typ": "at+jwt", "kid": self._key.kid}
         return jwt.encode(header, claims | times, key)
@@ -112,10 +112,6 @@ class IdentityProvider:
 
     @cached_property
     def _key(self) -> "ECKey":
-        return _new_key()
-
-    @cached_property
-    def _foreign_key(self) -> "ECKey":
         return _new_key()
 
 

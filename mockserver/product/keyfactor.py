@@ -81,7 +81,7 @@ class KeyfactorCommand:
             login = await _login(call, lambda field: {"SecretValue": body[field]})
         recipient = body.get("TestRecipient") or body["SenderAccount"]
         await self._send(call, recipient, login)
-        return {name: body.get(name) for name in _V1_ANSWER}
+        return _shaped(call, "1", "SMTPTestResponse", body)
 
     async def test_smtp_v2(self, call: Call) -> None:
         """Send a test mail."""
@@ -123,11 +123,11 @@ class KeyfactorCommand:
 
     async def get_smtp_v1(self, call: Call) -> Json:
         """Return the SMTP profile without the password."""
-        return _profile_v1(call.world)
+        return _profile_v1(call, call.world)
 
     async def get_smtp_v2(self, call: Call) -> Json:
         """Return the SMTP profile without any secret."""
-        return _profile_v2(call.world)
+        return _profile_v2(call, call.world)
 
     async def put_smtp_v1(self, call: Call) -> Json:
         """Replace the whole SMTP profile, including what only version 2 knows."""
@@ -135,11 +135,11 @@ class KeyfactorCommand:
             name: {"SecretValue": value} if name in _CREDENTIALS[BASIC] else value
             for name, value in call.body.items()
         }
-        return _profile_v1(_with_profile(call.state, body))
+        return _profile_v1(call, _with_profile(call.state, body))
 
     async def put_smtp_v2(self, call: Call) -> Json:
         """Replace the whole SMTP profile."""
-        return _profile_v2(_with_profile(call.state, call.body))
+        return _profile_v2(call, _with_profile(call.state, call.body))
 
     async def get_status_endpoints_v1(self, call: Call) -> list[str]:
         """List the operations that the caller may call; Problem 403 for one without a role."""
@@ -225,17 +225,11 @@ class KeyfactorCommand:
 # What plays a host that the world does not have.
 _NO_RELAY: Final = Relay(fault="unresolvable")
 
-_V1_ANSWER: Final = (
-    "Host",
-    "Id",
-    "Port",
-    "RelayAuthenticationType",
-    "RelayUsername",
-    "SenderAccount",
-    "SenderName",
-    "TestRecipient",
-    "UseSSL",
-)
+
+def _shaped(call: Call, version: str, schema: str, values: Mapping[str, Any]) -> Json:
+    """Return the members of an answer in the order of its schema, null where there is no value."""
+    members = call.contract.documents[version]["components"]["schemas"][schema]["properties"]
+    return {name: values.get(name) for name in members}
 
 
 # The fields that only one authentication type uses (POST SMTP Test, table 888).
@@ -304,14 +298,6 @@ async def _login(call: Call, value: Callable[[str], Json]) -> Login:
 
 # The SMTP profile
 
-# In the order of the vendor's specification files.
-_PROFILE_V1: Final = tuple(name for name in _V1_ANSWER if name != "TestRecipient")
-_PROFILE_V2: Final = (
-    *_PROFILE_V1[:5],
-    "RelayPassword",
-    *_PROFILE_V1[5:],
-    *_CREDENTIALS[OAUTH],
-)
 _SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
 # The values that C# gives to what was never set.
 _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
@@ -334,22 +320,22 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # any JSON
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _profile_v1(world: World) -> Json:
+def _profile_v1(call: Call, world: World) -> Json:
     profile = {**_UNSET, **world.smtp_profile, "Id": 1}
     username = profile.get("RelayUsername", {})
     profile["RelayUsername"] = (
         _UNSUPPORTED if _is_reference(username) else username.get("SecretValue")
     )
-    return {name: profile.get(name) for name in _PROFILE_V1}
+    return _shaped(call, "1", "SMTPResponse", profile)
 
 
-def _profile_v2(world: World) -> Json:
+def _profile_v2(call: Call, world: World) -> Json:
     profile = {**_UNSET, **world.smtp_profile, "Id": 1}
     for name in _SECRETS:
         profile[name] = _shown_secret(profile.get(name))
     if "RequestHeaders" in profile:
         profile["RequestHeaders"] = [_shown_header(header) for header in profile["RequestHeaders"]]
-    return {name: profile.get(name) for name in _PROFILE_V2}
+    return _shaped(call, "2", "SMTPResponse", profile)
 
 
 def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:

@@ -252,14 +252,9 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "without a recipient the mail of version 1 goes to the sender",
     ),
     (
-        '    "RelayAuthenticationType",\n    "RelayUsername",\n    "SenderAccount",',
-        '    "RelayUsername",\n    "RelayAuthenticationType",\n    "SenderAccount",',
-        "version 1 answers its properties in order",
-    ),
-    (
-        '    "RelayUsername",\n    "SenderAccount",',
-        '    "RelayUsername",\n    "RelayPassword",\n    "SenderAccount",',
-        "version 1 never answers the password",
+        "{name: values.get(name) for name in members}",
+        "{name: values.get(name) for name in reversed(members)}",
+        "an answer has the order of its schema",
     ),
     (
         '        "SecretValue": None,\n        "Parameters": None if',
