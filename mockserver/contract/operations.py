@@ -14,7 +14,7 @@ from mockserver.base.documents import DocumentError, read_yaml
 from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Code, Note, Problem, Violation
 from mockserver.base.schema import Node, Schema
-from mockserver.base.text import cut, lowered
+from mockserver.base.text import cut, lowered, media_type
 from mockserver.contract.coercion import Shape, read_form, relaxed, typed
 from mockserver.contract.wording import WORDS, type_of, violations
 
@@ -27,7 +27,8 @@ _METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "
 # The document publishes application/json alone, because lists of media types break code generators;
 # real clients send the others too, application/*+json among them.
 _JSON_TYPE: Final = re.compile(r"text/json|application/(?:[a-z0-9!#$&^_.*-]+\+)?json")
-_FORM: Final = re.compile(r" *application/x-www-form-urlencoded *(?:;|$)", re.IGNORECASE)
+_CHARSET: Final = re.compile(r";\s*charset\s*(?:=([^;]*))?(?:$|(?=;))")
+_FORM: Final = "application/x-www-form-urlencoded"
 _TEMPLATE: Final = re.compile(r"[{]([^{}]*)[}]")
 _PLACES: Final = ("header", "path", "query")
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
@@ -108,7 +109,7 @@ class Operation:
         """
         if self.body is None:
             return None
-        if self.takes_form and _FORM.match(content_type or ""):
+        if self.takes_form and media_type(content_type or "") == _FORM:
             return read_form(raw, self._shape)
         if not _is_json(content_type or ""):
             text = "send the body as Content-Type: application/json, in UTF-8"
@@ -333,13 +334,8 @@ class Contract:
 
 @lru_cache(maxsize=64)
 def _is_json(content_type: str) -> bool:
-    media_type, *parameters = content_type.lower().split(";")
-    charsets = [
-        value.strip().strip('"')
-        for name, _, value in (parameter.partition("=") for parameter in parameters)
-        if name.strip() == "charset"
-    ]
-    return bool(_JSON_TYPE.fullmatch(media_type.strip())) and set(charsets) <= {"utf-8"}
+    charsets = {found.strip().strip('"') for found in _CHARSET.findall(content_type.lower())}
+    return bool(_JSON_TYPE.fullmatch(media_type(content_type))) and charsets <= {"utf-8"}
 
 
 @lru_cache(maxsize=1_024)
