@@ -37,7 +37,7 @@ from mockserver.journal.state import DEFAULT, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider, discovery_url
-from mockserver.product.api_faults import check_operations
+from mockserver.product.api_faults import check_names
 from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
 from mockserver.world import loading as worlds
@@ -192,7 +192,7 @@ class MockServer(View):
         self._states.reopen()
         self._sink.open()
         self._bound = {}
-        self._http = HttpListener(self._application(), self._limits)
+        self._http = HttpListener(self._application(), self._states.errors, self._limits)
         try:
             for name, wanted in self._ports.items():
                 if wanted is not None:
@@ -280,7 +280,7 @@ class MockServer(View):
             self._states, self._contract, self.base_path, check=guard.check, answer=api.answer
         )
         parts = Router(self.base_path, inbox=inbox, control=control, reference=reference, api=api)
-        return wire.Net(parts)
+        return wire.Net(parts, self._states.errors)
 
     async def _listen(self, name: str, port: int, http: HttpListener) -> None:
         context = None
@@ -393,7 +393,8 @@ def load_world(
 
 
 def _check(world: World, contract: Contract, source: str) -> None:
-    check_operations(world, [operation.id for operation in contract.operations], source)
+    operations = [operation.id for operation in contract.operations]
+    check_names(world, operations, contract.supported, source)
 
 
 @cache

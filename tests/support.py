@@ -14,6 +14,7 @@ from mockserver.journal.state import State
 from mockserver.journal.trace import Endpoint
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.part import Part
+from mockserver.world.loading import load
 from mockserver.world.model import Relay
 
 Json = dict[str, Any]
@@ -38,6 +39,8 @@ V2: Json = {
     "TestRecipient": "mjones@keyexample.com",
 }
 VALID: dict[str, Json] = {"1": V1, "2": V2}
+
+ERRORS = load().errors
 
 
 def _no_token(_token: str, _audience: str | None) -> Mapping[str, Any]:
@@ -111,6 +114,17 @@ def refusal(response: httpx2.Response) -> tuple[int, str]:
     assert list(body) == ["ErrorCode", "Message"]
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     return response.status_code, body["Message"]
+
+
+def unchunked(body: bytes) -> bytes:
+    """Take the chunks of a whole body apart (RFC 9112, 7.1); nothing may follow them."""
+    found = b""
+    while body != b"0\r\n\r\n":
+        line, _, rest = body.partition(b"\r\n")
+        size = int(line, 16)
+        assert rest[size : size + 2] == b"\r\n"
+        found, body = found + rest[:size], rest[size + 2 :]
+    return found
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def test_it(keyfactor):
 def test_it(keyfactor, keyfactor_factory):
     assert keyfactor.world.product_version == EXPECTED
     assert keyfactor_factory().world.product_version == EXPECTED
-    assert keyfactor_factory({"lenient": True}).world.product_version == "25.1.1.0"
+    assert keyfactor_factory({"lenient": True}).world.product_version == "25.5.1"
 """,
 }
 OVERRIDE = """
@@ -175,7 +175,7 @@ def test_the_nearest_world_wins(
         options.append("--keyfactor-world=option.yaml")
     if fixture:
         pytester.makeconftest(OVERRIDE)
-    given = ("2.0",) * option + ("3.0",) * fixture + ("4.0",) * ini + ("25.1.1.0",)
+    given = ("2.0",) * option + ("3.0",) * fixture + ("4.0",) * ini + ("25.5.1",)
     source = WORLDS["marker" if marker else "other"]
     result = inner(pytester, source.replace("EXPECTED", repr(given[0])), *options)
     result.assert_outcomes(passed=1)

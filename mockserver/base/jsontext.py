@@ -1,4 +1,4 @@
-"""JSON, read strictly: what the API refuses before it looks at a field."""
+"""JSON, read strictly, before the API looks at a field, and written as .NET writes it."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
 
 Json = dict[str, Any]
@@ -16,6 +16,9 @@ _MAX_NESTING: Final = 64
 MAX_DIGITS: Final = 300
 _MAX_VALUES: Final = 5_000  # far more than any body needs; each is a possible violation
 
+# JavaScriptEncoder.Default: all of Basic Latin but control characters and " & ' + < > \ `
+_UNSAFE: Final = re.compile(r"[^ !#-%(-*,-;=?-\[\]-_a-~]")
+_SHORT: Final = {"\b": r"\b", "\t": r"\t", "\n": r"\n", "\f": r"\f", "\r": r"\r", "\\": r"\\"}
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -46,8 +49,27 @@ def parse_json(raw: bytes) -> object:
     return value
 
 
+def dotnet_text(text: str) -> str:
+    """Return a text as JSON in the way of System.Text.Json with its default encoder (recorded).
+
+    It escapes what HTML or a script could take for its own, and all that is not ASCII.
+    """
+    return f'"{_UNSAFE.sub(_escaped, text)}"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if character in _SHORT:
+        return _SHORT[character]
+    if character > "\uffff":
+        high, low = divmod(ord(character) - 0x10000, 0x400)
+        return f"\\u{0xD800 + high:04X}\\u{0xDC00 + low:04X}"
+    # Half of a pair alone is no character.
+    return "\\uFFFD" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04X}"
+
+
 def _not_json(text: str) -> Problem:
-    return Problem(400, Code.JSON, text)
+    return Problem(Kind.JSON, text)
 
 
 def _too_deep() -> Problem:

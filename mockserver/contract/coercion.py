@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from mockserver.base.jsontext import MAX_DIGITS
-from mockserver.base.problems import Code, Note, NoteKind, Problem
+from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.schema import Node, pointer
 from mockserver.base.text import cut, lowered
 
@@ -103,7 +103,7 @@ def read_form(raw: bytes, shape: Shape) -> Json:
             fields.setdefault(name, []).append(value)
     except ValueError:
         raise Problem(
-            400, Code.BODY, f"the body is not a form in UTF-8 of at most {_MAX_FORM_FIELDS} fields"
+            Kind.JSON, f"the body is not a form in UTF-8 of at most {_MAX_FORM_FIELDS} fields"
         ) from None
     types = {lowered(name): member.types for name, member in shape.members.items()}
     return {

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
 from mockserver.base.jsontext import parse_json
-from mockserver.base.problems import Code, Note, Problem, Violation
+from mockserver.base.problems import Kind, Note, Problem, Violation
 from mockserver.base.schema import Node, Schema
 from mockserver.base.text import cut, lowered, media_type
 from mockserver.contract.coercion import Shape, read_form, relaxed, typed
@@ -23,6 +23,7 @@ Json = dict[str, Any]
 VERSION_HEADER: Final = "x-keyfactor-api-version"
 
 _MAX_VIOLATIONS: Final = 100
+_SPELLED: Final = {"1": "1.0"}  # in Api-Supported-Versions (recorded)
 _METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 # The document publishes application/json alone, because lists of media types break code generators;
 # real clients send the others too, application/*+json among them.
@@ -89,6 +90,7 @@ class Operation:
     method: str
     path: str
     permissions: tuple[str, ...]
+    tag: str
     deprecated: bool
     parameters: tuple[_Parameter, ...] = field(repr=False)
     body: Schema | None = field(repr=False)
@@ -113,7 +115,7 @@ class Operation:
             return read_form(raw, self._shape)
         if not _is_json(content_type or ""):
             text = "send the body as Content-Type: application/json, in UTF-8"
-            raise Problem(415, Code.MEDIA_TYPE, text)
+            raise Problem(Kind.MEDIA_TYPE, text)
         return parse_json(raw)
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
@@ -277,16 +279,16 @@ class Contract:
         if not candidates:
             allow = self.allow(path)
             text = f"{cut(method)} is not allowed, only {allow}"
-            raise Problem(405, Code.METHOD, text, {"Allow": allow})
+            raise Problem(Kind.METHOD, text, {"Allow": allow})
         wanted = self.version(version)
         if wanted is None:
             known = ", ".join(self._spellings)
-            raise Problem(400, Code.VERSION, f"{VERSION_HEADER}: must be one of {known}.")
+            raise Problem(Kind.VERSION, f"{VERSION_HEADER}: must be one of {known}.")
         for candidate in candidates:
             if candidate.version == wanted:
                 return candidate
         text = f"{VERSION_HEADER}: {method} {path} has no version {wanted}."
-        raise Problem(400, Code.VERSION, text)
+        raise Problem(Kind.VERSION, text)
 
     def allow(self, path: str) -> str:
         """Return the `Allow` header of a path, for all versions together; Problem 404."""
@@ -302,7 +304,7 @@ class Contract:
             text = f"nothing is at {cut(path)}"
             for near in _near_paths(cut(path), known):
                 text += f"; the nearest known path is {near}"
-            raise Problem(404, Code.NOT_FOUND, text)
+            raise Problem(Kind.NOT_FOUND, text)
         # A literal segment goes before a template.
         best = min(_templates(operation.path) for operation in found)
         return [operation for operation in found if _templates(operation.path) == best]
@@ -315,6 +317,21 @@ class Contract:
             if not any(_templates(operation.path)):
                 found.setdefault(operation.path.lower(), []).append(operation)
         return found
+
+    def tag(self, path: str) -> str:
+        """Return the tag of what is at a path; Problem 404."""
+        return self._at(path)[0].tag
+
+    @cached_property
+    def supported(self) -> Mapping[str, str]:
+        """The versions in which there are operations of a tag, as the product spells them."""
+        found = {(operation.tag, operation.version) for operation in self.operations}
+        return {
+            tag: ", ".join(
+                _SPELLED.get(each, each) for each in self.documents if (tag, each) in found
+            )
+            for tag, _ in found
+        }
 
     def version(self, value: str | None) -> str | None:
         """Return the version that a header value selects; None where no document lists it."""
@@ -387,6 +404,7 @@ def _operation(
         method=method.upper(),
         path=path,
         permissions=permissions,
+        tag=place.at("tags", 0).value,
         deprecated=place.value.get("deprecated", False),
         parameters=parameters,
         body=Schema(body, WORDS) if body else None,

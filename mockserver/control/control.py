@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from mockserver.base.certificates import Authority
 from mockserver.base.jsontext import parse_json
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import media_type, one_line
 from mockserver.contract.operations import Contract
 from mockserver.http import wire
@@ -78,7 +78,7 @@ class Guard:
             # A browser sends the cookie that the inbox page sets.
             given = headers.get("x-mock-token") or token_cookie(headers)
             if not hmac.compare_digest(given.encode(), self.token.encode()):
-                raise Problem(401, Code.CONTROL, "X-Mock-Token is missing or wrong")
+                raise Problem(Kind.CONTROL, "X-Mock-Token is missing or wrong", status=401)
 
     def _answers_to(self, name: str) -> bool:
         name = name.lower().rstrip(".")
@@ -152,7 +152,7 @@ class Control:
         try:
             self._guard.check(request.method, scope["path"], request.headers)
         except Problem as problem:
-            await refuse(problem)(scope, receive, send)
+            await refuse(problem, scope[wire.ERRORS])(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -188,7 +188,11 @@ class Control:
 
     async def _requests(self, request: Request) -> Response:
         shelf = self._state(request).journal.exchanges
-        matching = partial(exchange_filter, operations=self._contract.operations)
+        matching = partial(
+            exchange_filter,
+            operations=self._contract.operations,
+            errors=self._state(request).world.errors,
+        )
         return await _listing("requests", shelf, matching, _query(request))
 
     async def _request(self, request: Request) -> Response:
@@ -222,12 +226,12 @@ class Control:
     async def _patch_world(self, request: Request) -> Response:
         kind = media_type(request.headers.get("content-type", ""))
         if kind not in ("application/json", "application/merge-patch+json"):
-            raise Problem(415, Code.MEDIA_TYPE, "a patch is application/merge-patch+json")
+            raise Problem(Kind.CONTROL, "a patch is application/merge-patch+json", status=415)
         state = self._state(request)
         try:
             state.patch_world(parse_json(await read_body(request)))
         except WorldError as error:
-            raise Problem(400, Code.CONTROL, str(error)) from None
+            raise Problem(Kind.CONTROL, str(error)) from None
         return _json(masked(state.world))
 
     async def _openapi(self, request: Request) -> Response:
@@ -276,7 +280,7 @@ def _query(request: Request) -> dict[str, Either]:
         readings = Either((unquote(value), unquote(value.replace(b"+", b" "))))
         if query.setdefault(unquote(name), readings) is not readings:
             text = f"{one_line(unquote(name))}: given twice; each filter is given once"
-            raise Problem(400, Code.CONTROL, text)
+            raise Problem(Kind.CONTROL, text)
     return query
 
 
@@ -287,7 +291,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds <= _MAX_WAIT_S:
-        raise Problem(400, Code.CONTROL, f"wait: a number of seconds from 0 to {_MAX_WAIT_S}")
+        raise Problem(Kind.CONTROL, f"wait: a number of seconds from 0 to {_MAX_WAIT_S}")
     return seconds
 
 
@@ -297,13 +301,14 @@ def _filter(
     try:
         return make(criteria, also)
     except ValueError as error:
-        raise Problem(400, Code.CONTROL, str(error)) from None
+        raise Problem(Kind.CONTROL, str(error)) from None
 
 
 def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
     if entry := shelf.find(request.path_params["id"]):
         return entry
-    raise Problem(404, Code.CONTROL, "no entry has this id; perhaps it was dropped, or reset")
+    text = "no entry has this id; perhaps it was dropped, or reset"
+    raise Problem(Kind.CONTROL, text, status=404)
 
 
 async def _event_stream(queue: "asyncio.Queue[Event | None]") -> AsyncIterator[str]:
@@ -344,10 +349,10 @@ def _json(value: object) -> Response:
 
 
 def _forbidden(reason: str) -> Problem:
-    return Problem(403, Code.CONTROL, reason)
+    return Problem(Kind.CONTROL, reason, status=403)
 
 
-def _shown(_: Request, problem: Problem) -> Response:
-    response = refuse(problem)
+def _shown(request: Request, problem: Problem) -> Response:
+    response = refuse(problem, request.scope[wire.ERRORS])
     response.headers.update(_HEADERS)
     return response

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.contract.operations import Contract
 from mockserver.control import recipes
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file, render
@@ -178,7 +178,8 @@ class Inbox:
         if message and message.html:
             headers = {**_MAIL_HEADERS, **_NO_STORE}
             return Response(message.html, headers=headers, media_type="text/html")
-        raise Problem(404, Code.CONTROL, "No mail with HTML has this id; perhaps it was dropped.")
+        text = "No mail with HTML has this id; perhaps it was dropped."
+        raise Problem(Kind.CONTROL, text, status=404)
 
     async def _file(self, request: Request) -> Response:
         file = self._files[request.scope["path"].rpartition("/")[2]]
@@ -375,7 +376,7 @@ def _trial(world: World, row: str) -> Json:
         return recipes.trial(world, section, key)
     except KeyError:
         text = "The world has no such relay, token endpoint or provider."
-        raise Problem(404, Code.CONTROL, text) from None
+        raise Problem(Kind.CONTROL, text, status=404) from None
 
 
 def _asked_for(world: World, form: Mapping[str, str]) -> Json:
@@ -396,7 +397,7 @@ def _authorization(world: World, key: str) -> Mapping[str, str]:
     if not key:
         return {}
     if key not in world.users:
-        raise Problem(404, Code.CONTROL, "The world has no such user.")
+        raise Problem(Kind.CONTROL, "The world has no such user.", status=404)
     user = world.users[key]
     text = f"{user.domain}\\{user.name}:{user.password.reveal()}"
     return {"authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
@@ -411,7 +412,8 @@ def _see_other(address: str) -> Response:
     return RedirectResponse(address, 303, _NO_STORE)
 
 
-def _problem_page(_: Request, problem: Problem) -> Response:
-    values = {"problem": problem, "ns": "", "link": _Links("")}
+def _problem_page(request: Request, problem: Problem) -> Response:
+    status, _ = problem.told(request.scope[wire.ERRORS])
+    values = {"status": status, "message": problem.message, "ns": "", "link": _Links("")}
     headers = {**_HEADERS, **_NO_STORE, **problem.headers}
-    return Response(render("problem.html", values), problem.status, headers, "text/html")
+    return Response(render("problem.html", values), status, headers, "text/html")

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, TYPES, File, read_file, render
-from mockserver.http.wire import refuse
+from mockserver.http.wire import ERRORS, refuse
 
 Json = dict[str, Any]
 
@@ -53,7 +53,7 @@ class Reference:
         try:
             response = self._answer(Request(scope))
         except Problem as problem:
-            response = refuse(problem)
+            response = refuse(problem, scope[ERRORS])
         response.headers.update(_HEADERS)
         await response(scope, receive, send)
 
@@ -61,10 +61,10 @@ class Reference:
         path = request.scope["path"]
         file = self._files.get("/".join(_parts(path)[len(self._root) :]))
         if file is None:
-            raise Problem(404, Code.NOT_FOUND, f"{path} is no part of the API reference")
+            raise Problem(Kind.CONTROL, f"{path} is no part of the API reference", status=404)
         if request.method not in ("GET", "HEAD"):
-            allow = {"Allow": "GET, HEAD"}
-            raise Problem(405, Code.METHOD, "the API reference is only read: GET or HEAD", allow)
+            text, allow = "the API reference is only read: GET or HEAD", {"Allow": "GET, HEAD"}
+            raise Problem(Kind.CONTROL, text, allow, status=405)
         return file.answer(request)
 
     @cached_property

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.base.sockets import reset_when_closed
 from mockserver.http.handshakes import cause
 from mockserver.http.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, Broken, refuse
@@ -122,11 +122,13 @@ class Connection(_OneProtocol):
         config: uvicorn.Config,
         state: ServerState,
         limits: Limits,
+        errors: Errors,
         warn: Callable[[str], None],
     ) -> None:
         self._left = asyncio.Event()
         super().__init__(config, state, {LEFT: self._left})
         self._limits = limits
+        self._errors = errors
         self._warn = warn
         self._part = _BETWEEN
         self._octets = 0  # of the header block or the body, so far
@@ -245,7 +247,7 @@ class Connection(_OneProtocol):
             self._octets += size
             if self._octets > self._limits.body:
                 text = f"the body is larger than {self._limits.body} octets"
-                self._refuse(_closing(413, Code.TOO_LARGE, text))
+                self._refuse(_closing(Kind.TOO_LARGE, 413, text))
                 return
         self._await_rest()
 
@@ -260,7 +262,7 @@ class Connection(_OneProtocol):
     def _expired(self) -> None:
         if self._part == _HEAD:
             text = f"the headers are not complete after {self._limits.head_s} s"
-            self._refuse(_closing(408, Code.TIMEOUT, text))
+            self._refuse(_closing(Kind.HTTP, 408, text))
         elif self.flow.read_paused or self.cycle.waiting_for_100_continue:
             # The client waits for us: for the application to read, or to want the body at all.
             self._until = None
@@ -270,7 +272,7 @@ class Connection(_OneProtocol):
         else:
             # The application reads what there is, sees the problem, and answers.
             text = "the body came too slowly, or its rest did not come"
-            self.scope["state"][UNREAD] = _closing(408, Code.TIMEOUT, text)
+            self.scope["state"][UNREAD] = _closing(Kind.HTTP, 408, text)
             self.cycle.keep_alive = self.cycle.more_body = False
             self.cycle.message_event.set()
 
@@ -284,8 +286,8 @@ class Connection(_OneProtocol):
     def _too_large(self) -> Problem:
         limit = self._limits.head
         if len(self.url) > limit:
-            return _closing(414, Code.HEAD_TOO_LARGE, f"the URL is longer than {limit} octets")
-        return _closing(431, Code.HEAD_TOO_LARGE, f"the headers are larger than {limit} octets")
+            return _closing(Kind.TOO_LARGE, 414, f"the URL is longer than {limit} octets")
+        return _closing(Kind.TOO_LARGE, 431, f"the headers are larger than {limit} octets")
 
     def _refuse(self, problem: Problem) -> None:
         """Refuse what is no request, or too large a one, when the answers before it are given."""
@@ -297,7 +299,7 @@ class Connection(_OneProtocol):
             self._warn(f"HTTP request refused from {self._peer()}: {text}")
             in_turn = self.cycle is None or self.cycle.response_complete
         if in_turn:
-            head, body = self._written(refuse(problem))
+            head, body = self._written(refuse(problem, self._errors))
             self.transport.write(head + body)
         if in_turn or self._part == _BODY:
             self._hang_up(at_once=False)
@@ -367,14 +369,14 @@ def _unreadable(error: httptools.HttpParserError) -> Problem:
         return cause
     # What a callback raises may quote the target; the parser's own texts are constants.
     reason = "its target cannot be read" if cause else str(error)
-    return _closing(400, Code.NOT_HTTP, f"the request is not HTTP/1.1: {reason}")
+    return _closing(Kind.HTTP, 400, f"the request is not HTTP/1.1: {reason}")
 
 
-def _closing(status: int, code: Code, message: str) -> Problem:
-    return Problem(status, code, message, {"Connection": "close"})
+def _closing(kind: Kind, status: int, message: str) -> Problem:
+    return Problem(kind, message, {"Connection": "close"}, status=status)
 
 
 def _too_many() -> Problem:
     text = "too many connections are open: close some, or wait"
     headers = {"Connection": "close", "Retry-After": "1"}
-    return Problem(503, Code.TOO_MANY_CONNECTIONS, text, headers)
+    return Problem(Kind.HTTP, text, headers, status=503)

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
+from mockserver.base.problems import Errors
 from mockserver.http.connection import LIMITS, Connection, Limits
 from mockserver.http.handshakes import Warnings, cause
 
@@ -29,7 +30,7 @@ class HttpListener:
     uvicorn's own server ticks ten times a second and takes as long to stop; this one does neither.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits = LIMITS) -> None:
+    def __init__(self, app: ASGIApp, errors: Errors, limits: Limits = LIMITS) -> None:
         self._config = uvicorn.Config(
             app,
             http=Connection,
@@ -42,6 +43,7 @@ class HttpListener:
             timeout_keep_alive=limits.idle_s,
         )
         self._config.load()
+        self._errors = errors
         self._limits = limits
         self._state = _DatedState()
         self._warn = Warnings()
@@ -90,7 +92,7 @@ class HttpListener:
         await self._idle(self._state.tasks, seconds)
 
     def _connection(self) -> "Connection":
-        return Connection(self._config, self._state, self._limits, self._warn)
+        return Connection(self._config, self._state, self._limits, self._errors, self._warn)
 
     def _await_client(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
         with contextlib.suppress(ValueError):  # it is closed by now

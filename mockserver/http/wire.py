@@ -19,7 +19,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.jsontext import dotnet_text
+from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.base.text import cut
 
 _MAX_BODY: Final = 1024 * 1024
@@ -28,6 +29,8 @@ MAX_DISCARDED: Final = 16 * 1024 * 1024
 # ASGI scope keys, set when the URL contains a namespace: its name, and the URL prefix.
 NAMESPACE: Final = "keyfactor_mock.namespace"
 PREFIX: Final = "keyfactor_mock.prefix"
+# And one that is always set: what the loaded world has for refusals that no state has a part in.
+ERRORS: Final = "keyfactor_mock.errors"
 TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
 # Names in `scope["state"]`: a function that ends the connection, the event of the client's leaving,
 # and the Problem for which the listener has read no more of the body.
@@ -80,23 +83,23 @@ def readings(octets: bytes) -> list[str]:
     return texts
 
 
-def product_json(value: object, status: int = 200) -> Response:
-    """Answer JSON as the product does, with the characters that HTML uses escaped (observed)."""
-    text = json.dumps(value, separators=(",", ":")).translate(_ESCAPED)
-    return Response(text, status, {"Content-Type": "application/json; charset=utf-8"})
+def product_json(value: object, status: int) -> Response:
+    """Answer JSON as the product does where nothing is wrong: nothing escaped (recorded)."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return Response(text, status, _JSON)
 
 
-_ESCAPED: Final = {ord(character): f"\\u{ord(character):04X}" for character in "'<>&+`"}
+_JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 
 
-def refuse(problem: Problem) -> Response:
-    """Answer a problem: the observed two-member body, or an empty one for a 401."""
-    if problem.status == 401:  # noqa: PLR2004  # an HTTP status
+def refuse(problem: Problem, errors: Errors) -> Response:
+    """Answer a problem: the recorded two-member body, or an empty one for a 401."""
+    status, code = problem.told(errors)
+    if status == 401:  # noqa: PLR2004  # an HTTP status
         response = Response(status_code=401)
     else:
-        response = product_json(
-            {"ErrorCode": problem.code.value, "Message": problem.message}, problem.status
-        )
+        text = f'{{"ErrorCode":"{code}","Message":{dotnet_text(problem.message)}}}'
+        response = Response(text, status, _JSON)
     response.headers.update(problem.headers)
     return response
 
@@ -115,17 +118,19 @@ def contained(name: str) -> Iterator[None]:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}"
         log.error("%s %s at %s", name, type(error).__name__, where)  # noqa: TRY400  # see above
-        raise Problem(500, Code.INTERNAL, f"the mock failed; its log names {name}") from None
+        raise Problem(Kind.INTERNAL, f"the mock failed; its log names {name}") from None
 
 
 class Net:
     """Catch the errors of an application that nobody foresaw, as an ASGI application around it."""
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, errors: Errors) -> None:
         self._application = application
+        self._errors = errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with 500, or break an answer off that has begun."""
+        scope[ERRORS] = self._errors
         begun = False
 
         async def sending(message: Message) -> None:
@@ -140,7 +145,7 @@ class Net:
             return  # there is nobody to answer
         except Problem as problem:
             if not begun:
-                await refuse(problem)(scope, receive, send)
+                await refuse(problem, self._errors)(scope, receive, send)
 
 
 def application(
@@ -161,12 +166,12 @@ def application(
         path = request.scope["path"]
         text = f"{request.method} {path} is {no_part}"
         if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
-            return show(request, Problem(error.status_code, Code.NOT_FOUND, text))
+            return show(request, Problem(Kind.CONTROL, text, status=error.status_code))
         # Starlette itself names the methods of the first route alone.
         same = [each for each in routes if isinstance(each, Route) and each.path_regex.match(path)]
         allow = ", ".join(sorted({method for each in same for method in each.methods or ()}))
-        text = f"{text}; {allow} are"
-        return show(request, Problem(error.status_code, Code.METHOD, text, {"Allow": allow}))
+        text, headers = f"{text}; {allow} are", {"Allow": allow}
+        return show(request, Problem(Kind.CONTROL, text, headers, status=error.status_code))
 
     async def unforeseen(_: Request, error: Exception) -> Response:
         raise error
@@ -222,13 +227,13 @@ async def whole_body(request: Request) -> bytes | Problem:
                 break
     except ClientDisconnect:
         # Nobody sees the status: the client has left, or the listener has answered.
-        ended = Problem(400, Code.CLIENT_LEFT, "the connection ended before the body did")
+        ended = Problem(Kind.CLIENT_LEFT, "the connection ended before the body did")
         raise state.get(UNREAD, ended) from None
     unread: Problem | None = state.get(UNREAD)
     if unread is not None:
         return unread
     if size > _MAX_BODY:
-        return Problem(413, Code.TOO_LARGE, f"the body is larger than {_MAX_BODY} bytes")
+        return Problem(Kind.TOO_LARGE, f"the body is larger than {_MAX_BODY} bytes")
     body = b"".join(chunks)
     return (_coding_refused(request) if body else None) or body
 
@@ -243,4 +248,4 @@ def _coding_refused(request: Request) -> Problem | None:
     shown = cut(", ".join(unknown))
     text = f"the body has the content coding {shown}; send it as it is, without Content-Encoding"
     # The header says what would have been taken (RFC 9110, 15.5.16).
-    return Problem(415, Code.MEDIA_TYPE, text, {"Accept-Encoding": "identity"})
+    return Problem(Kind.MEDIA_TYPE, text, {"Accept-Encoding": "identity"})

@@ -14,7 +14,7 @@ from collections.abc import (
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
-from mockserver.base.problems import Note
+from mockserver.base.problems import Errors, Note
 from mockserver.contract.operations import Operation
 from mockserver.journal.filters import exchange_filter, message_filter, token_filter
 from mockserver.journal.state import State, States
@@ -186,7 +186,7 @@ class View:
     def assert_rejected(self, **criteria: Unpack[RejectionCriteria]) -> Exchange:
         """Return the newest refused call that fulfils the criteria; there must be one or more."""
         __tracebackhide__ = True
-        misses = _misses_of_rejection(self._operations, **criteria)
+        misses = _misses_of_rejection(self._operations, self.world.errors, **criteria)
         wanted = _Wanted("a refused call", criteria, misses, exchange_text)
         refused = [exchange for exchange in self.requests if exchange.refused]
         self._expected |= {exchange.id for exchange in wanted.among(refused)}
@@ -291,11 +291,12 @@ def _shown(value: object) -> str:
 
 def _misses_of_rejection(
     operations: Collection[Operation],
+    errors: Errors,
     field: str | None = None,
     rule: str | None = None,
     **others: object,
 ) -> Callable[[Exchange], dict[str, list[object]]]:
-    matches = exchange_filter(others, ("field", "rule"), operations=operations)
+    matches = exchange_filter(others, ("field", "rule"), operations=operations, errors=errors)
 
     def misses(exchange: Exchange) -> dict[str, list[object]]:
         missed = matches.misses(exchange)

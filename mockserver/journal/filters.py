@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any, Final, Generic, TypeVar
 
-from mockserver.base.problems import Code
+from mockserver.base.problems import Errors, Kind
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import cut, host_name, nearest
 from mockserver.contract.operations import Operation
@@ -105,12 +105,23 @@ def message_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Fi
 
 
 def exchange_filter(
-    wanted: Mapping[str, object], also: Iterable[str] = (), *, operations: Collection[Operation]
+    wanted: Mapping[str, object],
+    also: Iterable[str] = (),
+    *,
+    operations: Collection[Operation],
+    errors: Errors,
 ) -> Filter[Exchange]:
-    """Return a test for exchanges in the same way; `operations` are all that there are."""
+    """Return a test for exchanges in the same way.
+
+    `operations` are all that there are, and the codes those of `errors`.
+    """
+    codes = dict.fromkeys(told.code for told in errors.values())
     ids = [operation.id for operation in operations]
     versions = dict.fromkeys(operation.version for operation in operations)
     documented = {
+        "code": _Criterion(
+            lambda exchange: [exchange.problem and exchange.problem.code], _one_of(*codes, _NOTHING)
+        ),
         "version": _Criterion(lambda exchange: [exchange.version], _one_of(*versions, _NOTHING)),
         "operation": _Criterion(lambda exchange: [exchange.operation], _one_of(*ids, _NOTHING)),
     }
@@ -176,9 +187,8 @@ _STATUS: Final = re.compile(rf"[1-5][0-9]{{2}}|{_NOTHING}")
 _RELAY: Final = re.compile(r"(\[[^\]]*:[^\]]*\]|[^\s:/@\[\]]+)(:[1-9][0-9]{0,4})?")
 _TLS_MODES: Final = ("none", "starttls", "implicit")
 _KINDS: Final = ("discovery", "jwks", "token")
-_STAGES: Final = [
-    code.name.removeprefix("MAIL_").lower() for code in Code if code.name.startswith("MAIL_")
-]
+_MAIL: Final = "mail_"
+_STAGES: Final = [kind.removeprefix(_MAIL) for kind in Kind if kind.startswith(_MAIL)]
 
 # All but the subject compare the whole, and all without letter case.
 _MESSAGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
@@ -196,9 +206,6 @@ _EXCHANGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
     "path": _Criterion(lambda exchange: [exchange.path], _folded),
     "status": _Criterion(lambda exchange: [exchange.status], _status),
     "identity": _Criterion(lambda exchange: [exchange.identity], _folded),
-    "code": _Criterion(
-        lambda exchange: [exchange.problem and exchange.problem.code], _one_of(*Code, _NOTHING)
-    ),
     "stage": _Criterion(
         lambda exchange: [exchange.delivery and exchange.delivery.stage],
         _one_of(*_STAGES, _NOTHING),

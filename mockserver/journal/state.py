@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.journal.journal import Feed, Journal, Pool
 from mockserver.world.loading import patched, with_profile
 from mockserver.world.model import World
@@ -90,12 +90,18 @@ class States:
         """
         if name not in self._states:
             if not _NAME.fullmatch(name):
-                raise Problem(400, Code.NAMESPACE, f"a namespace has a name like {_NAME.pattern}")
+                text = f"a namespace has a name like {_NAME.pattern}"
+                raise Problem(Kind.CONTROL, text, status=400)
             if len(self._states) > MAX_NAMESPACES:
                 text = f"there are {MAX_NAMESPACES} namespaces; DELETE /_mock/ns/NAME drops one"
-                raise Problem(429, Code.NAMESPACE, text)
+                raise Problem(Kind.CONTROL, text, status=429)
             self._states[name] = self._new(Feed())
         return self._states[name]
+
+    @property
+    def errors(self) -> Errors:
+        """Give the errors of the loaded world, for what is refused before a state is known."""
+        return self._loaded.errors
 
     def reset(self, name: str = DEFAULT) -> None:
         """Put a new state, with the loaded world and an empty journal, in the place of the old one.

@@ -13,12 +13,14 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from mockserver.base.problems import Code, Note, Problem, Violation
+from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.journal import mailtext
 
 Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
+
+_NO_ERRORS: Final[Errors] = MappingProxyType({})
 
 
 def new_id() -> str:
@@ -123,6 +125,7 @@ class Delivery:
 class Refusal:
     """What a client got instead of an answer."""
 
+    kind: Kind
     code: str
     message: str
     field: str | None = None
@@ -169,7 +172,7 @@ class Exchange:
     @property
     def refused(self) -> bool:
         """Say whether the client got a problem; who left before the answer did not."""
-        return self.problem is not None and self.problem.code != Code.CLIENT_LEFT
+        return self.problem is not None and self.problem.kind is not Kind.CLIENT_LEFT
 
     def as_json(self) -> Json:
         """Give the exchange as `GET /_mock/requests` shows it: each field under its name."""
@@ -347,20 +350,26 @@ class Trace:
             ended = milliseconds(self.started)
             self.steps.append(Step(name, began, round(ended - began, 3)))
 
-    def exchange(self, status: int | None, problem: Problem | None) -> Exchange:
-        """Give what there is as a value, with the answer."""
+    def exchange(
+        self, status: int | None, problem: Problem | None, errors: Errors = _NO_ERRORS
+    ) -> Exchange:
+        """Give what there is as a value, with the answer; `errors` are those of the world."""
         ended: Json = {
             "id": self.request_id,
             "duration_ms": milliseconds(self.started),
             "status": status,
             "request": Received(self.headers, self.body_text),
-            # Not the problem that was raised: it holds the frames that it passed through.
-            "problem": problem and Refusal(problem.code.value, problem.message, problem.field),
+            "problem": problem and _refusal(problem, errors),
             "delivery": self.delivery and self.delivery.kept(),
         }
         recorded = {name: value for name, value in vars(self).items() if name in _KEPT}
         lists = {name: tuple(value) for name, value in recorded.items() if type(value) is list}
         return Exchange(**{**recorded, **lists, **ended})
+
+
+def _refusal(problem: Problem, errors: Errors) -> Refusal:
+    # Not the problem that was raised: it holds the frames that it passed through.
+    return Refusal(problem.kind, problem.told(errors).code, problem.message, problem.field)
 
 
 _KEPT: Final = frozenset(each.name for each in fields(Exchange))

@@ -15,7 +15,7 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.sasl import MECHANISMS
 from mockserver.journal.trace import Attempt, new_id
 from mockserver.mail.submission import LOCAL_NAME, Login, Submission, TlsMode, addressed, compose
@@ -233,7 +233,6 @@ def _problem(error: Exception, submission: Submission, delivery: Attempt) -> Pro
     """Return what a client of the API is told of a failed delivery, and record it."""
     if isinstance(error, socket.gaierror):
         delivery.stage = "resolve"
-    code = Code[f"MAIL_{delivery.stage.upper()}"]
     delivery.reply = None
     if isinstance(error, SMTPResponseException) and error.code > 0:
         delivery.reply = _reply(error)
@@ -241,7 +240,8 @@ def _problem(error: Exception, submission: Submission, delivery: Attempt) -> Pro
     if isinstance(error, _RefusedTokenError):
         reason += f" (it challenged the token: status {error.status})"
     return Problem(
-        400, code, f"The relay {submission.relay} failed at stage {delivery.stage}: {reason}"
+        Kind(f"mail_{delivery.stage}"),
+        f"The relay {submission.relay} failed at stage {delivery.stage}: {reason}",
     )
 
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from mockserver.base import masking
 from mockserver.base.masking import Secret
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import host_name
 from mockserver.journal.trace import TokenRequest, Trace
 from mockserver.oauth.idp import discovery_url
@@ -53,7 +53,7 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
                 return await _TokenClient(grant, url, http, trace).fetch()
         except TimeoutError:
             text = f"TokenEndpoint {url}: no answer within {_TIMEOUT_S} seconds"
-            raise Problem(400, Code.GRANT_CONNECT, text) from None
+            raise Problem(Kind.TOKEN, text) from None
 
 
 def _url(text: str) -> str:
@@ -67,7 +67,7 @@ def _url(text: str) -> str:
         _ = url.host  # what every request asks for: it reads the A-labels again
     except (InvalidURL, ValueError):
         reason = "its host is no name that IDNA knows"
-        raise Problem(400, Code.GRANT_CONNECT, f"TokenEndpoint {text}: {reason}") from None
+        raise Problem(Kind.TOKEN, f"TokenEndpoint {text}: {reason}") from None
     return str(url)
 
 
@@ -87,9 +87,9 @@ class _TokenClient:
         answer = await self._ask("token", self._url, self._form())
         text = answer.get("access_token")
         if not isinstance(text, str):
-            raise self._problem(Code.GRANT_ANSWER, "the token answer has no access_token")
+            raise self._problem("the token answer has no access_token")
         if str(answer.get("token_type")).lower() != "bearer":
-            raise self._problem(Code.GRANT_ANSWER, "the token_type is not Bearer")
+            raise self._problem("the token_type is not Bearer")
         return Secret(text)
 
     def _form(self) -> dict[str, str]:
@@ -116,14 +116,14 @@ class _TokenClient:
             with self._trace.step(f"token request {kind}"):
                 response = await self._http.send(request)
         except OSError as error:
-            raise self._problem(Code.GRANT_CONNECT, f"{kind} request: {error}") from None
+            raise self._problem(f"{kind} request: {error}") from None
         self._trace.token_requests[-1] = replace(record, status=response.status_code)
         if response.status_code != 200:  # noqa: PLR2004  # an HTTP status
             reason = f"{kind} request: HTTP {response.status_code}{_oauth_error(response.content)}"
-            raise self._problem(Code.GRANT_REFUSED, reason)
+            raise self._problem(reason)
         answer = _json_object(response.content)
         if answer is None:
-            raise self._problem(Code.GRANT_ANSWER, f"the {kind} answer is no JSON object")
+            raise self._problem(f"the {kind} answer is no JSON object")
         return answer
 
     def _request(self, url: str, form: dict[str, str] | None) -> "httpx2.Request":
@@ -134,8 +134,8 @@ class _TokenClient:
         headers = [pair for pair in headers if pair[0].lower() != "content-type"]
         return self._http.build_request("POST", url, headers=headers, data=form)
 
-    def _problem(self, code: Code, reason: str) -> Problem:
-        return Problem(400, code, f"TokenEndpoint {self._url}: {reason}")
+    def _problem(self, reason: str) -> Problem:
+        return Problem(Kind.TOKEN, f"TokenEndpoint {self._url}: {reason}")
 
 
 def _text_pairs(raw: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base.masking import Secret
-from mockserver.base.problems import Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import media_type
 from mockserver.http import wire
 from mockserver.journal.trace import new_id
@@ -40,6 +40,7 @@ _LIFETIME_S: Final = 3_600
 _MAX_PARAMETERS: Final = 100
 
 _FORM: Final = "application/x-www-form-urlencoded"
+_STATUS: Final = {Kind.TOO_LARGE: 413, Kind.MEDIA_TYPE: 415}  # of what RFC 6749 does not foresee
 _NOT_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749, 5.1
 _OWN_ISSUER = re.compile(r"/_mock(?:/ns/[^/]+)?/idp")
 
@@ -249,7 +250,8 @@ async def _form(request: Request) -> Mapping[str, str]:
         body = (await wire.read_body(request)).decode()
         pairs = parse_qsl(body, errors="strict", max_num_fields=_MAX_PARAMETERS)
     except Problem as problem:
-        raise _GrantError("invalid_request", problem.message, problem.status) from None
+        status = problem.status or _STATUS.get(problem.kind, 400)
+        raise _GrantError("invalid_request", problem.message, status) from None
     except ValueError:
         raise _GrantError("invalid_request", "the body is no form in UTF-8") from None
     # RFC 6749, 3.2: no parameter may be repeated, and one without a value counts as absent.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from mockserver.base.masking import Secret
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.http import wire
 from mockserver.journal.trace import Permission, Trace
 from mockserver.world.model import OAuthClient, User, World
@@ -93,7 +93,7 @@ def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
         text = f"does not have the required permissions: {', '.join(missing)}."
     else:
         text = "doesn't have the required permission"
-    return Problem(403, Code.FORBIDDEN, f"User {identity.name} {text}")
+    return Problem(Kind.PERMISSION, f"User {identity.name} {text}")
 
 
 def identity_of(world: World, user: User) -> Identity:
@@ -142,4 +142,4 @@ def _plural(permission: str) -> str:
 
 
 def _unauthorized(reason: str, challenge: str = CHALLENGE) -> Problem:
-    return Problem(401, Code.UNAUTHORIZED, reason, {"WWW-Authenticate": challenge})
+    return Problem(Kind.UNAUTHORIZED, reason, {"WWW-Authenticate": challenge})

@@ -1,7 +1,7 @@
 """Faults of the API itself: read from a header, or chosen from the world."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mockserver.base.jsontext import parse_json
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, nearest
 from mockserver.http.wire import Broken, Part, whole_body
 from mockserver.journal.state import State
@@ -61,7 +61,7 @@ def read(text: str) -> ApiFault:
     try:
         return read_api_fault(entry, HEADER)
     except WorldError as error:
-        raise Problem(400, Code.CONTROL, str(error)) from None
+        raise Problem(Kind.CONTROL, str(error)) from None
 
 
 def _object(text: str) -> object:
@@ -91,7 +91,7 @@ def _value(text: str) -> object:
 
 
 def _refused(text: str) -> Problem:
-    return Problem(400, Code.CONTROL, f"{HEADER}: {text}")
+    return Problem(Kind.CONTROL, f"{HEADER}: {text}")
 
 
 async def delayed(
@@ -112,10 +112,10 @@ def check(fault: ApiFault, source: str) -> None:
         if fault.status == 401:  # noqa: PLR2004  # an HTTP status
             headers["WWW-Authenticate"] = access.CHALLENGE
         text = f"status {fault.status}, as {source} says"
-        raise Problem(fault.status, Code.FAULT, text, headers)
+        raise Problem(Kind.FAULT, text, headers, status=fault.status)
     if fault.breaks_off in _WITHOUT_ANSWER:
         # No client sees this status, as the answer is not sent.
-        raise Problem(500, Code.FAULT, f"{fault.breaks_off}, as {source} says")
+        raise Problem(Kind.FAULT, f"{fault.breaks_off}, as {source} says")
 
 
 def break_off(
@@ -125,9 +125,9 @@ def break_off(
     how, text = breaks_off
     if how in _WITHOUT_ANSWER:
         return Broken(response, _WITHOUT_ANSWER[how]), None, problem
-    recorded = Problem(response.status_code, Code.FAULT, text)
+    recorded = Problem(Kind.FAULT, text)
     if problem is not None:
-        recorded = Problem(problem.status, problem.code, f"{problem.message} ({text})")
+        recorded = Problem(problem.kind, f"{problem.message} ({text})")
     return Broken(response, _half(request.method, response)), response.status_code, recorded
 
 
@@ -151,12 +151,18 @@ _WITHOUT_ANSWER: Final[Mapping[str, Part | None]] = {
 }
 
 
-def check_operations(world: World, operations: Iterable[str], source: str) -> None:
-    """Refuse a world with a fault for an operation that no document has, by WorldError."""
-    known = frozenset(operations)
-    if unknown := world.api_faults.keys() - known - {"*"}:
-        errors = [
-            (f"/api_faults/{name}", f"no such operation; did you mean '{nearest(name, known)}'?")
-            for name in unknown
-        ]
+def check_names(
+    world: World, operations: Collection[str], tags: Collection[str], source: str
+) -> None:
+    """Refuse a world that names an operation or a tag that no document has, by WorldError."""
+    sections = (
+        ("api_faults", world.api_faults, operations, "operation"),
+        ("api_supported_versions", world.api_supported_versions, tags, "tag"),
+    )
+    errors = [
+        (f"/{section}/{name}", f"no such {what}; did you mean '{nearest(name, known)}'?")
+        for section, given, known, what in sections
+        for name in given.keys() - {"*", *known}
+    ]
+    if errors:
         raise WorldError(source, errors)

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base import masking
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.text import cut, one_line
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.http.wire import (
@@ -31,7 +31,7 @@ from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
 from mockserver.world.model import World
 
 # RFC 9745 wants a date; that of Command 25.1, which deprecated version 1, is assumed.
-_DEPRECATED_SINCE: Final = "@1735689600"
+_DEPRECATED_SINCE: Final = b"@1735689600"
 
 Json = dict[str, Any]
 _Method = Callable[[Call], Awaitable[object]]
@@ -60,6 +60,7 @@ class Api:
     ) -> None:
         self._contract = contract
         self._methods = _methods(contract, command)
+        self._tags = {operation.id: operation.tag for operation in contract.operations}
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -75,20 +76,46 @@ class Api:
         try:
             state = self._states.get(name)
         except Problem as no_state:
-            return refuse(no_state)  # and there is no journal to keep the call in
+            return refuse(
+                no_state, self._states.errors
+            )  # and there is no journal to keep the call in
+        world = state.world
         trace = Trace(request.method, request.scope["path"], _headers(request))
         outcome, broken = await self._perform(request, state, trace)
         problem = outcome if isinstance(outcome, Problem) else None
-        response = refuse(outcome) if isinstance(outcome, Problem) else outcome
-        if trace.deprecated:
-            response.headers["Deprecation"] = _DEPRECATED_SINCE
-        response.headers["X-Keyfactor-Product-Version"] = state.world.product_version
-        response.headers["X-Mock-Request-Id"] = trace.request_id
+        response = refuse(outcome, world.errors) if isinstance(outcome, Problem) else outcome
+        if problem and response.body and request.scope["http_version"] != "1.0":
+            # The product writes errors in chunks (recorded), as the listener does without a length.
+            del response.headers["Content-Length"]
+        response.raw_headers += self._on_every_answer(world, trace)
         answer, status, problem = _ended(request, response, problem, broken)
-        exchange = trace.exchange(status, problem)
+        exchange = trace.exchange(status, problem, world.errors)
         state.journal.add_exchange(exchange)
         _log(exchange, name)
         return answer
+
+    def _on_every_answer(self, world: World, trace: Trace) -> Iterator[tuple[bytes, bytes]]:
+        """Give the headers of every answer: three are recorded, the last one is ours."""
+        if (versions := self._supported(world, trace)) is not None:
+            yield b"api-supported-versions", versions.encode()
+        if trace.deprecated and world.deprecation_header:
+            yield b"deprecation", _DEPRECATED_SINCE
+        identity = trace.request_id
+        groups = identity[:8], identity[8:12], identity[12:16], identity[16:20], identity[20:]
+        yield b"x-keyfactor-correlation-id", "-".join(groups).encode()
+        yield b"x-keyfactor-product-version", world.product_version.encode()
+        yield b"x-mock-request-id", identity.encode()
+
+    def _supported(self, world: World, trace: Trace) -> str | None:
+        """Return the versions of the controller that a path belongs to, None where none does."""
+        tag = self._tags.get(trace.operation or "")
+        if tag is None:  # refused before its operation was found
+            try:
+                tag = self._contract.tag(self._below_base(trace.path))
+            except Problem:
+                return None
+        given = world.api_supported_versions
+        return given.get(tag, given.get("*", self._contract.supported[tag])) or None
 
     async def _perform(
         self, request: Request, state: State, trace: Trace
@@ -142,9 +169,8 @@ class Api:
         with trace.step("check"):
             trace.violations = operation.check(found.headers, body, given)
         if trace.violations:
-            headers_only = all(each.path.startswith("header ") for each in trace.violations)
-            code = Code.HEADER if headers_only else Code.BODY
-            raise Problem(400, code, operation.describe(found.headers, body, trace.violations))
+            text = operation.describe(found.headers, body, trace.violations)
+            raise Problem(_kind(trace.violations), text)
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
         call = Call(found.state, found.world, found.identity, given, filled, trace, self._contract)
@@ -160,7 +186,20 @@ class Api:
         if folded.lower() == self._base_path.lower():
             example = self._base_path + self._contract.operations[0].path
             text = f" itself: a path of the API goes on, such as {example}"
-        raise Problem(404, Code.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
+        raise Problem(Kind.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
+
+
+def _kind(violations: Sequence[Violation]) -> Kind:
+    """Return the kind that goes first where headers, parameters and body break several rules.
+
+    What cannot be bound to its type comes before what is missing or has a wrong value.
+    """
+    if any(each.rule == "type" for each in violations):
+        return Kind.JSON
+    beside = [each for each in violations if each.path.startswith(("header ", "query "))]
+    if any(each.rule == "required" for each in beside):
+        return Kind.HEADER_MISSING
+    return Kind.HEADER_VALUE if beside else Kind.BODY
 
 
 @dataclass(frozen=True)
@@ -218,14 +257,14 @@ def _ended(
 
 def _left(request: Request, response: Response, problem: Problem | None) -> Problem | None:
     """Return the problem for the journal if the client left before the answer, else None."""
-    if problem is not None and problem.code is Code.CLIENT_LEFT:
+    if problem is not None and problem.kind is Kind.CLIENT_LEFT:
         return problem
     left = request.scope.get("state", {}).get(LEFT)
     if left is None or not left.is_set():
         return None
     answer = problem.message if problem else f"status {response.status_code}"
     text = f"the client closed the connection before the answer ({answer})"
-    return Problem(response.status_code, Code.CLIENT_LEFT, text)
+    return Problem(Kind.CLIENT_LEFT, text)
 
 
 def _read_body(

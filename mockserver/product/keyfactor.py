@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from mockserver.base import masking
 from mockserver.base.certificates import Authority
-from mockserver.base.problems import Code, Note, NoteKind, Problem
+from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.text import host_name
 from mockserver.contract.operations import Contract
 from mockserver.journal.state import State
@@ -115,7 +115,7 @@ class KeyfactorCommand:
         for provider in pam.providers(call.world):
             if provider["Id"] == number:
                 return provider
-        raise Problem(404, Code.NOT_FOUND, f"There is no PAM provider with the id {number}.")
+        raise Problem(Kind.NOT_FOUND, f"Unable to find 'PAM Provider' with Id '{number}'")
 
     async def get_pam_provider_v2(self, call: Call) -> Json:
         """Return one PAM provider; Problem 404 when there is none."""

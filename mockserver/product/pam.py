@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from mockserver.base import masking
 from mockserver.base.masking import Secret
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import nearest
 from mockserver.journal.trace import Trace
 from mockserver.product.query import guid_order
@@ -178,7 +178,7 @@ def _provider(world: World, number: str, field: str) -> PamProvider:
     if provider is None:
         known = ", ".join(key for key in world.pam_providers if key != "*") or "none"
         text = f"{field}: there is no PAM provider with the id {number}; known: {known}."
-        raise Problem(400, Code.PAM_PROVIDER, text)
+        raise Problem(Kind.SECRET, text)
     return provider
 
 
@@ -186,16 +186,16 @@ async def _look_up(provider: PamProvider, parameters: Mapping[str, str], subject
     values = _key(provider, parameters, subject)
     await asyncio.sleep(provider.delay)
     if provider.fault == "sealed":
-        raise Problem(400, Code.PAM_SEALED, f"{subject} is sealed.")
+        raise Problem(Kind.SECRET, f"{subject} is sealed.")
     for name, own in (("Safe", provider.safe), ("SecretFieldName", provider.secret_field_name)):
         if own is not None and parameters.get(name, own) != own:
-            raise Problem(400, Code.PAM_UNKNOWN, f"{subject} has another {name}: {own}.")
+            raise Problem(Kind.SECRET, f"{subject} has another {name}: {own}.")
     secret = provider.secret(*values)
     if secret is None:
         text = f"{subject} has no such secret{_nearest_key(provider, values)}."
-        raise Problem(400, Code.PAM_UNKNOWN, text)
+        raise Problem(Kind.SECRET, text)
     if not secret:
-        raise Problem(400, Code.PAM_EMPTY, f"{subject} gave an empty value.")
+        raise Problem(Kind.SECRET, f"{subject} gave an empty value.")
     return secret
 
 
@@ -210,12 +210,8 @@ def _key(provider: PamProvider, parameters: Mapping[str, str], subject: str) -> 
     if missing:
         texts.append(f"needs {' and '.join(missing)}")
     if texts:
-        code = Code.PAM_PARAMETER_MISSING
-        if unknown:
-            foreign = any(_type_of(name) for name in unknown)
-            code = Code.PAM_PARAMETER_OF_TYPE if foreign else Code.PAM_PARAMETER_UNKNOWN
         text = f"{subject}, of type {provider.type}, {', and '.join(texts)}."
-        raise Problem(400, code, text)
+        raise Problem(Kind.SECRET, text)
     return [parameters[name] for name in wanted.needed]
 
 

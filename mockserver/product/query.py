@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from mockserver.base.problems import Code, Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, nearest
 
 Json = dict[str, Any]
@@ -157,7 +157,7 @@ def _column(parameter: str, name: str, names: Mapping[str, str]) -> str:
     if not names or name.lower() in names:
         return names.get(name.lower(), name)
     text = f"{parameter}: there is no field {cut(name)}; the nearest known is"
-    raise Problem(400, Code.BODY, f"{text} {nearest(name, names.values())}.")
+    raise Problem(Kind.HEADER_VALUE, f"{text} {nearest(name, names.values())}.")
 
 
 @dataclass(frozen=True)
@@ -200,4 +200,4 @@ def _rank(value: object) -> tuple[int, Any]:
 
 
 def _refused(text: str) -> Problem:
-    return Problem(400, Code.BODY, f"QueryString: {text}.")
+    return Problem(Kind.HEADER_VALUE, f"QueryString: {text}.")

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 from mockserver.base.data import data_folder
 from mockserver.base.documents import read_yaml
 from mockserver.base.masking import Secret
+from mockserver.base.problems import Told
 from mockserver.world.model import (
     Account,
     ApiFault,
@@ -88,6 +89,9 @@ def _world(data: Mapping[str, Any]) -> World:
         data=data,
         lenient=data["lenient"],
         product_version=data["product_version"],
+        api_supported_versions=_frozen(data.get("api_supported_versions", {})),
+        deprecation_header=data.get("deprecation_header", False),
+        errors=_table(data["errors"], Told),
         roles=_frozen(data["roles"]),
         users=_table(data["users"], User, name="name"),
         oauth_clients=_table(data["oauth_clients"], OAuthClient, name="id"),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mockserver.base.masking import Secret
+from mockserver.base.problems import Errors
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import host_name
 
@@ -148,6 +149,9 @@ class World:
     data: Mapping[str, Any] = field(repr=False)
     lenient: bool
     product_version: str
+    api_supported_versions: Mapping[str, str]
+    deprecation_header: bool
+    errors: Errors
     roles: Mapping[str, tuple[str, ...]]
     users: Mapping[str, User]
     oauth_clients: Mapping[str, OAuthClient]

@@ -51,7 +51,7 @@ def request(path: str, body: dict[str, Any]) -> bytes:
 
 
 class Connection:
-    """One HTTP connection that sends prepared bytes and reads answers with a Content-Length."""
+    """One HTTP connection that sends prepared bytes and reads answers."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
@@ -62,11 +62,17 @@ class Connection:
         """Send a request; return the status of the answer, read whole."""
         self._socket.sendall(raw)
         status = int(self._file.readline().split()[1])
-        length = 0
+        length: int | None = 0
         while (line := self._file.readline()) != b"\r\n":
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
+            elif name.lower() == b"transfer-encoding":
+                length = None
+        if length is None:
+            while size := int(self._file.readline(), 16):
+                self._file.read(size + 2)
+            length = 2
         self._file.read(length)
         return status
 

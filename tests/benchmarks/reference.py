@@ -32,9 +32,9 @@ async def serve() -> None:
 
     async def refuse(request: Request) -> JSONResponse:
         await request.json()
-        return JSONResponse({"ErrorCode": "0xA011F001", "Message": "Port: required."}, 400)
+        return JSONResponse({"ErrorCode": "0xA011000F", "Message": "Port: required."}, 400)
 
-    listener = HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]))
+    listener = HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]), {})
     sock = socket.create_server(("127.0.0.1", 0))
     await listener.listen(sock, None)
     print(sock.getsockname()[1], flush=True)

@@ -16,7 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mockserver.base.data import data_folder
 from mockserver.contract.operations import Contract, Operation
-from support import ADMIN, V1, V2, VALID, Caller
+from support import ADMIN, ERRORS, V1, V2, VALID, Caller
 
 Json = dict[str, Any]
 
@@ -103,17 +103,36 @@ def test_each_way_to_authenticate_requires_the_same_permission(operation: Operat
     ]
 
 
+ALWAYS = (
+    "Api-Supported-Versions",
+    "X-Keyfactor-Correlation-Id",
+    "X-Keyfactor-Product-Version",
+    "X-Mock-Request-Id",
+)
+
+
 @pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
 def test_every_answer_names_its_call_and_its_error(operation: Operation) -> None:
     for status, response in operation_object(operation)["responses"].items():
         answer = resolved(operation.version, response)
-        assert {"X-Keyfactor-Product-Version", "X-Mock-Request-Id"} <= set(answer["headers"])
+        assert set(ALWAYS) <= set(answer["headers"])
         if status == "401":
             assert "WWW-Authenticate" in answer["headers"]
             assert "content" not in answer
         elif status not in {"200", "204"}:
             content = answer["content"]["application/json"]
             assert content["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_example_of_a_refusal_has_a_code_of_the_world(version: str) -> None:
+    found = CONTRACT.documents[version]["components"]["responses"]
+    bodies = [
+        answer["content"]["application/json"] for answer in found.values() if "content" in answer
+    ]
+    codes = {told.code for told in ERRORS.values()}
+    assert bodies
+    assert {body["example"]["ErrorCode"] for body in bodies} <= codes
 
 
 @pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.id)
@@ -139,7 +158,7 @@ def test_every_answer_that_can_come_is_documented(operation: Operation) -> None:
     for status, response in answers.items():
         answer = resolved(operation.version, response)
         assert set(answer["headers"]) == {
-            *("X-Keyfactor-Product-Version", "X-Mock-Request-Id"),
+            *ALWAYS,
             *(["WWW-Authenticate"] if status == "401" else []),
             *(["Retry-After"] if status in {"429", "503"} else []),
             *(["Accept-Encoding"] if status == "415" else []),
@@ -412,7 +431,9 @@ def test_what_only_the_product_gives_is_described_too(
 
 # name: what it may be, and what it may not
 ANSWER_HEADERS: dict[str, tuple[list[object], list[object]]] = {
-    "X-Keyfactor-Product-Version": (["25.1.1.0"], [1]),
+    "Api-Supported-Versions": (["1.0, 2"], [1]),
+    "X-Keyfactor-Correlation-Id": ([UUID], [1]),
+    "X-Keyfactor-Product-Version": (["25.5.1"], [1]),
     "X-Mock-Request-Id": (["5f0c1d8e"], [1]),
     "Deprecation": (["@1735689600", "@-1"], ["1735689600", "@x", "@1 ", 1]),
     "x-total-count": (["0", "120"], ["-1", "", "x", "1x", 1]),

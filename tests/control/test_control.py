@@ -157,7 +157,7 @@ def test_a_filter_given_twice_is_refused(caller: Caller, query: str) -> None:
         ("requests", "status", "abc", "HTTP status"),
         ("requests", "stage", "rcptt", "the nearest is rcpt;"),
         ("requests", "version", "99", "there are 1, 2, "),
-        ("requests", "code", "0xA011F01", "the nearest is 0xA011F001"),
+        ("requests", "code", "0xA01100F", "the nearest is 0xA011000F"),
         ("requests", "operation", "test_smtp_v3", "the nearest is test_smtp_v2"),
     ],
 )

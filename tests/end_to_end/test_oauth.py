@@ -206,9 +206,9 @@ def test_token_endpoints_of_every_form_are_played(caller: Caller, url: str) -> N
     [
         ("https://idp-down.test/token", "0xA017F001", "refused the connection", [None]),
         ("https://idp-down.test/token?x=1", "0xA017F001", "refused the connection", [None]),
-        ("https://idp-garbage.test/token", "0xA017F003", "no JSON", [200, 200, 200]),
-        ("https://idp-no-token.test/token", "0xA017F003", "no access_token", [200, 200, 200]),
-        ("https://idp-wrong-type.test/token", "0xA017F003", "token_type", [200, 200, 200]),
+        ("https://idp-garbage.test/token", "0xA017F001", "no JSON", [200, 200, 200]),
+        ("https://idp-no-token.test/token", "0xA017F001", "no access_token", [200, 200, 200]),
+        ("https://idp-wrong-type.test/token", "0xA017F001", "token_type", [200, 200, 200]),
         ("https://idp-expired.test/token", "0xA015F007", "status 401", [200, 200, 200]),
         ("https://idp-forged.test/token", "0xA015F007", "status 401", [200, 200, 200]),
         ("https://idp-wrong-audience.test/token", "0xA015F007", "status 401", [200, 200, 200]),
@@ -284,7 +284,7 @@ def test_a_refused_token_request_names_the_oauth_error(
 ) -> None:
     response = caller.send("2", OAUTH | changes)
     status, message = refusal(response)
-    assert (status, response.json()["ErrorCode"]) == (400, "0xA017F002")
+    assert (status, response.json()["ErrorCode"]) == (400, "0xA017F001")
     assert f"TokenEndpoint {caller.mock.token_url}: token request: {says}" in message
     assert "canary" not in response.text + json.dumps(caller.exchange(response))
     assert caller.exchange(response)["token_requests"][-1]["status"] in (400, 401)

@@ -6,11 +6,10 @@ import time
 
 import pytest
 
-from mockserver.base.problems import Code
 from mockserver.control import recipes
 from mockserver.mail.part import FAULTS as FAULTS_OF_A_SINK
 from mockserver.world import loading as world
-from support import VALID, Caller, Json, refusal, rule_of_relay
+from support import ERRORS, VALID, Caller, Json, refusal, rule_of_relay
 
 TLS: Json = {"Port": 587, "UseSSL": True}
 LOGIN: dict[str, Json] = {
@@ -77,7 +76,7 @@ def test_any_other_relay_that_is_described_delivers_or_says_at_which_stage_it_fa
     response = caller.send("2", recipes.trial(world.load(), "relays", host))
     stage = caller.exchange(response)["delivery"]["stage"]
     if response.status_code != 200:
-        assert response.json()["ErrorCode"] == Code[f"MAIL_{stage.upper()}"]
+        assert response.json()["ErrorCode"] == ERRORS[f"mail_{stage}"].code
     assert len(caller.messages()) == (response.status_code == 200)
 
 
@@ -131,7 +130,7 @@ def test_a_fault_is_refused_with_its_stage_and_reply(
     response = caller.send(version, body_of(version, host, changes))
     status, message = refusal(response)
     assert status == 400
-    assert response.json()["ErrorCode"] == Code[f"MAIL_{stage.upper()}"]
+    assert response.json()["ErrorCode"] == ERRORS[f"mail_{stage}"].code
     for part in (host, f"stage {stage}", text, reply or ""):
         assert part in message
     exchange = caller.exchange(response)
@@ -144,7 +143,7 @@ def test_a_fault_is_refused_with_its_stage_and_reply(
 
 
 def test_every_stage_has_an_error_code_of_its_own() -> None:
-    codes = {Code[f"MAIL_{stage.upper()}"] for _, stage, _, _ in FAULTS.values()}
+    codes = {ERRORS[f"mail_{stage}"].code for _, stage, _, _ in FAULTS.values()}
     assert len(codes) == len({stage for _, stage, _, _ in FAULTS.values()}) == 10
 
 

@@ -80,9 +80,24 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "403 comes before 415 and 400",
     ),
     (
-        'response.headers["Deprecation"] = _DEPRECATED_SINCE',
-        "pass",
-        "a deprecated operation says so",
+        "if trace.deprecated and world.deprecation_header:",
+        "if trace.deprecated:",
+        "a deprecated operation says so only where the world does",
+    ),
+    (
+        'if problem and response.body and request.scope["http_version"] != "1.0":',
+        "if False:",
+        "errors come in chunks",
+    ),
+    (
+        'if problem and response.body and request.scope["http_version"] != "1.0":',
+        "if problem and response.body:",
+        "HTTP/1.0 knows no chunks",
+    ),
+    (
+        'given.get("*", self._contract.supported[tag])',
+        "self._contract.supported[tag]",
+        "the world may say for every tag which versions are supported",
     ),
     (
         "        state.journal.add_exchange(exchange)\n",
@@ -90,9 +105,14 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "an exchange is in the journal before the answer leaves",
     ),
     (
-        "code = Code.HEADER if headers_only else Code.BODY",
-        "code = Code.BODY",
+        "return Kind.HEADER_VALUE if beside else Kind.BODY",
+        "return Kind.BODY",
         "a bad header has the code of its own",
+    ),
+    (
+        'if any(each.rule == "type" for each in violations):',
+        "if False:",
+        "what cannot be bound has a code of its own, and goes first",
     ),
     (
         "before + value.strip()",
@@ -135,7 +155,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the reason in a log line is bounded",
     ),
     (
-        "self.problem is not None and self.problem.code != Code.CLIENT_LEFT",
+        "self.problem is not None and self.problem.kind is not Kind.CLIENT_LEFT",
         "self.problem is not None",
         "who left was not refused",
     ),
@@ -241,8 +261,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "identity is no coding",
     ),
     (
-        "if problem.status == 401:  # noqa: PLR2004  # an HTTP status",
-        "if problem.status == 0:",
+        "if status == 401:  # noqa: PLR2004  # an HTTP status",
+        "if status == 0:",
         "a 401 has no body",
     ),
     # The product

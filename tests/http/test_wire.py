@@ -12,7 +12,7 @@ from starlette.types import Message as ASGIMessage
 from mockserver import MockServer
 from mockserver.http.wire import Net
 from mockserver.journal.trace import Endpoint, Envelope, Exchange, Message, Trace
-from support import V2, Caller, following, refusal
+from support import ERRORS, V2, Caller, following, refusal
 
 
 class BrokenMessage(Message):
@@ -105,7 +105,7 @@ def played(application: ASGIApp) -> list[ASGIMessage]:
         sent.append(message)
 
     scope = {"type": "http", "method": "PATCH", "path": "/_mock/world", "headers": []}
-    asyncio.run(Net(application)(scope, receive, send))
+    asyncio.run(Net(application, ERRORS)(scope, receive, send))
     return sent
 
 

@@ -139,7 +139,7 @@ def test_a_rejection_is_found_by_each_of_its_facts(mock: MockServer, caller: Cal
     body = V2 | {"Port": 0, "RelayUsername": login, "RelayAuthenticationType": 2}
     caller.send("2", body, headers={"x-keyfactor-requested-with": "nobody"})
     exchange = mock.assert_rejected(
-        field="Port", rule="minimum", status=400, version="2", code="0xA011F001",
+        field="Port", rule="minimum", status=400, version="2", code="0xA0110008",
         operation="TEST_SMTP_V2", identity="keyexample\\admin", path="/keyfactorapi/smtp/test",
     )  # fmt: skip
     assert exchange is mock.requests[-1]

@@ -64,7 +64,7 @@ def test_a_refusal_says_how_far_it_got(mock: MockServer, caller: Caller) -> None
     found = facts(mock)
     assert found["operation"] == "test_smtp_v1, version 1, deprecated"
     assert found["violation"].startswith("minimum Port: must be at least 1. /components/")
-    assert found["problem"] == "0xA011F001 Port: must be at least 1."
+    assert found["problem"] == "0xA011000F Port: must be at least 1."
     assert re.fullmatch(r"1 violation \(\d+\.\d ms\)", found["check"])
     caller.send("2", V2, auth=("newcomer", "newcomer-password"))
     assert facts(mock)["permission"] == "refused: needs /system_setting/modify/; has none"

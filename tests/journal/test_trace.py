@@ -139,6 +139,7 @@ def test_a_call_tells_when_its_steps_began_and_which_field_failed(caller: Caller
         assert 0 < step["ms"] < step["ms"] + step["duration_ms"] < sent["duration_ms"]
     login = {"RelayUsername": {"Provider": "91", "Parameters": {"SecretName": "x"}}}
     refused = caller.exchange(caller.send("2", V2 | BASIC_2 | login))
-    assert refused["problem"].keys() == {"code", "message", "field"}
+    assert refused["problem"].keys() == {"kind", "code", "message", "field"}
+    assert refused["problem"]["kind"] == "secret"
     assert refused["problem"]["field"] == "RelayUsername"
     assert caller.exchange(caller.send("2", V2 | {"Port": 0}))["problem"]["field"] is None

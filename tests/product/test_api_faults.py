@@ -17,7 +17,7 @@ import requests
 
 from faults_table import api_faults
 from mockserver import MockServer
-from mockserver.base.problems import Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.control import recipes
 from mockserver.journal.trace import Exchange
 from mockserver.product import api_faults as faults
@@ -582,7 +582,7 @@ def test_a_header_is_read_in_many_forms(text: str, fault: ApiFault) -> None:
 def test_a_header_that_makes_no_sense_is_refused(text: str, message: str) -> None:
     with pytest.raises(Problem) as caught:
         faults.read(text)
-    assert caught.value.status == 400
+    assert caught.value.kind is Kind.CONTROL
     assert caught.value.message.startswith(f"X-Mock-Fault: {message}")
 
 

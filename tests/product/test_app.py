@@ -75,13 +75,15 @@ def test_version_2_answers_with_an_empty_body(caller: Caller) -> None:
 
 def test_every_answer_names_the_product_version_and_its_exchange(caller: Caller) -> None:
     for response in (caller.send("2", V2), caller.send("2", V2, auth=None), caller.send("2", b"")):
-        assert response.headers["x-keyfactor-product-version"] == "25.1.1.0"
+        assert response.headers["x-keyfactor-product-version"] == "25.5.1"
         assert caller.exchange(response)["status"] == response.status_code
 
 
-def test_only_version_1_is_deprecated(caller: Caller) -> None:
+@pytest.mark.parametrize("said", [True, False, None])
+def test_only_version_1_is_deprecated(caller: Caller, said: bool | None) -> None:  # a case
+    caller.mock.patch_world({"deprecation_header": said})
     old, new = caller.send("1", V1), caller.send("2", V2)
-    assert old.headers["deprecation"].startswith("@")
+    assert old.headers.get("deprecation", "").startswith("@") is bool(said)
     assert "deprecation" not in new.headers
     assert [caller.exchange(response)["deprecated"] for response in (old, new)] == [True, False]
 
@@ -137,13 +139,16 @@ def test_requested_with_takes_both_values_in_any_case(caller: Caller, value: str
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("value", [None, "", "Browser", "APIClient2"])
-def test_requested_with_is_required(caller: Caller, value: str | None) -> None:
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [(None, "07"), ("", "08"), ("Browser", "08"), ("APIClient2", "08")],
+)
+def test_requested_with_is_required(caller: Caller, value: str | None, code: str) -> None:
     response = caller.send("2", V2, headers={"x-keyfactor-requested-with": value})
     status, message = refusal(response)
     assert status == 400
     assert "x-keyfactor-requested-with" in message
-    assert response.json()["ErrorCode"] == "0xA0110007"  # observed
+    assert response.json()["ErrorCode"] == f"0xA01100{code}"
 
 
 @pytest.mark.parametrize(

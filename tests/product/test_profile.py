@@ -119,6 +119,7 @@ def test_the_loaded_profile_is_shown(caller: Caller, version: str) -> None:
 
 @VERSIONS
 def test_only_version_1_of_the_profile_is_deprecated(caller: Caller, version: str) -> None:
+    caller.mock.patch_world({"deprecation_header": True})
     for response in (get(caller, version), put(caller, version, {})):
         assert ("deprecation" in response.headers) is (version == "1")
 

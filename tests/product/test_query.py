@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.base.problems import Problem
+from mockserver.base.problems import Kind, Problem
 from mockserver.product import query
 
 Json = dict[str, Any]
@@ -93,7 +93,7 @@ def test_a_query_finds_its_rows(text: str, expected: list[int]) -> None:
 def test_what_is_no_query_is_refused_with_its_place(text: str, message: str) -> None:
     with pytest.raises(Problem) as caught:
         query.page(ROWS, {"QueryString": text})
-    assert caught.value.status == 400
+    assert caught.value.kind is Kind.HEADER_VALUE
     assert caught.value.message.startswith("QueryString: ")
     assert message in caught.value.message
 

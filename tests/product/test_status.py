@@ -61,7 +61,7 @@ def test_endpoints_are_those_that_the_permissions_reach(
     listed = response.json()
     assert (response.status_code, listed) == (200, sorted(listed))
     assert set(listed) & set(KNOWN) == set(reached)
-    assert response.headers["x-keyfactor-product-version"] == "25.1.1.0"
+    assert response.headers["x-keyfactor-product-version"] == "25.5.1"
 
 
 def test_whoever_may_do_all_reaches_every_operation_of_the_documents(caller: Caller) -> None:
@@ -95,7 +95,7 @@ def test_health_needs_credentials_alone(caller: Caller, auth: tuple[str, str]) -
     response = get(caller, HEALTH, auth)
     assert (response.status_code, response.content) == (204, b"")
     assert "content-length" not in response.headers
-    assert response.headers["x-keyfactor-product-version"] == "25.1.1.0"
+    assert response.headers["x-keyfactor-product-version"] == "25.5.1"
 
 
 def test_permissions_are_those_of_all_roles_as_they_stand(caller: Caller) -> None:
@@ -243,7 +243,7 @@ def test_a_client_is_challenged_and_then_served(
         connection, method, path, {**headers, "Authorization": BASIC}, body
     )
     assert status == (204 if path == HEALTH else 200), content
-    assert answered["x-keyfactor-product-version"] == "25.1.1.0"
+    assert answered["x-keyfactor-product-version"] == "25.5.1"
     if content:
         assert answered["content-type"] == "application/json; charset=utf-8"
         assert json.loads(content)
