@@ -393,8 +393,8 @@ def load_world(
 
 
 def _check(world: World, contract: Contract, source: str) -> None:
-    operations = [operation.id for operation in contract.operations]
-    check_names(world, operations, contract.supported, source)
+    operations = {operation.id: operation.tag for operation in contract.operations}
+    check_names(world, operations, {*operations.values()}, source)
 
 
 @cache

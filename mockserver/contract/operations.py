@@ -23,7 +23,6 @@ Json = dict[str, Any]
 VERSION_HEADER: Final = "x-keyfactor-api-version"
 
 _MAX_VIOLATIONS: Final = 100
-_SPELLED: Final = {"1": "1.0"}  # in Api-Supported-Versions (recorded)
 _METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 # The document publishes application/json alone, because lists of media types break code generators;
 # real clients send the others too, application/*+json among them.
@@ -321,17 +320,6 @@ class Contract:
     def tag(self, path: str) -> str:
         """Return the tag of what is at a path; Problem 404."""
         return self._at(path)[0].tag
-
-    @cached_property
-    def supported(self) -> Mapping[str, str]:
-        """The versions in which there are operations of a tag, as the product spells them."""
-        found = {(operation.tag, operation.version) for operation in self.operations}
-        return {
-            tag: ", ".join(
-                _SPELLED.get(each, each) for each in self.documents if (tag, each) in found
-            )
-            for tag, _ in found
-        }
 
     def version(self, value: str | None) -> str | None:
         """Return the version that a header value selects; None where no document lists it."""

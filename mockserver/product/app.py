@@ -61,6 +61,7 @@ class Api:
         self._contract = contract
         self._methods = _methods(contract, command)
         self._tags = {operation.id: operation.tag for operation in contract.operations}
+        self._versions = _versions(contract)
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -115,7 +116,7 @@ class Api:
             except Problem:
                 return None
         given = world.api_supported_versions
-        return given.get(tag, given.get("*", self._contract.supported[tag])) or None
+        return given.get(tag, given.get("*", self._versions[tag])) or None
 
     async def _perform(
         self, request: Request, state: State, trace: Trace
@@ -214,6 +215,16 @@ class _Admitted:
     headers: Mapping[str, str]
     identity: access.Identity
     operation: Operation
+
+
+def _versions(contract: Contract) -> Mapping[str, str]:
+    """Return the versions in which a tag has operations, as the product spells them (recorded)."""
+    found = {(operation.tag, operation.version) for operation in contract.operations}
+    spelled = {each: "1.0" if each == "1" else each for each in contract.documents}
+    return {
+        tag: ", ".join(text for each, text in spelled.items() if (tag, each) in found)
+        for tag, _ in found
+    }
 
 
 def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, _Method]:

@@ -95,8 +95,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "HTTP/1.0 knows no chunks",
     ),
     (
-        'given.get("*", self._contract.supported[tag])',
-        "self._contract.supported[tag]",
+        'given.get("*", self._versions[tag])',
+        "self._versions[tag]",
         "the world may say for every tag which versions are supported",
     ),
     (
