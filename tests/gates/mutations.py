@@ -6,13 +6,13 @@ from typing import Final
 OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     # Who is calling, and what they may do
     (
-        "_plural(wanted).startswith(_plural(held))",
-        "_plural(wanted) == _plural(held)",
+        "_normal(wanted).startswith(_normal(held))",
+        "_normal(wanted) == _normal(held)",
         "a held permission covers those that start with it",
     ),
     (
-        "_plural(wanted).startswith(_plural(held))",
-        '_plural(wanted).startswith(_plural(held).replace("/read/", "/"))',
+        "_normal(wanted).startswith(_normal(held))",
+        '_normal(wanted).startswith(_normal(held).replace("/read/", "/"))',
         "a permission to read is none to modify",
     ),
     (
