@@ -95,7 +95,11 @@ class Operation:
     body: Schema | None = field(repr=False)
     defaults: Mapping[str, object] = field(repr=False)
     takes_form: bool
+    # Those that a body may have, where it is not any JSON.
+    media_types: tuple[str, ...]
     status: int
+    # The members of an answer that is an object.
+    answer: frozenset[str] | None = field(repr=False)
     # The same one in other versions, where it has a body too.
     others: tuple["Operation", ...] = field(default=(), repr=False)
 
@@ -110,12 +114,23 @@ class Operation:
         """
         if self.body is None:
             return None
-        if self.takes_form and media_type(content_type or "") == _FORM:
-            return read_form(raw, self._shape)
-        if not _is_json(content_type or ""):
+        if not self.takes(content_type or ""):
             text = "send the body as Content-Type: application/json, in UTF-8"
             raise Problem(Kind.MEDIA_TYPE, text)
+        if media_type(content_type or "") == _FORM:
+            return read_form(raw, self._shape)
         return parse_json(raw)
+
+    def takes(self, content_type: str) -> bool:
+        """Say whether a body may come as that media type."""
+        is_form = self.takes_form and media_type(content_type) == _FORM
+        return is_form or _is_json(content_type, self.media_types)
+
+    def shown(self, answer: object) -> object:
+        """Return an answer with no member that the document has not."""
+        if self.answer is None or not isinstance(answer, dict) or answer.keys() <= self.answer:
+            return answer
+        return {name: value for name, value in answer.items() if name in self.answer}
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""
@@ -224,7 +239,7 @@ class Operation:
         return rule == "required" or name in cast("Json", body)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contract:
     """All documents, by version from the oldest on, and the operations that they describe."""
 
@@ -338,9 +353,10 @@ class Contract:
 
 
 @lru_cache(maxsize=64)
-def _is_json(content_type: str) -> bool:
+def _is_json(content_type: str, only: tuple[str, ...]) -> bool:
+    given = media_type(content_type)
     charsets = {found.strip().strip('"') for found in _CHARSET.findall(content_type.lower())}
-    return bool(_JSON_TYPE.fullmatch(media_type(content_type))) and charsets <= {"utf-8"}
+    return charsets <= {"utf-8"} and bool(given in only if only else _JSON_TYPE.fullmatch(given))
 
 
 @lru_cache(maxsize=1_024)
@@ -386,6 +402,7 @@ def _operation(
     if "requestBody" in place.value:
         body = place.at("requestBody", "content", "application/json", "schema")
     fields = body.at("properties").value if body else {}
+    request = place.value.get("requestBody", {})
     return Operation(
         id=place.at("operationId").value,
         version=version,
@@ -397,8 +414,10 @@ def _operation(
         parameters=parameters,
         body=Schema(body, WORDS) if body else None,
         defaults={name: each["x-default"] for name, each in fields.items() if "x-default" in each},
-        takes_form=place.value.get("requestBody", {}).get("x-accepts-form", False),
+        takes_form=request.get("x-accepts-form", False),
+        media_types=tuple(request.get("x-media-types", ())),
         status=next(int(status) for status in place.at("responses").value if status[0] == "2"),
+        answer=_answer(place.at("responses")),
     )
 
 
@@ -408,6 +427,14 @@ def _others(own: Operation, operations: Iterable[Operation]) -> tuple[Operation,
         for other in operations
         if other.body and other is not own and (other.path, other.method) == (own.path, own.method)
     )
+
+
+def _answer(responses: Node) -> frozenset[str] | None:
+    status = next(status for status in responses.value if status[0] == "2")
+    if "content" not in responses.at(status).value:
+        return None
+    schema = responses.at(status, "content", "application/json", "schema")
+    return frozenset(schema.value["properties"]) if "properties" in schema.value else None
 
 
 def _parameter(place: Node) -> _Parameter:

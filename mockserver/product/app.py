@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mockserver.base import masking
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.text import cut, one_line
+from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.http.wire import (
     LEFT,
@@ -52,16 +54,16 @@ class Api:
 
     def __init__(
         self,
-        contract: Contract,
+        editions: Editions,
         command: KeyfactorCommand,
         states: States,
         check_token: access.CheckToken,
         base_path: str,
     ) -> None:
-        self._contract = contract
+        self._editions = editions
+        contract = editions.newest.contract
         self._methods = _methods(contract, command)
         self._tags = {operation.id: operation.tag for operation in contract.operations}
-        self._versions = _versions(contract)
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -97,26 +99,32 @@ class Api:
 
     def _on_every_answer(self, world: World, trace: Trace) -> Iterator[tuple[bytes, bytes]]:
         """Give the headers of every answer: three are recorded, the last one is ours."""
-        if (versions := self._supported(world, trace)) is not None:
-            yield b"api-supported-versions", versions.encode()
+        identity, edition = trace.request_id, self._editions[world.edition]
         if trace.deprecated and world.deprecation_header:
             yield b"deprecation", _DEPRECATED_SINCE
-        identity = trace.request_id
-        groups = identity[:8], identity[8:12], identity[12:16], identity[16:20], identity[20:]
-        yield b"x-keyfactor-correlation-id", "-".join(groups).encode()
-        yield b"x-keyfactor-product-version", world.product_version.encode()
+        if edition.version_headers:
+            if (versions := self._supported(world, edition.contract, trace)) is not None:
+                yield b"api-supported-versions", versions.encode()
+            groups = identity[:8], identity[8:12], identity[12:16], identity[16:20], identity[20:]
+            yield b"x-keyfactor-correlation-id", "-".join(groups).encode()
+            yield b"x-keyfactor-product-version", self._product(world, edition).encode()
         yield b"x-mock-request-id", identity.encode()
 
-    def _supported(self, world: World, trace: Trace) -> str | None:
+    def _product(self, world: World, edition: Edition) -> str:
+        """Return the version that a world names, or that of its edition where it names none."""
+        named = world.product_version != self._editions.newest.product_version
+        return world.product_version if named else edition.product_version
+
+    def _supported(self, world: World, contract: Contract, trace: Trace) -> str | None:
         """Return the versions of the controller that a path belongs to, None where none does."""
         tag = self._tags.get(trace.operation or "")
         if tag is None:  # refused before its operation was found
             try:
-                tag = self._contract.tag(self._below_base(trace.path))
+                tag = contract.tag(self.below(trace.path))
             except Problem:
                 return None
         given = world.api_supported_versions
-        return given.get(tag, given.get("*", self._versions[tag])) or None
+        return given.get(tag, given.get("*", _versions(contract)[tag])) or None
 
     async def _perform(
         self, request: Request, state: State, trace: Trace
@@ -142,18 +150,19 @@ class Api:
 
     def _admitted(self, request: Request, state: State, trace: Trace) -> "_Admitted | Response":
         """Take the first steps: 404, 401, 405; OPTIONS is answered here."""
-        headers = _combined(request.headers.items())
-        trace.version = self._contract.version(headers.get(VERSION_HEADER))
-        # Not request.url.path: that ends where a %3F was, and drops line ends.
-        path = self._below_base(request.scope["path"])
         world = state.world
+        contract = self._editions[world.edition].contract
+        headers = _combined(request.headers.items())
+        trace.version = contract.version(headers.get(VERSION_HEADER))
+        # Not request.url.path: that ends where a %3F was, and drops line ends.
+        path = self.below(request.scope["path"])
         identity = access.authenticate(
             world, request.headers.get("authorization"), self._check_token
         )
         trace.identity = identity.name
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
-        operation = self._contract.operation(path, request.method, headers.get(VERSION_HEADER))
+            return Response(status_code=204, headers={"Allow": contract.allow(path)})
+        operation = contract.operation(path, request.method, headers.get(VERSION_HEADER))
         trace.operation = operation.id
         trace.deprecated = operation.deprecated
         return _Admitted(request, state, world, trace, path, headers, identity, operation)
@@ -174,18 +183,19 @@ class Api:
             raise Problem(_kind(trace.violations), text)
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
-        call = Call(found.state, found.world, found.identity, given, filled, trace, self._contract)
-        return _answered(await self._methods[operation.id](call), operation.status)
+        contract = self._editions[found.world.edition].contract
+        call = Call(found.state, found.world, found.identity, given, filled, trace, contract)
+        return _answered(await self._methods[operation.id](call), operation)
 
-    def _below_base(self, path: str) -> str:
-        """Return the path below the base path, slashes folded; letter case is free."""
+    def below(self, path: str) -> str:
+        """Return the path below the base path, slashes folded; letter case is free. Problem 404."""
         folded = "/" + "/".join(part for part in path.split("/") if part)
         base, below = folded[: len(self._base_path)], folded[len(self._base_path) :]
         if base.lower() == self._base_path.lower() and below[:1] == "/":
             return below
         text = f": the API is below {self._base_path}, the control calls are below /_mock"
         if folded.lower() == self._base_path.lower():
-            example = self._base_path + self._contract.operations[0].path
+            example = self._base_path + self._editions.newest.contract.operations[0].path
             text = f" itself: a path of the API goes on, such as {example}"
         raise Problem(Kind.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
 
@@ -217,6 +227,7 @@ class _Admitted:
     operation: Operation
 
 
+@lru_cache(maxsize=16)  # of as many editions
 def _versions(contract: Contract) -> Mapping[str, str]:
     """Return the versions in which a tag has operations, as the product spells them (recorded)."""
     found = {(operation.tag, operation.version) for operation in contract.operations}
@@ -293,11 +304,11 @@ def _headers(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple(masking.headers(request.headers.items()))
 
 
-def _answered(value: object, status: int) -> Response:
+def _answered(value: object, operation: Operation) -> Response:
     answer = value if isinstance(value, Answer) else Answer(value, {})
-    response = Response(status_code=status)
+    response = Response(status_code=operation.status)
     if answer.body is not None:
-        response = product_json(answer.body, status)
+        response = product_json(operation.shown(answer.body), operation.status)
     response.headers.update(answer.headers)
     return response
 
