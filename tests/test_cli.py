@@ -538,7 +538,7 @@ PROBE = (
     '-H "x-keyfactor-requested-with: APIClient" -H "x-keyfactor-api-version: 2" '
 )
 VERSIONS = "x-keyfactor-api-version: must be one of 1, 1.0."
-NO_PROVIDER = "There is no PAM provider with the id 7."
+NO_PROVIDER = "Unable to find 'PAM Provider' with Id '7'"
 
 
 def test_a_rehearsal_ends_with_a_table_and_the_worst_status() -> None:

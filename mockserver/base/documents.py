@@ -1,7 +1,8 @@
 """YAML files read strictly as plain data, and the one error for all that is wrong with a file."""
 
+import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,3 +144,16 @@ def _place_and_problem(error: Exception, content: bytes) -> str:
     position = getattr(error, "position", 0)
     line = content[:position].count(b"\n") + 1
     return f"line {line}: {getattr(error, 'reason', 'cannot be read')}"
+
+
+def merge(target: object, patch: object) -> object:
+    """Return the target with a JSON merge patch applied; both stay as they are (RFC 7396, 2)."""
+    if not isinstance(patch, Mapping):
+        return copy.deepcopy(patch)
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), value)
+    return merged

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
-from mockserver.base.documents import DocumentError, read_yaml
+from mockserver.base.documents import DocumentError, merge, read_yaml
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.schema import Node, pointer
 from mockserver.base.text import cut
@@ -156,10 +156,12 @@ class Editions:
             file.fail(f"{key}: unknown key")
         given = [(document, file.value.get(key, {}), key) for key, document in patches.items()]
         contract = self._contract
+        for document, patch, key in given:
+            _check_places(document, patch or {}, file.source, f"/{key}")
         if any(patch != {} for _, patch, _ in given):
             contract = Contract.of(
-                Node.root(file.source, _merged(document, patch, file.source, f"/{key}"))
-                for document, patch, key in given
+                Node.root(file.source, cast("Json", merge(document, patch)))
+                for document, patch, _ in given
                 if patch is not None
             )
         return Edition(
@@ -177,22 +179,16 @@ def _age(name: str) -> list[tuple[bool, int, str]]:
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
 
 
-def _merged(target: Json, patch: Json, source: str, place: str) -> Json:
-    """Return the target with a merge patch (RFC 7396), one that goes nowhere but where it is."""
-    merged = dict(target)
+def _check_places(target: Json, patch: Json, source: str, place: str) -> None:
+    """Refuse a patch that changes what the document does not have: it would change nothing."""
     for key, value in patch.items():
         inner = place + pointer([key])
         if key not in target and not _NEW.fullmatch(key):
             raise DocumentError(source, [(inner, "the document has no such place")])
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             if not isinstance(target.get(key), dict):
                 raise DocumentError(source, [(inner, "the document has no object there")])
-            merged[key] = _merged(target[key], value, source, inner)
-        else:
-            merged[key] = value
-    return merged
+            _check_places(target[key], value, source, inner)
 
 
 def _mark(edition: Edition, row: tuple[str, str]) -> tuple[str, str]:

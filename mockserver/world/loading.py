@@ -1,6 +1,5 @@
 """Worlds loaded from files and patches, and changed by merge patch."""
 
-import copy
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from os import PathLike
@@ -9,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 from mockserver.base.data import data_folder
-from mockserver.base.documents import read_yaml
+from mockserver.base.documents import merge, read_yaml
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Told
 from mockserver.world.model import (
@@ -66,19 +65,6 @@ def with_profile(world: World, profile: Mapping[str, Any]) -> World:
 def read_api_fault(entry: object, source: str) -> ApiFault:
     """Return one entry of `api_faults` that stands by itself; WorldError for a bad one."""
     return _entry(ApiFault, valid(entry, source, "api_fault"), {})
-
-
-def merge(target: object, patch: object) -> object:
-    """Return the target with a JSON merge patch applied; both stay as they are (RFC 7396, 2)."""
-    if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge(merged.get(key), value)
-    return merged
 
 
 # From plain data to a frozen world

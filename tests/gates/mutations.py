@@ -135,7 +135,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "nothing says that the base path is below itself",
     ),
     (
-        "trace.version = self._contract.version(headers.get(VERSION_HEADER))",
+        "trace.version = contract.version(headers.get(VERSION_HEADER))",
         "pass",
         "a refused call has a version",
     ),

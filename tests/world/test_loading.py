@@ -17,10 +17,11 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 
 from mockserver.base import data
 from mockserver.base.data import data_folder
+from mockserver.base.documents import merge
 from mockserver.base.masking import MASK, Secret
 from mockserver.base.text import host_name, nearest
 from mockserver.world import model
-from mockserver.world.loading import load, merge, patched
+from mockserver.world.loading import load, patched
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
