@@ -41,10 +41,11 @@ lint: $(VENV)/installed ## style and types, changing nothing
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
-format: $(VENV)/installed ## rewrite the code to the house style, and the table of faults
+format: $(VENV)/installed ## rewrite the code to the house style, and the tables of faults and editions
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) tests/gates/faults_table.py
+	$(PYTHON) tests/gates/editions_table.py
 
 check: lint test ## everything that a commit must pass
 

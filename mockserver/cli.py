@@ -21,15 +21,17 @@ from mockserver.base.certificates import CertificateError
 from mockserver.base.documents import DocumentError
 from mockserver.base.masking import Secret
 from mockserver.base.sockets import is_loopback
+from mockserver.base.text import one_line
 from mockserver.base.version import __version__
 from mockserver.http.listener import raise_file_limit
+from mockserver.journal.journal import Tally
 from mockserver.oauth import idp
 from mockserver.product import access
 from mockserver.server import (
     BindError,
     MockServer,
     SettingError,
-    load_contract,
+    load_editions,
     load_world,
     new_event_loop,
 )
@@ -41,6 +43,7 @@ _EXIT_PORT_TAKEN: Final = 3
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
+_PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -58,7 +61,9 @@ def _port(_: click.Context, __: click.Parameter, text: str) -> int | None:
 
 def _version(context: click.Context, parameter: click.Parameter, text: str) -> str:
     """Read a version of the API, one that a document describes."""
-    return click.Choice([*load_contract().documents]).convert(text, parameter, context)
+    return click.Choice([*load_editions().newest.contract.documents]).convert(
+        text, parameter, context
+    )
 
 
 def _option(name: str, help_text: str, **settings: Any) -> Callable[[_Command], _Command]:  # noqa: ANN401  # click's own
@@ -76,6 +81,7 @@ _SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("smtp-port", "mail from outside, likewise", {"callback": _port, "default": "1025"}),
     ("smtps-port", "the same with implicit TLS", {"callback": _port, "default": "1465"}),
     ("world", "world file, or the name default or fuzz", {"metavar": "FILE"}),
+    ("edition", "the release to play, of those that `editions` lists", {"metavar": "NAME"}),
     ("base-path", "where the API is", {"default": "/KeyfactorAPI"}),
     ("tls-name", "one more name of the HTTPS certificate", {"multiple": True}),
     ("tls-cert", "certificate for HTTPS (PEM), with --tls-key", {"metavar": "FILE"}),
@@ -120,26 +126,52 @@ def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
 @cli.command()
 @_server_options(**_FREE, **{"log-level": "warning"})
 @_option("--auth", "the one kind of account that COMMAND gets", type=click.Choice(_KINDS))
+@_option("--editions", "run COMMAND once for each: all, or such as 10,current", metavar="NAMES")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(command: tuple[str, ...], auth: str | None, **options: Any) -> int:  # noqa: ANN401  # click's own
+def run(
+    command: tuple[str, ...],
+    auth: str | None,
+    editions: str | None,
+    **options: Any,  # noqa: ANN401  # click's own
+) -> int:
     """Serve as long as COMMAND runs, and end with its status.
 
     It finds the mock in its environment: KEYFACTOR_MOCK_URL and others, and what the vendor's
     clients read. Of those, some go by user name and password where they find both kinds of account:
-    --auth hands down only one.
+    --auth hands down only one. With --editions it ends with a table, and the worst status.
     """
     logs.configure(options["log_format"], options["log_level"])
     raise_file_limit()
-    mock = _mock(options)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(_run(mock, options["ready_file"], command, auth))
+
+    def once(edition: str | None) -> tuple[int, Tally]:
+        mock = _mock({**options, "edition": edition})
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            status = runner.run(_run(mock, options["ready_file"], command, auth))
+        return status, mock.tally
+
+    if editions is None:
+        return once(options["edition"])[0]
+    if options["edition"] is not None:
+        raise click.UsageError("--edition and --editions exclude each other")
+    return _rehearse(load_editions().named(editions), once)
 
 
 @cli.command()
 @click.argument("version", callback=_version)
-def openapi(version: str) -> None:
+@_option("--edition", "of this release, not of the newest", metavar="NAME")
+def openapi(version: str, edition: str | None) -> None:
     """Print the OpenAPI document of an API version as JSON."""
-    click.echo(json.dumps(load_contract().documents[version], indent=2))
+    contract = (load_editions()[edition] if edition else load_editions().newest).contract
+    if version not in contract.documents:
+        raise click.UsageError(f"the edition {edition} has no version {version}")
+    click.echo(json.dumps(contract.documents[version], indent=2))
+
+
+@cli.command()
+def editions() -> None:
+    """Print what each edition documents in another way than the newest, a line for each thing."""
+    for each in load_editions().differences():
+        click.echo(f"{each.edition:5} {each}")
 
 
 @cli.command()
@@ -172,7 +204,6 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         raise click.UsageError(
             f"--host {options['host']}: other machines could connect; --allow-remote permits it"
         )
-    load_contract().compile()  # so that the first answer is not a slow one
     tls_files = options["tls_cert"], options["tls_key"]
     if tls_files.count(None) == 1:
         raise click.UsageError("--tls-cert and --tls-key belong together")
@@ -180,8 +211,9 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
     if remote and token is None:
         token = secrets.token_urlsafe(16)
         click.echo(f"X-Mock-Token: {token}")
-    return MockServer(
+    mock = MockServer(
         options["world"],
+        edition=options["edition"],
         host=options["host"],
         http_port=options["port"],
         https_port=options["https_port"],
@@ -192,6 +224,9 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         tls_files=None if None in tls_files else tls_files,
         control_token=token if remote else None,
     )
+    # Who serves for long does not want a slow first answer.
+    load_editions()[mock.world.edition].contract.compile()
+    return mock
 
 
 async def _serve(mock: MockServer, ready_file: str | None) -> None:
@@ -208,7 +243,7 @@ async def _run(
 ) -> int:
     """Run the command, and return its status as a shell does: 128 + signal, 126 or 127 too."""
     signals: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in _PASSED_ON:
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     async with _ready(mock, ready_file):
         variables = _inherited() | _environment(mock) | _accounts(mock, auth)
@@ -221,6 +256,25 @@ async def _run(
         status = await process.wait()
         passing.cancel()
     return status if status >= 0 else 128 - status
+
+
+def _rehearse(names: Iterable[str], once: Callable[[str], tuple[int, Tally]]) -> int:
+    """Run the command once for each edition, and tell in a table how it went."""
+    rows = [("edition", "exit", "calls", "refused", "first refusal")]
+    worst = 0
+    for name in names:
+        click.echo(f"keyfactor-mock: edition {name}", err=True)
+        status, tally = once(name)
+        first, worst = "", max(worst, status)
+        if (call := tally.first_refused) and call.problem:
+            first = one_line(f"{call.method} {call.path} -> {call.status}: {call.problem.message}")
+        rows.append((name, str(status), str(tally.calls), str(tally.refused), first))
+        if status - 128 in _PASSED_ON:
+            break  # whoever ended this one means all
+    for row in rows:
+        cells = [cell.ljust(len(title)) for cell, title in zip(row, rows[0], strict=True)]
+        click.echo(" | ".join(cells).rstrip(), err=True)
+    return worst
 
 
 async def _pass_on(signals: asyncio.Queue[int], process: asyncio.subprocess.Process) -> None:
@@ -373,7 +427,8 @@ def _curl(mock: MockServer) -> str:
         "TestRecipient": "mjones@keyexample.com",
     }
     words = ["curl", "-i", "-u", _credentials(mock.world)]
-    for header in ("requested-with: APIClient", "api-version: 2"):
+    version = load_editions()[mock.world.edition].latest("POST", "/SMTP/Test").version
+    for header in ("requested-with: APIClient", f"api-version: {version}"):
         words += ["-H", f"x-keyfactor-{header}"]
     words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
     return shlex.join([*words, f"{mock.api_url}/SMTP/Test"])
@@ -390,5 +445,5 @@ def _credentials(world: World) -> str:
 
 def _permitted(world: World, accounts: Iterable[_Account]) -> _Account | None:
     """Return the first of the accounts that may send a test mail."""
-    operation = load_contract().operation("/SMTP/Test", "POST", "2")
+    operation = load_editions().newest.contract.operation("/SMTP/Test", "POST", "2")
     return access.first_permitted(world, accounts, operation.permissions)

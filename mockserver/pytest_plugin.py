@@ -25,6 +25,7 @@ _SHARED: Final = (
 
 _STRICT: Final = "--keyfactor-strict"
 
+_EDITIONS: Final = pytest.StashKey[tuple[str, ...]]()
 _KINDS: Final = pytest.StashKey[frozenset[str] | None]()
 _MOCKS: Final = pytest.StashKey[list["View"]]()
 _PASSED: Final = pytest.StashKey[bool]()
@@ -37,6 +38,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--keyfactor-world",
         metavar="FILE",
         help="the world file of the mock Keyfactor Command server; goes before the ini setting",
+    )
+    group.addoption(
+        "--keyfactor-edition",
+        metavar="NAME",
+        help="the release of Keyfactor Command to play; `keyfactor-mock editions` lists them",
+    )
+    group.addoption(
+        "--keyfactor-editions",
+        metavar="NAMES",
+        help="run each test that uses `keyfactor` once for each of these editions: all, or such "
+        "as 10,current",
     )
     group.addoption(
         _STRICT,
@@ -65,12 +77,14 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, and read the kinds of notes."""
+    """Make the marker known, and read the kinds of notes and the editions."""
+    config.stash[_EDITIONS] = _editions(config)
     config.stash[_KINDS] = _kinds(config.getoption(_STRICT))
     config.addinivalue_line(
         "markers",
-        "keyfactor(world): a merge patch (RFC 7396) over the world of the fixture `keyfactor`, "
-        "for this test; those of module and class go before it",
+        "keyfactor(world, edition): a merge patch (RFC 7396) over the world of the fixture "
+        "`keyfactor`, and the edition that it plays, for this test; those of module and class go "
+        "before it",
     )
 
 
@@ -92,14 +106,26 @@ def keyfactor_server(pytestconfig: pytest.Config, keyfactor_world: Any) -> Itera
     from mockserver.server import MockServer  # noqa: PLC0415  # a session without it pays nothing
 
     world = _of_option(pytestconfig) or keyfactor_world
-    with MockServer(world, https_port=0, smtp_port=0, smtps_port=0) as mock:
+    edition = pytestconfig.getoption("--keyfactor-edition")
+    with MockServer(world, edition=edition, https_port=0, smtp_port=0, smtps_port=0) as mock:
         yield mock
 
 
 @pytest.fixture
-def keyfactor(request: pytest.FixtureRequest, keyfactor_server: "MockServer") -> "MockServer":
+def keyfactor_edition(request: pytest.FixtureRequest) -> str | None:
+    """Give the edition that `--keyfactor-editions` runs this test for, or None."""
+    edition: str | None = getattr(request, "param", None)
+    return edition
+
+
+@pytest.fixture
+def keyfactor(
+    request: pytest.FixtureRequest, keyfactor_server: "MockServer", keyfactor_edition: str | None
+) -> "MockServer":
     """Give the session's mock as new: an empty journal, and its world with the marker's patches."""
     keyfactor_server.reset()
+    if keyfactor_edition is not None:
+        keyfactor_server.patch_world({"edition": keyfactor_edition})
     for patch in _patches(request.node):
         keyfactor_server.patch_world(patch)
     _watch(request.node, keyfactor_server)
@@ -118,9 +144,11 @@ def keyfactor_factory(
     from mockserver.server import MockServer  # noqa: PLC0415  # as above
 
     usual = _of_option(request.config) or keyfactor_world
+    edition = request.config.getoption("--keyfactor-edition")
     with ExitStack() as running:
 
         def make(world: Any = None, **options: Any) -> MockServer:  # noqa: ANN401  # MockServer's own
+            options.setdefault("edition", edition)
             mock = MockServer(usual if world is None else world, **options)
             _watch(request.node, mock)
             return running.enter_context(mock)
@@ -129,8 +157,15 @@ def keyfactor_factory(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Warn of a marker that changes nothing, as its test does not use the fixture."""
+    """Run a test once for each edition, and warn of a marker without the fixture.
+
+    A test whose marker names its edition runs for that one alone.
+    """
     test = metafunc.definition
+    names = metafunc.config.stash[_EDITIONS]
+    named = any("edition" in marker.kwargs for marker in test.iter_markers("keyfactor"))
+    if names and not named and "keyfactor_edition" in metafunc.fixturenames:
+        metafunc.parametrize("keyfactor_edition", names, indirect=True)
     # A marker of a class or a module is for those of its tests that use the fixture.
     marked = any(marker.name == "keyfactor" for marker in test.own_markers)
     if marked and "keyfactor" not in metafunc.fixturenames:
@@ -189,9 +224,11 @@ def _of_option(config: pytest.Config) -> Path | None:
 def _patches(node: pytest.Item) -> Iterator[Mapping[str, Any]]:
     """Give the patches of the markers, those of the test itself last."""
     for marker in reversed(list(node.iter_markers("keyfactor"))):
-        if marker.args or marker.kwargs.keys() - {"world"}:
-            raise pytest.UsageError(f"{node.nodeid}: the marker is keyfactor(world={{...}})")
-        yield marker.kwargs.get("world", {})
+        if marker.args or marker.kwargs.keys() - {"world", "edition"}:
+            form = 'keyfactor(world={...}, edition="...")'
+            raise pytest.UsageError(f"{node.nodeid}: the marker is {form}")
+        edition = {"edition": marker.kwargs["edition"]} if "edition" in marker.kwargs else {}
+        yield {**marker.kwargs.get("world", {}), **edition}
 
 
 def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
@@ -218,6 +255,23 @@ def _make_room(report: pytest.TestReport) -> None:
 
 def _watch(item: pytest.Item, mock: "View") -> None:
     item.stash.setdefault(_MOCKS, []).append(mock)
+
+
+def _editions(config: pytest.Config) -> tuple[str, ...]:
+    """Return the names of the editions to run each test for; UsageError for an unknown one."""
+    one, several = map(config.getoption, ("--keyfactor-edition", "--keyfactor-editions"))
+    if one is None and several is None:
+        return ()
+    from mockserver.base.documents import DocumentError  # noqa: PLC0415  # as above
+    from mockserver.server import load_editions  # noqa: PLC0415  # as above
+
+    if one is not None and several is not None:
+        raise pytest.UsageError("--keyfactor-edition and --keyfactor-editions exclude each other")
+    editions = load_editions()
+    try:
+        return (editions[one].name,)[1:] if several is None else editions.named(several)
+    except DocumentError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _kinds(option: str | None) -> frozenset[str] | None:

@@ -21,11 +21,13 @@ from mockserver.base.certificates import (
     given_context,
 )
 from mockserver.base.data import data_folder
+from mockserver.base.documents import DocumentError
 from mockserver.base.sockets import listening
 from mockserver.base.text import host_name
 from mockserver.base.version import __version__
-from mockserver.contract.operations import Contract
+from mockserver.contract.editions import Editions
 from mockserver.control.control import PREFIX, Control, Guard
+from mockserver.control.impact import Impact
 from mockserver.control.inbox import Inbox
 from mockserver.control.reference import Reference
 from mockserver.control.routing import Router
@@ -62,14 +64,15 @@ class MockServer(View):
     """Run a mock Keyfactor Command.
 
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
-    a path, or a merge patch (RFC 7396) over the default world. Port 0 picks a free port, None
-    switches that listener off. `tls_files` are certificate and key for HTTPS, in place of one of
-    the mock's own CA; `limits` bound HTTP clients. `documents` is a folder of OpenAPI documents in
-    place of the project's own; `command` has a method for each of their operations.
+    a path, or a merge patch (RFC 7396) over the default world, and `edition` goes before the one
+    that it names. Port 0 picks a free port, None switches that listener off. `tls_files` are
+    certificate and key for HTTPS, in place of one of the mock's own CA; `limits` bound HTTP
+    clients. `documents` is a folder of OpenAPI documents in place of the project's own; `command`
+    has a method for each of their operations.
 
-    Raises WorldError for a bad world, DocumentError for a bad document, SettingError for a bad base
-    path, CertificateError for TLS names or files that cannot be used, BindError for a port that is
-    taken; then nothing is left running.
+    Raises WorldError for a bad world, DocumentError for a bad document or an unknown edition,
+    SettingError for a bad base path, CertificateError for TLS names or files that cannot be used,
+    BindError for a port that is taken; then nothing is left running.
 
     Once it has stopped, what it kept can still be read, until it is started again: then it is as
     new, but for its CA. RuntimeError for a start of one that runs.
@@ -79,6 +82,7 @@ class MockServer(View):
         self,
         world: str | Path | Mapping[str, Any] | None = None,
         *,
+        edition: str | None = None,
         host: str = "127.0.0.1",
         http_port: int | None = 0,
         https_port: int | None = None,
@@ -98,10 +102,10 @@ class MockServer(View):
         self._idp = IdentityProvider()
         tokens = Tokens(self._idp.check, lambda: discovery_url(self.token_url))
         self._sink = Sink(self.authority, tokens)
-        self._contract = Contract.load(documents) if documents else load_contract()
+        self._editions = Editions(documents) if documents else load_editions()
         self._command = command
-        states = States(load_world(world, self._contract), self._check_patch)
-        super().__init__(states, DEFAULT, self._contract.operations, Loop())
+        states = States(load_world(world, self._editions, edition), self._check_patch)
+        super().__init__(states, DEFAULT, self._editions.newest.contract.operations, Loop())
         self._ports = {
             "http": http_port,
             "https": https_port,
@@ -251,7 +255,7 @@ class MockServer(View):
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port(scheme)}"
 
     def _check_patch(self, world: World, source: str) -> None:
-        _check(world, self._contract, source)
+        _check(world, self._editions, source)
         # Only a start opens ports; one that is open stays so, whatever becomes of its relay.
         late = [
             (f"/relays/{key}/listen", "opens at a start only; put it in the world to start with")
@@ -264,21 +268,21 @@ class MockServer(View):
     def _application(self) -> ASGIApp:
         names = frozenset(name.lower() for name in (self.host, *self._tls_names))
         guard = Guard(names, self._token)
+        command = self._command(self._sink, self.authority, self._idp, lambda: self.token_url)
+        check_token = partial(self._idp.check, public=True)
+        api = Api(self._editions, command, self._states, check_token, self.base_path)
+        impact = Impact(self._editions, api.below)
         control = Control(
             self._states,
-            self._contract,
+            impact,
             self.authority,
             guard=guard,
             identity_provider=self._idp,
             status=self.status,
         )
-        command = self._command(self._sink, self.authority, self._idp, lambda: self.token_url)
-        check_token = partial(self._idp.check, public=True)
-        api = Api(self._contract, command, self._states, check_token, self.base_path)
-        reference = Reference(self._contract.documents, self.base_path)
-        inbox = Inbox(
-            self._states, self._contract, self.base_path, check=guard.check, answer=api.answer
-        )
+        own = self._editions[self._states.get().world.edition].contract
+        reference = Reference(own.documents, self.base_path)
+        inbox = Inbox(self._states, impact, self.base_path, check=guard.check, answer=api.answer)
         parts = Router(self.base_path, inbox=inbox, control=control, reference=reference, api=api)
         return wire.Net(parts, self._states.errors)
 
@@ -383,24 +387,33 @@ class _LoopThread:
 
 
 def load_world(
-    source: str | Path | Mapping[str, Any] | None, contract: Contract | None = None
+    source: str | Path | Mapping[str, Any] | None,
+    editions: Editions | None = None,
+    edition: str | None = None,
 ) -> World:
-    """Load a world; WorldError, also for a fault of an operation that does not exist."""
+    """Load a world, in another edition if wanted; WorldError, also for a fault of no operation."""
     loaded = worlds.load(source)
+    editions = editions or load_editions()
+    if edition is not None:
+        loaded = worlds.patched(loaded, {"edition": editions[edition].name})
     name = "world" if source is None or isinstance(source, Mapping) else str(source)
-    _check(loaded, contract or load_contract(), name)
+    _check(loaded, editions, name)
     return loaded
 
 
-def _check(world: World, contract: Contract, source: str) -> None:
-    operations = {operation.id: operation.tag for operation in contract.operations}
+def _check(world: World, editions: Editions, source: str) -> None:
+    try:
+        _ = editions[world.edition]
+    except DocumentError as error:
+        raise WorldError(source, [("/edition", str(error))]) from None
+    operations = {each.id: each.tag for each in editions.newest.contract.operations}
     check_names(world, operations, {*operations.values()}, source)
 
 
 @cache
-def load_contract() -> Contract:
+def load_editions() -> Editions:
     """Load the project's documents once, for all mocks of a program."""
-    return Contract.load(data_folder("openapi"))
+    return Editions(data_folder("openapi"))
 
 
 def _context(authority: Authority, host: str, more: tuple[str, ...]) -> ssl.SSLContext:

@@ -81,7 +81,7 @@ class Caller:
         headers: Mapping[str, str | None] | None = None,
         path: str = PATH,
     ) -> httpx2.Response:
-        """POST a test request; a header given as None is left out."""
+        """POST a test request; a header given as None is left out; `path` may name a method."""
         sent: dict[str, str | None] = {
             "content-type": "application/json",
             "x-keyfactor-requested-with": "APIClient",
@@ -89,8 +89,10 @@ class Caller:
             **(headers or {}),
         }
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        return self.http.post(
-            path,
+        method, target = path.split(" ", 1) if path[:1].isupper() else ("POST", path)
+        return self.http.request(
+            method,
+            target,
             content=content,
             auth=auth or httpx2.Auth(),
             headers={name: value for name, value in sent.items() if value is not None},

@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from mockserver.server import load_contract
+from mockserver.server import load_editions
 from support import Json
 
 COMMAND = [sys.executable, "-m", "mockserver"]
@@ -228,7 +228,7 @@ def test_a_good_world_is_said_to_be_valid(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"{world}: a valid world\n")
 
 
-@pytest.mark.parametrize("version", load_contract().documents)
+@pytest.mark.parametrize("version", load_editions().newest.contract.documents)
 def test_a_document_is_printed_as_json(version: str) -> None:
     document = json.loads(run("openapi", version).stdout)
     assert document["info"]["version"] == version
@@ -482,3 +482,86 @@ def test_what_is_typed_at_a_terminal_reaches_the_command_once() -> None:
     os.write(ours, b"\x03")
     assert process.wait(timeout=20) == 1
     os.close(ours)
+
+
+# editions
+
+
+def test_the_editions_are_listed_a_line_for_each_difference() -> None:
+    done = run("editions")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
+    line = next(line for line in lines if "/SMTP/Test version 1 /Id" in line)
+    assert line == (
+        "10    POST /SMTP/Test version 1 /Id: optional, an integer, 0 when left out"
+        " (newest: required, an integer)"
+        " [documented: POST SMTP Test, 10.3 (table 576); 0 when left out is assumed]"
+    )
+    assert "10    GET and PUT /SMTP as XML: offered (not played) [" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("serve", "--edition", "9"), "edition '9': unknown; the editions are 10, 11, 25.1,"),
+        (("run", "--edition", "12", "--", "true"), "edition '12': not defined, since of 12.x only"),
+        (("run", "--editions", "10,9", "--", "true"), "edition '9': unknown; the editions are"),
+        (("run", "--editions", "all", "--edition", "10", "--", "true"), "exclude each other"),
+        (("openapi", "1", "--edition", "24"), "edition '24': not defined, since of 24.x no page"),
+        (("openapi", "2", "--edition", "10"), "the edition 10 has no version 2"),
+    ],
+)
+def test_an_edition_that_is_not_there_is_one_line(arguments: tuple[str, ...], text: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert text in done.stderr
+
+
+def test_the_document_of_an_edition_is_printed() -> None:
+    done = run("openapi", "1", "--edition", "11")
+    assert json.loads(done.stdout)["info"]["title"].endswith("edition 11")
+
+
+def test_the_printed_line_works_in_an_older_edition(tmp_path: Path) -> None:
+    with serving(tmp_path, "--edition", "25.1") as (process, facts):
+        _, output, _ = stopped_after_reading(process)
+    line = next(line for line in output.splitlines() if line.startswith("curl "))
+    with serving(tmp_path, KEYFACTOR_MOCK_EDITION="25.1") as (_, facts):
+        pasted = line.replace(line.split("http://")[1].split("/")[0], facts["url"].split("//")[1])
+        done = subprocess.run(pasted, shell=True, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("HTTP/1.1 200 OK")
+
+
+PROBE = (
+    'curl -sS -o /dev/null -u "$KEYFACTOR_USERNAME:$KEYFACTOR_PASSWORD" '
+    '-H "x-keyfactor-requested-with: APIClient" -H "x-keyfactor-api-version: 2" '
+)
+VERSIONS = "x-keyfactor-api-version: must be one of 1, 1.0."
+NO_PROVIDER = "There is no PAM provider with the id 7."
+
+
+def test_a_rehearsal_ends_with_a_table_and_the_worst_status() -> None:
+    """Calls in a namespace, and from before a reset, are counted too."""
+    script = (
+        f"{PROBE} $KEYFACTOR_MOCK_API_URL/SMTP; curl -sS -X POST $KEYFACTOR_MOCK_CONTROL_URL/reset;"
+        f"{PROBE} $KEYFACTOR_MOCK_CONTROL_URL/ns/a/KeyfactorAPI/PamProviders/7;"
+        f'{PROBE} -w "%{{http_code}}\\n" $KEYFACTOR_MOCK_API_URL/SMTP > status;'
+        'read code < status; rm status; exit "${code%00}"'
+    )
+    done = under_mock(script, "--editions", "11, current")
+    assert (done.returncode, done.stdout) == (4, "")
+    path = "/KeyfactorAPI"
+    assert done.stderr.splitlines() == [
+        "keyfactor-mock: edition 11",
+        "keyfactor-mock: edition current",
+        "edition | exit | calls | refused | first refusal",
+        f"11      | 4    | 3     | 3       | GET {path}/SMTP -> 400: {VERSIONS}",
+        f"current | 2    | 3     | 1       | GET {path}/PamProviders/7 -> 404: {NO_PROVIDER}",
+    ]
+
+
+def test_a_signal_ends_all_of_a_rehearsal() -> None:
+    done = under_mock("kill -TERM $$", "--editions", "all")
+    assert done.returncode == 128 + signal.SIGTERM
+    assert [line.split()[0] for line in done.stderr.splitlines()[1:]] == ["edition", "10"]

@@ -109,8 +109,8 @@ def test_bare(keyfactor):
 @pytest.mark.parametrize(
     ("marker", "text"),
     [
-        ('{"lenient": True}', "*test_it: the marker is keyfactor(world={...})"),
-        ("wrld={}", "*test_it: the marker is keyfactor(world={...})"),
+        ('{"lenient": True}', '*test_it: the marker is keyfactor(world={...}, edition="...")'),
+        ("wrld={}", '*test_it: the marker is keyfactor(world={...}, edition="...")'),
         ('world={"relais": {}}', "*WorldError: patch: /relais: unknown key; *'relays'*"),
     ],
 )
@@ -775,3 +775,75 @@ def test_a_downstream_repository_finds_its_bug(pytester: pytest.Pytester, alone:
             "E *tls_mode: expected 'starttls', found 'none'",
         ]
     )
+
+
+VERSIONS = """
+import pytest
+
+def test_it(keyfactor):
+    assert call(keyfactor) == (200 if keyfactor.world.edition == "current" else 400)
+
+@pytest.mark.keyfactor(edition="11", world={"lenient": True})
+def test_one(keyfactor):
+    assert keyfactor.world.edition == "11"
+    assert keyfactor.world.lenient
+
+def test_without():
+    pass
+"""
+
+
+def test_tests_run_once_for_each_edition(pytester: pytest.Pytester) -> None:
+    result = inner(pytester, VERSIONS, "--keyfactor-editions", "10,current", "-v")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        ["*::test_it?10? PASSED*", "*::test_it?current? PASSED*", "*::test_one PASSED*"]
+    )
+
+
+def test_all_tests_run_for_one_edition(pytester: pytest.Pytester) -> None:
+    source = """
+def test_it(keyfactor, keyfactor_factory):
+    assert keyfactor.world.edition == "25.1"
+    assert keyfactor_factory().world.edition == "25.1"
+    assert keyfactor_factory(edition="10").world.edition == "10"
+    assert call(keyfactor) == 400
+"""
+    inner(pytester, source, "--keyfactor-edition", "25.1").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--keyfactor-edition=9"], "*edition '9': unknown; the editions are 10, 11, 25.1,*"),
+        (["--keyfactor-editions=10,12"], "*edition '12': not defined, since of 12.x only*"),
+        (["--keyfactor-editions=all", "--keyfactor-edition=10"], "*exclude each other*"),
+    ],
+)
+def test_an_edition_that_is_not_there_ends_the_session(
+    pytester: pytest.Pytester, options: list[str], text: str
+) -> None:
+    result = inner(pytester, "def test_it(): pass", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([text])
+
+
+def test_a_marker_with_an_unknown_edition_is_an_error(pytester: pytest.Pytester) -> None:
+    source = 'import pytest\n@pytest.mark.keyfactor(edition="9")\ndef test_it(keyfactor): pass'
+    result = inner(pytester, source)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["E *patch: /edition: edition '9': unknown; the editions are *"])
+
+
+def test_the_downstream_repository_is_rehearsed_with_all_editions(
+    pytester: pytest.Pytester, alone: str
+) -> None:
+    """Its client sends test mails in version 2 only, which older editions do not have."""
+    folder = pytester.path / "downstream"
+    shutil.copytree(DOWNSTREAM, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    options = ("-Werror", alone, "--keyfactor-editions=all")
+    result = pytester.run(sys.executable, "-m", "pytest", *options, folder)
+    result.stdout.fnmatch_lines(
+        ["FAILED *::test_the_mail_arrives?10? - *", "FAILED *::test_the_mail_arrives?25.1? - *"]
+    )
+    result.assert_outcomes(passed=4, failed=13)

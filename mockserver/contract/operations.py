@@ -95,6 +95,8 @@ class Operation:
     body: Schema | None = field(repr=False)
     defaults: Mapping[str, object] = field(repr=False)
     takes_form: bool
+    # Those that a body may have, where it is not any JSON.
+    media_types: tuple[str, ...]
     status: int
     # The same one in other versions, where it has a body too.
     others: tuple["Operation", ...] = field(default=(), repr=False)
@@ -110,12 +112,17 @@ class Operation:
         """
         if self.body is None:
             return None
-        if self.takes_form and media_type(content_type or "") == _FORM:
-            return read_form(raw, self._shape)
-        if not _is_json(content_type or ""):
+        if not self.takes(content_type or ""):
             text = "send the body as Content-Type: application/json, in UTF-8"
             raise Problem(Kind.MEDIA_TYPE, text)
+        if media_type(content_type or "") == _FORM:
+            return read_form(raw, self._shape)
         return parse_json(raw)
+
+    def takes(self, content_type: str) -> bool:
+        """Say whether a body may come as that media type."""
+        is_form = self.takes_form and media_type(content_type) == _FORM
+        return is_form or _is_json(content_type, self.media_types)
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""
@@ -338,9 +345,10 @@ class Contract:
 
 
 @lru_cache(maxsize=64)
-def _is_json(content_type: str) -> bool:
+def _is_json(content_type: str, only: tuple[str, ...]) -> bool:
+    given = media_type(content_type)
     charsets = {found.strip().strip('"') for found in _CHARSET.findall(content_type.lower())}
-    return bool(_JSON_TYPE.fullmatch(media_type(content_type))) and charsets <= {"utf-8"}
+    return charsets <= {"utf-8"} and bool(given in only if only else _JSON_TYPE.fullmatch(given))
 
 
 @lru_cache(maxsize=1_024)
@@ -386,6 +394,7 @@ def _operation(
     if "requestBody" in place.value:
         body = place.at("requestBody", "content", "application/json", "schema")
     fields = body.at("properties").value if body else {}
+    request = place.value.get("requestBody", {})
     return Operation(
         id=place.at("operationId").value,
         version=version,
@@ -397,7 +406,8 @@ def _operation(
         parameters=parameters,
         body=Schema(body, WORDS) if body else None,
         defaults={name: each["x-default"] for name, each in fields.items() if "x-default" in each},
-        takes_form=place.value.get("requestBody", {}).get("x-accepts-form", False),
+        takes_form=request.get("x-accepts-form", False),
+        media_types=tuple(request.get("x-media-types", ())),
         status=next(int(status) for status in place.at("responses").value if status[0] == "2"),
     )
 

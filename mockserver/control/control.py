@@ -21,7 +21,7 @@ from mockserver.base.certificates import Authority
 from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import media_type, one_line
-from mockserver.contract.operations import Contract
+from mockserver.control.impact import Impact
 from mockserver.http import wire
 from mockserver.http.wire import namespace, read_body, refuse, token_cookie
 from mockserver.journal.filters import Either, Filter, exchange_filter, message_filter
@@ -109,7 +109,7 @@ class Control:
     def __init__(  # noqa: PLR0913  # each is a part of the mock that some call shows
         self,
         states: States,
-        contract: Contract,
+        impact: Impact,
         authority: Authority,
         *,
         guard: Guard,
@@ -117,7 +117,8 @@ class Control:
         status: Callable[[], Json],
     ) -> None:
         self._states = states
-        self._contract = contract
+        self._impact = impact
+        self._editions = impact.editions
         self._authority = authority
         self._guard = guard
         self._status = status
@@ -139,6 +140,8 @@ class Control:
                 Route(f"{PREFIX}/world", self._world),
                 Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
                 Route(f"{PREFIX}/openapi/v{{version}}.json", self._openapi),
+                Route(f"{PREFIX}/editions", self._judged),
+                Route(f"{PREFIX}/editions/check", self._judge, methods=["POST"]),
                 Route(f"{PREFIX}/ca.pem", self._ca),
                 Mount(idp.MOUNT, self._identity_provider),
             ],
@@ -190,7 +193,7 @@ class Control:
         shelf = self._state(request).journal.exchanges
         matching = partial(
             exchange_filter,
-            operations=self._contract.operations,
+            operations=self._editions.newest.contract.operations,
             errors=self._state(request).world.errors,
         )
         return await _listing("requests", shelf, matching, _query(request))
@@ -235,11 +238,21 @@ class Control:
         return _json(masked(state.world))
 
     async def _openapi(self, request: Request) -> Response:
-        document = self._contract.documents.get(request.path_params["version"])
+        contract = self._editions[self._state(request).world.edition].contract
+        document = contract.documents.get(request.path_params["version"])
         if document is None:
             raise HTTPException(404)
         # In ASCII, which every reader of JSON and YAML takes.
         return Response(json.dumps(document), headers=_HEADERS, media_type="application/json")
+
+    async def _judged(self, request: Request) -> Response:
+        state = self._state(request)
+        own, calls = state.world.edition, tuple(state.journal.exchanges)
+        # So many calls, each by every edition, are not for the loop.
+        return _json(await asyncio.to_thread(self._impact.of_calls, own, calls))
+
+    async def _judge(self, request: Request) -> Response:
+        return _json(self._impact.of_question(parse_json(await read_body(request))))
 
     async def _ca(self, _: Request) -> Response:
         return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")

@@ -14,8 +14,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base.problems import Kind, Problem
-from mockserver.contract.operations import Contract
 from mockserver.control import recipes
+from mockserver.control.impact import Impact
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file, render
 from mockserver.http import wire
 from mockserver.journal.journal import Journal
@@ -108,10 +108,11 @@ class Inbox:
     """
 
     def __init__(
-        self, states: States, contract: Contract, base_path: str, *, check: _Check, answer: _Answer
+        self, states: States, impact: Impact, base_path: str, *, check: _Check, answer: _Answer
     ) -> None:
         self._states = states
-        self._contract = contract
+        self._impact = impact
+        self._editions = impact.editions
         self._base_path = base_path
         self._check = check
         self._answer = answer
@@ -199,10 +200,11 @@ class Inbox:
             return {"selected": None, "gone": False, **self._world(state.world, ask)}
         for row in _rows(state.journal):
             if wanted in (row.kept.id, row.message and row.message.id):
-                return {"selected": row, "gone": False, **self._trace(request, row)}
+                shown = self._trace(request, state.world, row)
+                return {"selected": row, "gone": False, **shown}
         return {"selected": None, "gone": True, **self._world(state.world, ask)}
 
-    def _trace(self, request: Request, row: _Row) -> Json:
+    def _trace(self, request: Request, world: World, row: _Row) -> Json:
         exchange, message = row.exchange, row.message
         name = request.query_params.get("ns", DEFAULT)
         root = f"{request.url.scheme}://{request.headers['host']}"
@@ -217,6 +219,7 @@ class Inbox:
             "text": text[:MAX_SHOWN],
             "cut": max(len(raw), len(text)) > MAX_SHOWN,
             "curl": exchange and recipes.curl(exchange, root + _prefix(name)),
+            "editions": list(self._impact.told(world.edition, exchange)) if exchange else [],
             "assertion": recipes.assertion(exchange, message),
         }
 
@@ -225,7 +228,7 @@ class Inbox:
         """Map each operation to its address in the API reference."""
         page = quote(f"{self._base_path}/swagger")
         addresses = {}
-        for document in self._contract.documents.values():
+        for document in self._editions.newest.contract.documents.values():
             chosen = urlencode({"urls.primaryName": document["info"]["title"]}, quote_via=quote)
             for item in document["paths"].values():
                 for each in item.values():
@@ -234,7 +237,9 @@ class Inbox:
         return addresses
 
     def _world(self, world: World, ask: Mapping[str, str]) -> Json:
-        needs = next(each for each in self._contract.operations if each.id == _TRIED).permissions
+        needs = next(
+            each for each in self._editions.newest.contract.operations if each.id == _TRIED
+        ).permissions
         users = []
         for key, user in world.users.items():
             identity = identity_of(world, user)
@@ -258,11 +263,14 @@ class Inbox:
         world = self._states.get(name).world
         body = _trial(world, form["row"]) if form.get("row") else _asked_for(world, form)
         body["TestRecipient"] = form.get("recipient") or body["TestRecipient"]
+        version = self._editions[world.edition].latest("POST", "/SMTP/Test").version
+        if version == "1":  # has texts where version 2 has secret objects
+            body = {name: _text(value) for name, value in body.items()}
         headers = {
             "host": request.headers["host"],
             "content-type": "application/json",
             "user-agent": "keyfactor-mock inbox",
-            "x-keyfactor-api-version": "2",
+            "x-keyfactor-api-version": version,
             "x-keyfactor-requested-with": "APIClient",
             **_authorization(world, form.get("user", "")),
         }
@@ -377,6 +385,10 @@ def _trial(world: World, row: str) -> Json:
     except KeyError:
         text = "The world has no such relay, token endpoint or provider."
         raise Problem(Kind.CONTROL, text, status=404) from None
+
+
+def _text(value: object) -> object:
+    return value.get("SecretValue", value) if isinstance(value, dict) else value
 
 
 def _asked_for(world: World, form: Mapping[str, str]) -> Json:

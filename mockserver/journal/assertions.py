@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 from mockserver.base.problems import Errors, Note
 from mockserver.contract.operations import Operation
 from mockserver.journal.filters import exchange_filter, message_filter, token_filter
+from mockserver.journal.journal import Tally
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text, message_line
 from mockserver.journal.trace import Exchange, Message, TokenRequest
@@ -137,6 +138,11 @@ class View:
     def world(self) -> World:
         """Give the world as it is now."""
         return self._loop.call(lambda: self._state.world)
+
+    @property
+    def tally(self) -> Tally:
+        """Give what was counted of all calls since the mock was started, in namespaces too."""
+        return self._states.tally
 
     def patch_world(self, patch: Mapping[str, Any]) -> None:
         """Apply a merge patch (RFC 7396) to the world; WorldError for a bad one changes nothing."""

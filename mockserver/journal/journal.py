@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 from weakref import WeakSet
@@ -110,11 +111,28 @@ class Feed:
                 queue.put_nowait(event)
 
 
+@dataclass
+class Tally:
+    """Count the calls of a run, over all states and through every reset."""
+
+    calls: int = 0
+    refused: int = 0
+    first_refused: Exchange | None = None
+
+    def add(self, exchange: Exchange) -> None:
+        """Count one call."""
+        self.calls += 1
+        if exchange.refused:
+            self.refused += 1
+            self.first_refused = self.first_refused or exchange
+
+
 class Pool:
     """Hold the journals of one mock under one bound of bytes: the largest gives way first."""
 
     def __init__(self, max_bytes: int = _MAX_BYTES_OF_ALL) -> None:
         self.used = 0
+        self.tally = Tally()
         self._max_bytes = max_bytes
         self._journals: set[Journal] = set()
 
@@ -145,6 +163,7 @@ class Journal:
         self.size = 0
         self._max_bytes = max_bytes
         self._pool = pool
+        self._tally = pool.tally
         pool.join(self)
 
     def add_message(self, message: Message) -> None:
@@ -154,6 +173,7 @@ class Journal:
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Keep an exchange."""
+        self._tally.add(exchange)
         self._add(self.exchanges, exchange, _size(exchange))
         self.feed.publish(("request", exchange))
 

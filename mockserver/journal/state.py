@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from mockserver.base.problems import Errors, Kind, Problem
-from mockserver.journal.journal import Feed, Journal, Pool
+from mockserver.journal.journal import Feed, Journal, Pool, Tally
 from mockserver.world.loading import patched, with_profile
 from mockserver.world.model import World
 
@@ -82,6 +82,11 @@ class States:
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._states))
+
+    @property
+    def tally(self) -> Tally:
+        """Give what was counted of all calls since the mock was started."""
+        return self._pool.tally
 
     def get(self, name: str = DEFAULT) -> State:
         """Return the state of that name, made from the loaded world on first use.

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from mockserver.base.masking import Secret
@@ -122,7 +123,7 @@ def may(identity: Identity, permissions: Iterable[str]) -> bool:
 
 def _covers(identity: Identity, wanted: str) -> bool:
     # A permission covers each one that it is the beginning of (observed; see the fidelity table).
-    return any(_plural(wanted).startswith(_plural(held)) for held in identity.permissions)
+    return any(_normal(wanted).startswith(_normal(held)) for held in identity.permissions)
 
 
 def reaches(identity: Identity, template: str) -> bool:
@@ -130,15 +131,25 @@ def reaches(identity: Identity, template: str) -> bool:
 
     `template` is the operation's permission, such as `/pam/read/{id}/`.
     """
-    some = re.compile(re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(_plural(template))))
+    some = re.compile(re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(_normal(template))))
     return _covers(identity, template) or any(
-        some.fullmatch(_plural(held)) for held in identity.permissions
+        some.fullmatch(_normal(held)) for held in identity.permissions
     )
 
 
-def _plural(permission: str) -> str:
+@lru_cache(maxsize=1_024)
+def _normal(permission: str) -> str:
+    # Until release 10 there were areas: `SystemSettings: Modify`.
+    if found := _AREA.fullmatch(permission):
+        area = _FORMER.get(found[1].lower(), found[1])
+        permission = f"/{_HUMP.sub('_', area)}/{found[2]}/".lower()
     # The page of POST /SMTP/Test has the singular, the product's list of permissions the plural.
     return permission.replace("/system_setting/", "/system_settings/")
+
+
+_AREA: Final = re.compile(r"([A-Za-z]+): ?([A-Za-z]+)")
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_FORMER: Final = {"privilegedaccessmanagement": "pam"}
 
 
 def _unauthorized(reason: str, challenge: str = CHALLENGE) -> Problem:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mockserver.base import masking
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.text import cut, one_line
+from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.http.wire import (
     LEFT,
@@ -52,16 +53,17 @@ class Api:
 
     def __init__(
         self,
-        contract: Contract,
+        editions: Editions,
         command: KeyfactorCommand,
         states: States,
         check_token: access.CheckToken,
         base_path: str,
     ) -> None:
-        self._contract = contract
+        self._editions = editions
+        contract = editions.newest.contract
         self._methods = _methods(contract, command)
         self._tags = {operation.id: operation.tag for operation in contract.operations}
-        self._versions = _versions(contract)
+        self._versions: dict[str, Mapping[str, str]] = {}  # by edition
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -97,26 +99,35 @@ class Api:
 
     def _on_every_answer(self, world: World, trace: Trace) -> Iterator[tuple[bytes, bytes]]:
         """Give the headers of every answer: three are recorded, the last one is ours."""
-        if (versions := self._supported(world, trace)) is not None:
-            yield b"api-supported-versions", versions.encode()
+        identity, edition = trace.request_id, self._editions[world.edition]
         if trace.deprecated and world.deprecation_header:
             yield b"deprecation", _DEPRECATED_SINCE
-        identity = trace.request_id
-        groups = identity[:8], identity[8:12], identity[12:16], identity[16:20], identity[20:]
-        yield b"x-keyfactor-correlation-id", "-".join(groups).encode()
-        yield b"x-keyfactor-product-version", world.product_version.encode()
+        if edition.version_headers:
+            if (versions := self._supported(world, edition, trace)) is not None:
+                yield b"api-supported-versions", versions.encode()
+            groups = identity[:8], identity[8:12], identity[12:16], identity[16:20], identity[20:]
+            yield b"x-keyfactor-correlation-id", "-".join(groups).encode()
+            yield b"x-keyfactor-product-version", self._product(world, edition).encode()
         yield b"x-mock-request-id", identity.encode()
 
-    def _supported(self, world: World, trace: Trace) -> str | None:
+    def _product(self, world: World, edition: Edition) -> str:
+        """Return the version that a world names, or that of its edition where it names none."""
+        named = world.product_version != self._editions.newest.product_version
+        return world.product_version if named else edition.product_version
+
+    def _supported(self, world: World, edition: Edition, trace: Trace) -> str | None:
         """Return the versions of the controller that a path belongs to, None where none does."""
         tag = self._tags.get(trace.operation or "")
         if tag is None:  # refused before its operation was found
             try:
-                tag = self._contract.tag(self._below_base(trace.path))
+                tag = edition.contract.tag(self.below(trace.path))
             except Problem:
                 return None
         given = world.api_supported_versions
-        return given.get(tag, given.get("*", self._versions[tag])) or None
+        versions = self._versions.get(edition.name)
+        if versions is None:
+            versions = self._versions[edition.name] = _versions(edition.contract)
+        return given.get(tag, given.get("*", versions[tag])) or None
 
     async def _perform(
         self, request: Request, state: State, trace: Trace
@@ -142,18 +153,19 @@ class Api:
 
     def _admitted(self, request: Request, state: State, trace: Trace) -> "_Admitted | Response":
         """Take the first steps: 404, 401, 405; OPTIONS is answered here."""
-        headers = _combined(request.headers.items())
-        trace.version = self._contract.version(headers.get(VERSION_HEADER))
-        # Not request.url.path: that ends where a %3F was, and drops line ends.
-        path = self._below_base(request.scope["path"])
         world = state.world
+        contract = self._editions[world.edition].contract
+        headers = _combined(request.headers.items())
+        trace.version = contract.version(headers.get(VERSION_HEADER))
+        # Not request.url.path: that ends where a %3F was, and drops line ends.
+        path = self.below(request.scope["path"])
         identity = access.authenticate(
             world, request.headers.get("authorization"), self._check_token
         )
         trace.identity = identity.name
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"Allow": self._contract.allow(path)})
-        operation = self._contract.operation(path, request.method, headers.get(VERSION_HEADER))
+            return Response(status_code=204, headers={"Allow": contract.allow(path)})
+        operation = contract.operation(path, request.method, headers.get(VERSION_HEADER))
         trace.operation = operation.id
         trace.deprecated = operation.deprecated
         return _Admitted(request, state, world, trace, path, headers, identity, operation)
@@ -174,18 +186,24 @@ class Api:
             raise Problem(_kind(trace.violations), text)
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
-        call = Call(found.state, found.world, found.identity, given, filled, trace, self._contract)
-        return _answered(await self._methods[operation.id](call), operation.status)
+        edition = self._editions[found.world.edition]
+        call = Call(
+            found.state, found.world, found.identity, given, filled, trace, edition.contract
+        )
+        answer: Any = await self._methods[operation.id](call)
+        for name in edition.hidden.get(operation.id, ()):
+            answer.pop(name, None)
+        return _answered(answer, operation.status)
 
-    def _below_base(self, path: str) -> str:
-        """Return the path below the base path, slashes folded; letter case is free."""
+    def below(self, path: str) -> str:
+        """Return the path below the base path, slashes folded; letter case is free. Problem 404."""
         folded = "/" + "/".join(part for part in path.split("/") if part)
         base, below = folded[: len(self._base_path)], folded[len(self._base_path) :]
         if base.lower() == self._base_path.lower() and below[:1] == "/":
             return below
         text = f": the API is below {self._base_path}, the control calls are below /_mock"
         if folded.lower() == self._base_path.lower():
-            example = self._base_path + self._contract.operations[0].path
+            example = self._base_path + self._editions.newest.contract.operations[0].path
             text = f" itself: a path of the API goes on, such as {example}"
         raise Problem(Kind.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
 

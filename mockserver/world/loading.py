@@ -92,6 +92,7 @@ def _world(data: Mapping[str, Any]) -> World:
         api_supported_versions=_frozen(data.get("api_supported_versions", {})),
         deprecation_header=data.get("deprecation_header", False),
         errors=_table(data["errors"], Told),
+        edition=data.get("edition") or _default()["edition"],
         roles=_frozen(data["roles"]),
         users=_table(data["users"], User, name="name"),
         oauth_clients=_table(data["oauth_clients"], OAuthClient, name="id"),

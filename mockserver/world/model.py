@@ -152,6 +152,7 @@ class World:
     api_supported_versions: Mapping[str, str]
     deprecation_header: bool
     errors: Errors
+    edition: str
     roles: Mapping[str, tuple[str, ...]]
     users: Mapping[str, User]
     oauth_clients: Mapping[str, OAuthClient]

@@ -12,7 +12,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from mockserver import MockServer
-from mockserver.server import load_contract
+from mockserver.server import load_editions
 from support import V2, Caller, calling, refusal
 
 PAGE = "/KeyfactorAPI/swagger"
@@ -24,7 +24,10 @@ TYPES = {
     "/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "/swagger-ui-standalone-preset.js": "text/javascript; charset=utf-8",
     "/swagger-ui.css": "text/css; charset=utf-8",
-    **{f"/v{version}.json": "application/json" for version in load_contract().documents},
+    **{
+        f"/v{version}.json": "application/json"
+        for version in load_editions().newest.contract.documents
+    },
 }
 
 
@@ -163,13 +166,13 @@ def test_reading_it_is_no_exchange(caller: Caller) -> None:
     assert caller.mock.requests == ()
 
 
-@pytest.mark.parametrize("version", load_contract().documents)
+@pytest.mark.parametrize("version", load_editions().newest.contract.documents)
 def test_a_document_is_the_contract_with_the_servers_that_are_there(
     caller: Caller, version: str
 ) -> None:
     document = caller.http.get(f"{PAGE}/v{version}.json").json()
     validate(document)
-    assert document == load_contract().documents[version]
+    assert document == load_editions().newest.contract.documents[version]
     assert document == caller.http.get(f"/_mock/openapi/v{version}.json").json()
 
 

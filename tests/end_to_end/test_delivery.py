@@ -16,7 +16,7 @@ from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider
 from mockserver.product.access import Identity
 from mockserver.product.keyfactor import Call, KeyfactorCommand
-from mockserver.server import load_contract
+from mockserver.server import load_editions
 from mockserver.world.loading import load
 from support import ADMIN, NO_TOKENS, PATH, V1, V2, VALID, Caller, Json
 
@@ -121,7 +121,7 @@ def test_a_name_that_idna_does_not_know_cannot_be_resolved() -> None:
     command = KeyfactorCommand(
         Sink(authority, NO_TOKENS), authority, IdentityProvider(), lambda: ""
     )
-    state, trace, contract = States(load()).get(), Trace(), load_contract()
+    state, trace, contract = States(load()).get(), Trace(), load_editions().newest.contract
     identity = Identity("KEYEXAMPLE\\admin", ())
     operation = contract.operation("/SMTP/Test", "POST", "2")
     body = operation.filled(V2 | {"Host": "\u00fc" * 60})

@@ -6,13 +6,13 @@ from typing import Final
 OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     # Who is calling, and what they may do
     (
-        "_plural(wanted).startswith(_plural(held))",
-        "_plural(wanted) == _plural(held)",
+        "_normal(wanted).startswith(_normal(held))",
+        "_normal(wanted) == _normal(held)",
         "a held permission covers those that start with it",
     ),
     (
-        "_plural(wanted).startswith(_plural(held))",
-        '_plural(wanted).startswith(_plural(held).replace("/read/", "/"))',
+        "_normal(wanted).startswith(_normal(held))",
+        '_normal(wanted).startswith(_normal(held).replace("/read/", "/"))',
         "a permission to read is none to modify",
     ),
     (
@@ -62,10 +62,10 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # The request path
     (
-        "        operation = self._contract.operation(",
+        "        operation = contract.operation(",
         """        if not identity.permissions:
             access.require(identity, ("/",), trace)
-        operation = self._contract.operation(""",
+        operation = contract.operation(""",
         "404 and 405 come before 403",
     ),
     (
@@ -95,8 +95,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "HTTP/1.0 knows no chunks",
     ),
     (
-        'given.get("*", self._versions[tag])',
-        "self._versions[tag]",
+        'given.get("*", versions[tag])',
+        "versions[tag]",
         "the world may say for every tag which versions are supported",
     ),
     (
@@ -135,7 +135,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "nothing says that the base path is below itself",
     ),
     (
-        "trace.version = self._contract.version(headers.get(VERSION_HEADER))",
+        "trace.version = contract.version(headers.get(VERSION_HEADER))",
         "pass",
         "a refused call has a version",
     ),

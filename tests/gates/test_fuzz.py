@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fuzz import ROOT, fuzz
+from mockserver.server import load_editions
 
 SHORT = ("--seed", "1", "--max-examples")
 README = (ROOT / "tests/README.md").read_text(encoding="utf-8")
@@ -51,3 +52,27 @@ def test_a_caller_with_a_token_and_the_default_world_find_nothing(
     assert status == 0, output
     # The default world refuses nearly all that is invented, which may be worth a warning.
     assert re.search("(?:No issues found|1 warning) in", output), output
+
+
+@pytest.mark.parametrize(
+    ("edition", "version"),
+    [
+        (edition.name, version)
+        for edition in load_editions()
+        for version in edition.contract.documents
+        if edition is not load_editions().newest
+    ],
+)
+def test_an_older_edition_keeps_its_own_documents(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    edition: str,
+    version: str,
+) -> None:
+    for name in os.environ.keys() - ENVIRONMENT.keys():
+        monkeypatch.delenv(name)
+    options = (*SHORT, "1", "--phases", "examples,coverage")
+    status = fuzz(version, "password", *options, edition=edition)
+    output = capfd.readouterr().out
+    assert status == 0, output
+    assert "No issues found" in output

@@ -21,7 +21,7 @@ from mockserver.base.problems import Kind, Problem
 from mockserver.control import recipes
 from mockserver.journal.trace import Exchange
 from mockserver.product import api_faults as faults
-from mockserver.server import load_contract, load_world
+from mockserver.server import load_editions, load_world
 from mockserver.world.model import ApiFault
 from mockserver.world.reading import WorldError
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, calling, refusal
@@ -375,7 +375,7 @@ def test_a_fault_of_an_unknown_operation_is_refused_everywhere(caller: Caller) -
 
 
 def test_every_operation_can_have_a_fault() -> None:
-    operations = {operation.id for operation in load_contract().operations}
+    operations = {operation.id for operation in load_editions().newest.contract.operations}
     world = load_world({"api_faults": {operation: {"reset": True} for operation in operations}})
     assert set(world.api_faults) == operations
 

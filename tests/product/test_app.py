@@ -22,7 +22,7 @@ from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider
 from mockserver.product.app import Api, ContractMismatchError
 from mockserver.product.keyfactor import Call, KeyfactorCommand
-from mockserver.server import load_contract
+from mockserver.server import load_editions
 from mockserver.world import loading as world
 from support import ADMIN, NO_TOKENS, PATH, V1, V2, VALID, Caller, Json, refusal
 
@@ -599,7 +599,7 @@ class BrokenCommand(KeyfactorCommand):
 
 def serve(command: KeyfactorCommand) -> Api:
     states = States(world.load())
-    return Api(load_contract(), command, states, IdentityProvider().check, "/KeyfactorAPI")
+    return Api(load_editions(), command, states, IdentityProvider().check, "/KeyfactorAPI")
 
 
 def parts() -> tuple[Sink, Authority, IdentityProvider, Callable[[], str]]:

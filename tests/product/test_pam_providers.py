@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver.base.data import data_folder
-from mockserver.server import load_contract
+from mockserver.server import load_editions
 from support import ADMIN, Caller, Json, refusal
 
 PATH = "/KeyfactorAPI/PamProviders"
@@ -18,7 +18,7 @@ OPERATOR = ("operator", "operator-password")
 VERSIONS = ["1", "2"]
 NAMES = ["CyberArk", "Delinea", "Empty vault", "Local", "Sealed vault", "Slow vault"]
 VAULTS = ["Sealed vault", "Slow vault"]
-DOCUMENTS = load_contract().documents
+DOCUMENTS = load_editions().newest.contract.documents
 LIST_PARAMETERS = DOCUMENTS["1"]["components"]["parameters"]
 
 # As captured from the product, with the id and the name of the default world (observed).

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
-from mockserver.server import load_contract
+from mockserver.server import load_editions
 from support import ADMIN, PATH, V1, V2, Caller, Json, refusal
 
 ENDPOINTS = "/KeyfactorAPI/Status/Endpoints"
@@ -65,7 +65,7 @@ def test_endpoints_are_those_that_the_permissions_reach(
 
 
 def test_whoever_may_do_all_reaches_every_operation_of_the_documents(caller: Caller) -> None:
-    every = {f"{each.method} {each.path}" for each in load_contract().operations}
+    every = {f"{each.method} {each.path}" for each in load_editions().newest.contract.operations}
     assert get(caller, ENDPOINTS).json() == sorted(every)
 
 

@@ -14,14 +14,16 @@ from typing import Any, Final
 
 from generator_tools import TOOLS, Command, Tool
 from mockserver import MockServer
-from mockserver.server import load_contract
+from mockserver.server import load_editions
 
 Json = dict[str, Any]
 
 FOLDER: Final = Path(__file__).parents[3] / "build" / "generators"
 PROGRAMS: Final = Path(__file__).parent / "programs"
 VERSIONS: Final = [
-    version for version, each in load_contract().documents.items() if "/SMTP/Test" in each["paths"]
+    version
+    for version, each in load_editions().newest.contract.documents.items()
+    if "/SMTP/Test" in each["paths"]
 ]
 HEADER: Final = ("tool", "version", "generates", "compiles", "calls")
 SECONDS: Final = 600
@@ -117,7 +119,7 @@ STEPS: Final = {"generates": Bench.generate, "compiles": Bench.compile, "calls":
 @cache
 def examples(version: str) -> list[Json]:
     """Give the bodies of the document's own examples; each works in the default world."""
-    operation = load_contract().documents[version]["paths"]["/SMTP/Test"]["post"]
+    operation = load_editions().newest.contract.documents[version]["paths"]["/SMTP/Test"]["post"]
     found = operation["requestBody"]["content"]["application/json"]["examples"]
     return [example["value"] for example in found.values()]
 

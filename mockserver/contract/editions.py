@@ -1,0 +1,255 @@
+"""What each release documents: its own contract, and how that differs from the newest."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from mockserver.base.documents import DocumentError, read_yaml
+from mockserver.base.problems import Kind, Problem, Violation
+from mockserver.base.schema import Node, pointer
+from mockserver.base.text import cut
+from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
+from mockserver.contract.wording import WORDS, violations
+
+Json = dict[str, Any]
+
+_FACTS: Final = {"product_version", "version_headers", "marks", "not_played", "undefined"}
+# A document need not have these words for an edition to say them.
+_NEW: Final = re.compile(r"x-.*|required")
+_PLACES: Final = {Kind.NOT_FOUND: "path", Kind.METHOD: "method"}
+
+
+class Difference(NamedTuple):
+    """One thing that an edition has in another way than the newest one; `mark` says how we know."""
+
+    edition: str
+    operation: str
+    what: str
+    there: str
+    here: str
+    mark: str
+    source: str
+
+    def __str__(self) -> str:
+        where = f"{self.operation} {self.what}".strip()
+        here = f"newest: {self.here}" if self.operation else self.here
+        return f"{where}: {self.there} ({here}) [{self.mark}: {self.source}]"
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One release: its documents, and what stands beside them in its file."""
+
+    name: str
+    product_version: str
+    version_headers: bool
+    contract: Contract = field(repr=False)
+    # By operation, the members of its answer that only a newer edition has.
+    hidden: Mapping[str, frozenset[str]] = field(repr=False)
+    marks: tuple[Mapping[str, str], ...] = field(repr=False)
+    not_played: tuple[Mapping[str, str], ...] = field(repr=False)
+
+    def judge(
+        self, method: str, path: str, version: str | None, *body: object, media: str | None = None
+    ) -> list[Violation]:
+        """Return what of a call this edition does not take; the path is that below the base path.
+
+        A call that it does not have at all is told as a violation of `path`, `method` or header.
+        The body is looked at where there is one, and its media type where that is known.
+        """
+        try:
+            operation = self.contract.operation(path, method, version)
+        except Problem as problem:
+            place = _PLACES.get(problem.kind, f"header {VERSION_HEADER}")
+            return [Violation(place, "enum", problem.message, "")]
+        if operation.body is None or not body:
+            return []
+        if media is not None and not operation.takes(media):
+            text = f"the media type {cut(media)} is not taken"
+            return [Violation("header content-type", "enum", text, "")]
+        return violations(operation.body, operation.relaxed(body[0], lenient=False)[0])
+
+    def latest(self, method: str, path: str) -> Operation:
+        """Return the newest version that this edition has of an operation."""
+        wanted = method, path
+        return [each for each in self.contract.operations if (each.method, each.path) == wanted][-1]
+
+
+class Editions:
+    """The releases by name, each made when it is first asked for.
+
+    A folder without files of editions has one by whatever name, its documents as they stand.
+    DocumentError for a document or a file that cannot be used, and for an unknown name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._files = folder / "editions"
+        self._contract = Contract.load(folder)
+        self._made: dict[str, Edition] = {}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names, the oldest release first."""
+        return tuple(sorted((path.stem for path in self._files.glob("*.yaml")), key=_age))
+
+    def __getitem__(self, name: str) -> Edition:
+        """Return an edition; DocumentError for an unknown name, with those that there are."""
+        name = name if self.names else ""
+        if name not in self._made:
+            if self.names and name not in self.names:
+                raise DocumentError(f"edition {name!r}", [("", self._refusal(name))])
+            self._made[name] = self._edition(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[Edition]:
+        return (self[name] for name in self.names)
+
+    def named(self, text: str) -> tuple[str, ...]:
+        """Return the names in a list such as `10,11`, or every name for `all`."""
+        names = self.names if text == "all" else text.split(",")
+        return tuple(self[name.strip()].name for name in names)
+
+    @property
+    def newest(self) -> Edition:
+        """Give the edition that the documents are without a patch."""
+        return self[self.names[-1] if self.names else ""]
+
+    def differences(self) -> Iterator[Difference]:
+        """Give what an edition has in another way than the newest, and then what is not played."""
+        usual = dict(_rows(self.newest))
+        for edition in self:
+            own = dict(_rows(edition))
+            for row in dict.fromkeys([*usual, *own]):
+                there, here = own.get(row, "no"), usual.get(row, "no")
+                # Of an operation that is not there at all one line says so.
+                gone = any((row[0], "") not in rows for rows in (own, usual))
+                if there != here and not (gone and row[1]):
+                    yield Difference(edition.name, *row, there, here, *_mark(edition, row))
+            for each in edition.not_played:
+                told = each["there"], "not played", each["mark"], each["source"]
+                yield Difference(edition.name, "", each["what"], *told)
+
+    def _refusal(self, name: str) -> str:
+        known = f"the editions are {', '.join(self.names)}"
+        reasons: Json = {}
+        for path in self._files.glob("*.yaml"):
+            reasons |= read_yaml(path).get("undefined", {})
+        release = name
+        while release:
+            if release in reasons:
+                return f"not defined, since {reasons[release]}; {known}"
+            release = release.rpartition(".")[0]
+        return f"unknown; {known}"
+
+    def _edition(self, name: str) -> Edition:
+        if not name:
+            return Edition(name, "", True, self._contract, {}, (), ())
+        path = self._files / f"{name}.yaml"
+        file = Node.root(str(path), read_yaml(path))
+        patches = {
+            f"v{version}": document for version, document in self._contract.documents.items()
+        }
+        for key in file.value.keys() - _FACTS - patches.keys():
+            file.fail(f"{key}: unknown key")
+        given = [(document, file.value.get(key, {}), key) for key, document in patches.items()]
+        contract = self._contract
+        if any(patch != {} for _, patch, _ in given):
+            contract = Contract.of(
+                Node.root(file.source, _merged(document, patch, file.source, f"/{key}"))
+                for document, patch, key in given
+                if patch is not None
+            )
+        return Edition(
+            name,
+            file.at("product_version").value,
+            file.at("version_headers").value,
+            contract,
+            _hidden(contract, self._contract),
+            tuple(file.at("marks").value),
+            tuple(file.at("not_played").value),
+        )
+
+
+def _age(name: str) -> list[tuple[bool, int, str]]:
+    parts = name.split(".")
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def _merged(target: Json, patch: Json, source: str, place: str) -> Json:
+    """Return the target with a merge patch (RFC 7396), one that goes nowhere but where it is."""
+    merged = dict(target)
+    for key, value in patch.items():
+        inner = place + pointer([key])
+        if key not in target and not _NEW.fullmatch(key):
+            raise DocumentError(source, [(inner, "the document has no such place")])
+        if value is None:
+            merged.pop(key, value)
+        elif isinstance(value, dict):
+            if not isinstance(target.get(key), dict):
+                raise DocumentError(source, [(inner, "the document has no object there")])
+            merged[key] = _merged(target[key], value, source, inner)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _hidden(contract: Contract, newest: Contract) -> Mapping[str, frozenset[str]]:
+    if contract is newest:
+        return {}
+    usual = {operation.id: _members(newest, operation) for operation in newest.operations}
+    hidden = {each.id: usual[each.id] - _members(contract, each) for each in contract.operations}
+    return {operation: names for operation, names in hidden.items() if names}
+
+
+def _members(contract: Contract, operation: Operation) -> frozenset[str]:
+    """Return the members of an answer that is an object."""
+    document = Node.root(operation.id, contract.documents[operation.version])
+    item = document.at("paths", operation.path, operation.method.lower())
+    answer = item.at("responses", str(operation.status))
+    if "content" not in answer.value:
+        return frozenset()
+    return frozenset(answer.at("content", "application/json", "schema").value.get("properties", ()))
+
+
+def _mark(edition: Edition, row: tuple[str, str]) -> tuple[str, str]:
+    for each in edition.marks:
+        if fnmatchcase(" ".join(row), each["row"]):
+            return each["mark"], each["source"]
+    raise DocumentError(edition.name, [("", f"no mark for {' '.join(row)!r}")])
+
+
+def _rows(edition: Edition) -> Iterator[tuple[tuple[str, str], str]]:
+    """Give all that a table of editions compares, by operation and by what of it."""
+    yield ("every answer", ""), "yes"
+    yield ("every answer", "version headers"), "sent" if edition.version_headers else "not sent"
+    for operation in edition.contract.operations:
+        label = f"{operation.method} {operation.path} version {operation.version}"
+        for what, text in _facets(operation):
+            yield (label, what), text
+        for name in sorted(_members(edition.contract, operation)):
+            yield (label, f"answer /{name}"), "yes"
+
+
+def _facets(operation: Operation) -> Iterator[tuple[str, str]]:
+    yield "", "yes"
+    yield "deprecated", "yes" if operation.deprecated else "no"
+    yield "permission", ", ".join(operation.permissions) or "none"
+    if operation.body is None:
+        return
+    types = ", ".join(operation.media_types or ("any JSON",))
+    yield "media types", types + (", forms" if operation.takes_form else "")
+    node = operation.body.node
+    for name in node.at("properties").value:
+        place = node.at("properties", name)
+        branches = place.at("anyOf").items() if "anyOf" in place.value else [place]
+        kinds = {WORDS.types[kind] for branch in branches for kind in branch.types - {"null"}}
+        text = "required" if name in node.value.get("required", ()) else "optional"
+        text += f", {' or '.join(sorted(kinds))}"
+        if name in operation.defaults:
+            text += f", {json.dumps(operation.defaults[name])} when left out"
+        yield f"/{name}", text
