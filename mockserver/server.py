@@ -406,8 +406,7 @@ def _check(world: World, editions: Editions, source: str) -> None:
         _ = editions[world.edition]
     except DocumentError as error:
         raise WorldError(source, [("/edition", str(error))]) from None
-    newest = editions.newest.contract
-    operations = {operation.id: operation.tag for operation in newest.operations}
+    operations = {each.id: each.tag for each in editions.newest.contract.operations}
     check_names(world, operations, {*operations.values()}, source)
 
 

@@ -98,8 +98,6 @@ class Operation:
     # Those that a body may have, where it is not any JSON.
     media_types: tuple[str, ...]
     status: int
-    # The members of an answer that is an object.
-    answer: frozenset[str] | None = field(repr=False)
     # The same one in other versions, where it has a body too.
     others: tuple["Operation", ...] = field(default=(), repr=False)
 
@@ -125,12 +123,6 @@ class Operation:
         """Say whether a body may come as that media type."""
         is_form = self.takes_form and media_type(content_type) == _FORM
         return is_form or _is_json(content_type, self.media_types)
-
-    def shown(self, answer: object) -> object:
-        """Return an answer with no member that the document has not."""
-        if self.answer is None or not isinstance(answer, dict) or answer.keys() <= self.answer:
-            return answer
-        return {name: value for name, value in answer.items() if name in self.answer}
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""
@@ -239,7 +231,7 @@ class Operation:
         return rule == "required" or name in cast("Json", body)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Contract:
     """All documents, by version from the oldest on, and the operations that they describe."""
 
@@ -417,7 +409,6 @@ def _operation(
         takes_form=request.get("x-accepts-form", False),
         media_types=tuple(request.get("x-media-types", ())),
         status=next(int(status) for status in place.at("responses").value if status[0] == "2"),
-        answer=_answer(place.at("responses")),
     )
 
 
@@ -427,14 +418,6 @@ def _others(own: Operation, operations: Iterable[Operation]) -> tuple[Operation,
         for other in operations
         if other.body and other is not own and (other.path, other.method) == (own.path, own.method)
     )
-
-
-def _answer(responses: Node) -> frozenset[str] | None:
-    status = next(status for status in responses.value if status[0] == "2")
-    if "content" not in responses.at(status).value:
-        return None
-    schema = responses.at(status, "content", "application/json", "schema")
-    return frozenset(schema.value["properties"]) if "properties" in schema.value else None
 
 
 def _parameter(place: Node) -> _Parameter:

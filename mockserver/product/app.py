@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, cast
 
 from starlette.requests import Request
@@ -64,6 +63,7 @@ class Api:
         contract = editions.newest.contract
         self._methods = _methods(contract, command)
         self._tags = {operation.id: operation.tag for operation in contract.operations}
+        self._versions: dict[str, Mapping[str, str]] = {}  # by edition
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -103,7 +103,7 @@ class Api:
         if trace.deprecated and world.deprecation_header:
             yield b"deprecation", _DEPRECATED_SINCE
         if edition.version_headers:
-            if (versions := self._supported(world, edition.contract, trace)) is not None:
+            if (versions := self._supported(world, edition, trace)) is not None:
                 yield b"api-supported-versions", versions.encode()
             groups = identity[:8], identity[8:12], identity[12:16], identity[16:20], identity[20:]
             yield b"x-keyfactor-correlation-id", "-".join(groups).encode()
@@ -115,16 +115,19 @@ class Api:
         named = world.product_version != self._editions.newest.product_version
         return world.product_version if named else edition.product_version
 
-    def _supported(self, world: World, contract: Contract, trace: Trace) -> str | None:
+    def _supported(self, world: World, edition: Edition, trace: Trace) -> str | None:
         """Return the versions of the controller that a path belongs to, None where none does."""
         tag = self._tags.get(trace.operation or "")
         if tag is None:  # refused before its operation was found
             try:
-                tag = contract.tag(self.below(trace.path))
+                tag = edition.contract.tag(self.below(trace.path))
             except Problem:
                 return None
         given = world.api_supported_versions
-        return given.get(tag, given.get("*", _versions(contract)[tag])) or None
+        versions = self._versions.get(edition.name)
+        if versions is None:
+            versions = self._versions[edition.name] = _versions(edition.contract)
+        return given.get(tag, given.get("*", versions[tag])) or None
 
     async def _perform(
         self, request: Request, state: State, trace: Trace
@@ -183,9 +186,14 @@ class Api:
             raise Problem(_kind(trace.violations), text)
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
-        contract = self._editions[found.world.edition].contract
-        call = Call(found.state, found.world, found.identity, given, filled, trace, contract)
-        return _answered(await self._methods[operation.id](call), operation)
+        edition = self._editions[found.world.edition]
+        call = Call(
+            found.state, found.world, found.identity, given, filled, trace, edition.contract
+        )
+        answer: Any = await self._methods[operation.id](call)
+        for name in edition.hidden.get(operation.id, ()):
+            answer.pop(name, None)
+        return _answered(answer, operation.status)
 
     def below(self, path: str) -> str:
         """Return the path below the base path, slashes folded; letter case is free. Problem 404."""
@@ -227,7 +235,6 @@ class _Admitted:
     operation: Operation
 
 
-@lru_cache(maxsize=16)  # of as many editions
 def _versions(contract: Contract) -> Mapping[str, str]:
     """Return the versions in which a tag has operations, as the product spells them (recorded)."""
     found = {(operation.tag, operation.version) for operation in contract.operations}
@@ -304,11 +311,11 @@ def _headers(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple(masking.headers(request.headers.items()))
 
 
-def _answered(value: object, operation: Operation) -> Response:
+def _answered(value: object, status: int) -> Response:
     answer = value if isinstance(value, Answer) else Answer(value, {})
-    response = Response(status_code=operation.status)
+    response = Response(status_code=status)
     if answer.body is not None:
-        response = product_json(operation.shown(answer.body), operation.status)
+        response = product_json(answer.body, status)
     response.headers.update(answer.headers)
     return response
 
