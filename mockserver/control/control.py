@@ -23,6 +23,7 @@ from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import media_type, one_line
 from mockserver.contract.operations import Contract
 from mockserver.http import wire
+from mockserver.http.framing import is_host
 from mockserver.http.wire import namespace, read_body, refuse, token_cookie
 from mockserver.journal.filters import Either, Filter, exchange_filter, message_filter
 from mockserver.journal.journal import Entry, Event, Shelf
@@ -58,7 +59,7 @@ class Guard:
     token: str | None = None
 
     def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Let a request pass, or raise Problem 401 or 403.
+        """Let a request pass, or raise Problem 400, 401 or 403.
 
         A page of another origin must neither read nor reset a mock, whatever name it makes point
         here (DNS rebinding); it may link to one. Health paths are exempt.
@@ -68,9 +69,7 @@ class Guard:
         host = headers.get("host", "")
         if not self._answers_to(_name(host)):
             raise _forbidden(f"not for the host {host!r}: use an IP address or localhost")
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
-            raise _forbidden("not for pages of another origin")
+        self._check_origin(headers.get("origin"), host)
         if headers.get("sec-fetch-site") == "cross-site" and not _follows_link(method, headers):
             raise _forbidden("not for pages of another site")
         public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
@@ -79,6 +78,16 @@ class Guard:
             given = headers.get("x-mock-token") or token_cookie(headers)
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise Problem(Kind.CONTROL, "X-Mock-Token is missing or wrong", status=401)
+
+    def _check_origin(self, origin: str | None, host: str) -> None:
+        if origin is None:
+            return
+        place = origin.partition("://")[2]
+        # RFC 6454, 7.1
+        if origin != "null" and not (place and is_host(place.encode("latin-1"))):
+            raise Problem(Kind.CONTROL, "the header Origin is no origin")
+        if place != host:
+            raise _forbidden("not for pages of another origin")
 
     def _answers_to(self, name: str) -> bool:
         name = name.lower().rstrip(".")
