@@ -146,6 +146,14 @@ class Connection(_OneProtocol):
         self._deaf = False
         self._running: RequestResponseCycle | None = None
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Say whether a request is not yet sent, or its answer not yet taken."""
+        if self._running is None:
+            return False
+        answering = self._running.response_started and not self._running.response_complete
+        return answering or self.cycle.more_body
+
     # Called by the loop.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it

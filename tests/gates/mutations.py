@@ -643,7 +643,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a page cannot reach the mock by a name of its own",
     ),
     (
-        'if origin is not None and origin.partition("://")[2] != host:',
+        "if place != host:",
         "if False:",
         "a page of another origin is refused",
     ),
