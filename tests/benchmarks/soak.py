@@ -68,7 +68,7 @@ def serve() -> None:
     with MockServer(https_port=0, smtp_port=0) as mock:
         print(json.dumps({"url": mock.url, "smtp": mock.port("smtp")}), flush=True)
         for _ in sys.stdin:
-            tasks = mock._on_loop(lambda: len(asyncio.all_tasks()))  # noqa: SLF001  # nothing else tells
+            tasks = mock._loop.call(lambda: len(asyncio.all_tasks()))  # noqa: SLF001  # nothing else tells
             print(tasks, flush=True)
 
 

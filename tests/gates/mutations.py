@@ -302,12 +302,12 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the token is asked for where the body says",
     ),
     (
-        "return MASK if _SECRET_FIELD.search(key) else item",
-        "return item",
+        "if self._is_secret(key):",
+        "if False:",
         "a secret field is masked",
     ),
     (
-        "if not _is_secret(name):",
+        "if not is_secret(name):",
         "if True:",
         "a secret header is masked",
     ),
