@@ -7,8 +7,6 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
-from mockserver.base.text import COMPARED
-
 MASK: Final = "***"
 
 # Names of headers, fields and parameters, in any spelling: X-Api-Key, apikey, ApiKey.
@@ -24,6 +22,7 @@ _SECRET_OBJECT: Final = re.compile(rf"{_SECRET.pattern}|username|clientid", re.I
 _SCHEMES: Final = frozenset({"basic", "bearer", "digest", "dpop", "negotiate", "ntlm", "oauth"})
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _QUERY_VALUE: Final = re.compile(r"=[^&;]*")
+_COMPARED: Final = 100  # characters of a name
 _LOOKED_UP: Final = 20  # unknown names of one body that are compared with the known ones
 
 
@@ -149,5 +148,5 @@ class _Masks:
         self._looked_up += 1
         if self._looked_up > _LOOKED_UP:
             return True
-        near = get_close_matches(key[:COMPARED].lower(), self._known, n=1)
+        near = get_close_matches(key[:_COMPARED].lower(), self._known, n=1)
         return any(map(is_secret, near))

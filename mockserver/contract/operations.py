@@ -120,7 +120,7 @@ class Operation:
     @cached_property
     def field_names(self) -> tuple[str, ...]:
         """The documented names of the body's fields, at every depth."""
-        return () if self.body is None else tuple(self.body.shape.all_names())
+        return () if self.body is None else tuple(self._shape.all_names())
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""

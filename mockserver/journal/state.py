@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from mockserver.base.problems import Errors, Kind, Problem
-from mockserver.journal.journal import Feed, Journal, Pool
+from mockserver.journal.feed import Feed
+from mockserver.journal.journal import Journal, Pool
 from mockserver.world.loading import patched, with_profile
 from mockserver.world.model import World
 
@@ -111,20 +112,20 @@ class States:
         old = self.get(name)
         old.close()
         self._states[name] = self._new(old.journal.feed)
-        old.journal.feed.publish(("reset", None))
+        old.journal.feed.publish("reset")
 
     def drop(self, name: str) -> None:
         """Forget a namespace, if there is one of that name."""
         if name != DEFAULT and (state := self._states.pop(name, None)):
             state.close()
-            state.journal.feed.publish(None)
+            state.journal.feed.end()
 
     def close(self) -> None:
         """End every wait and every feed now; what is kept can still be read."""
         self._closed = True
         for state in self._states.values():
             state.close()
-            state.journal.feed.publish(None)
+            state.journal.feed.end()
 
     def reopen(self) -> None:
         """Forget what was closed, and begin anew: the loaded world, empty journals."""
