@@ -26,9 +26,17 @@ async def listing(
 ) -> Response:
     """Answer a list of entries as JSON, with its counts behind it; `whole` in one piece."""
     pieces = _list(name, entries, counts)
+    # If something is wrong with an entry, most likely it is before the answer begins.
+    first = await anext(pieces)
     if whole:
-        return Response(b"".join([each async for each in pieces]), 200, headers, _JSON)
-    return StreamingResponse(pieces, 200, headers, _JSON)
+        return Response(first + b"".join([each async for each in pieces]), 200, headers, _JSON)
+    return StreamingResponse(_then(first, pieces), 200, headers, _JSON)
+
+
+async def _then(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in pieces:
+        yield piece
 
 
 async def _list(name: str, entries: list[Entry], counts: Mapping[str, int]) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ from mockserver.journal.trace import Exchange, Message
 MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
+_ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
 _SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
 Entry = TypeVar("Entry", Exchange, Message)
@@ -168,6 +169,7 @@ class Journal:
         self._pool = Pool()
 
     def _add(self, shelf: Shelf[Entry], entry: Entry, size: int) -> None:
+        size += _ENTRY_BYTES
         shelf.append(entry, size)
         self._count(size)
         if len(shelf) > MAX_ENTRIES:

@@ -683,7 +683,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a plus in a query may be a blank",
     ),
     (
-        '"count": len(entries)',
+        '"count": len(found)',
         '"count": len(shelf)',
         "the count is of what was asked for",
     ),
@@ -822,7 +822,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the header names the namespace",
     ),
     (
-        'self.feed.publish(("request", exchange))',
+        'self.feed.publish("request", exchange)',
         "pass",
         "a call is an event",
     ),

@@ -18,7 +18,6 @@ from raw_http import HEALTH, until_closed
 
 LIMITS = Limits(taken_s=0.3, idle_s=1)
 LAST = HEALTH[:-2] + b"Connection: close\r\n\r\n"
-LIST = b"GET /_mock/messages HTTP/1.1\r\nHost: localhost\r\n\r\n"
 PAGE = b"GET /_mock/openapi/v2.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MIB = 1024 * 1024
 
@@ -100,10 +99,13 @@ def test_who_asks_and_never_reads_is_cut_and_costs_little(connect: Connect) -> N
         assert resident() - before < 40 * MIB
 
 
-@pytest.mark.parametrize("asked", [LIST, LIST[:-2] + b"Connection: close\r\n\r\n"])
-def test_an_answer_has_to_be_taken_in_time(connect: Connect, asked: bytes) -> None:
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+def test_an_answer_has_to_be_taken_in_time(
+    connect: Connect, hasty: MockServer, more: bytes
+) -> None:
+    path = f"/_mock/messages/{hasty.messages[0].id}/raw".encode()
     with connect() as sock:
-        sock.sendall(asked)
+        sock.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (path, more))
         time.sleep(LIMITS.taken_s + LIMITS.idle_s + 0.3)
         with pytest.raises(OSError, match=r"reset|EOF|violation"):
             cut_off(sock)

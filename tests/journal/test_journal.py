@@ -75,9 +75,10 @@ def size(*entries: Message | Exchange) -> int:
 
 
 def test_bytes_are_bounded_over_messages_and_exchanges() -> None:
+    first = exchange()
     large = message(b"x" * 100_000)
     journal = Journal(Pool(), max_bytes=5 * size(large) + 100)
-    journal.add_exchange(exchange())
+    journal.add_exchange(first)
     for _ in range(5):
         journal.add_message(large)
     assert (len(journal.exchanges), journal.exchanges.dropped) == (0, 1)
