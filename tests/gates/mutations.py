@@ -787,8 +787,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a fault of one operation goes before that of any",
     ),
     (
-        "if len(self._states) > MAX_NAMESPACES:",
-        "if len(self._states) > MAX_NAMESPACES + 1:",
+        "if len(self._states) > MAX_NAMESPACES and",
+        "if len(self._states) > MAX_NAMESPACES + 1 and",
         "there are at most 1,000 namespaces",
     ),
     (
