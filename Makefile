@@ -8,9 +8,10 @@ SERVE ?=
 PORT ?=
 MUTANTS ?=
 TOOLS ?=
+SOAK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format check fuzz mutants generators bench browser wheel dist versions audit clean
+.PHONY: help run test lint format check fuzz mutants generators bench soak browser wheel dist versions audit clean
 
 $(VENV)/installed: pyproject.toml
 	python3 -m venv $(VENV)
@@ -61,6 +62,9 @@ generators: $(VENV)/installed ## generate clients with many tools, compile them 
 
 bench: $(VENV)/installed ## speed, as ratios against references in the same run
 	$(PYTHON) tests/benchmarks/bench.py
+
+soak: $(VENV)/installed ## mixed traffic for ten minutes: memory, delay, nothing lost (make soak SOAK='--seconds 60')
+	$(PYTHON) tests/benchmarks/soak.py $(SOAK)
 
 browser: $(VENV)/installed ## the pages in headless Chromium, which must be installed
 	$(PYTHON) -m pytest -m browser

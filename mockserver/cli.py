@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import secrets
 import shlex
 import signal
 import ssl
+import stat
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -19,6 +21,7 @@ import click
 from mockserver.base import logs
 from mockserver.base.certificates import CertificateError
 from mockserver.base.documents import DocumentError
+from mockserver.base.loops import new_event_loop
 from mockserver.base.masking import Secret
 from mockserver.base.sockets import is_loopback
 from mockserver.base.text import one_line
@@ -33,11 +36,11 @@ from mockserver.server import (
     SettingError,
     load_editions,
     load_world,
-    new_event_loop,
 )
 from mockserver.world import loading as worlds
 from mockserver.world.model import OAuthClient, User, World
 
+_EXIT_OUTPUT: Final = 1
 _EXIT_USAGE: Final = 2
 _EXIT_PORT_TAKEN: Final = 3
 
@@ -90,7 +93,7 @@ _SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("log-format", "", {"type": click.Choice(["text", "json"]), "default": "text"}),
     ("log-level", "", {"type": click.Choice(_LEVELS, case_sensitive=False), "default": "info"}),
     ("allow-remote", "let other machines connect", {"is_flag": True}),
-    ("control-token", "what X-Mock-Token must be, if others may connect", {}),
+    ("control-token", "what X-Mock-Token must be; made, if others may connect", {}),
 )
 
 
@@ -184,6 +187,7 @@ def check(world: str) -> None:
 
 def main() -> None:
     """Run the command line; an error is one line, and the status 2, or 3 for a port in use."""
+    _open_standard_files()
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
     except (click.ClickException, DocumentError, CertificateError, SettingError) as error:
@@ -191,6 +195,17 @@ def main() -> None:
         _fail(text, _EXIT_USAGE)
     except BindError as error:
         _fail(str(error), _EXIT_PORT_TAKEN)
+    except OSError as error:
+        # What could not be written would be tried once more at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _fail(f"cannot go on: {error.strerror}", _EXIT_OUTPUT)
+
+
+def _open_standard_files() -> None:
+    """Open what is closed of 0 to 2, or a connection would be taken for it, here or in a child."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004  # POSIX: STDERR_FILENO
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _fail(message: str, status: int) -> None:
@@ -222,7 +237,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         base_path=options["base_path"],
         tls_names=options["tls_name"],
         tls_files=None if None in tls_files else tls_files,
-        control_token=token if remote else None,
+        control_token=token,
     )
     # Who serves for long does not want a slow first answer.
     load_editions()[mock.world.edition].contract.compile()
@@ -231,7 +246,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
 
 async def _serve(mock: MockServer, ready_file: str | None) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _ready(mock, ready_file):
         _announce(mock)
@@ -393,16 +408,34 @@ def _ready_file(name: str | None, facts: Mapping[str, Any]) -> Iterator[None]:
         return
     path = Path(name)
     try:
-        descriptor, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(facts, file, indent=1)
-        Path(partial).replace(path)
+        ours = _written(path, json.dumps(facts, indent=1))
     except OSError as error:
         raise click.UsageError(f"--ready-file {name}: {error.strerror}") from None
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        # Another mock may have put its own there meanwhile.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(path.lstat(), ours):
+                path.unlink()
+
+
+def _written(path: Path, text: str) -> os.stat_result:
+    """Put a whole file in the place of another one, if there is one; return what the system knows.
+
+    OSError for what is no regular file.
+    """
+    if os.path.lexists(path) and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is there, and is no regular file")
+    descriptor, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        ours = os.lstat(partial)
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)  # it is there only if something failed
+    return ours
 
 
 def _announce(mock: MockServer) -> None:

@@ -1,16 +1,17 @@
 """Construct and wire the mock; run it on the caller's loop, or in a thread of its own."""
 
-import asyncio
+import os
 import re
+import shutil
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final, Self, cast
+from tempfile import mkdtemp
+from threading import Lock
+from typing import Any, Final, Self
+from weakref import finalize
 
 from starlette.types import ASGIApp
 
@@ -22,7 +23,8 @@ from mockserver.base.certificates import (
 )
 from mockserver.base.data import data_folder
 from mockserver.base.documents import DocumentError
-from mockserver.base.sockets import listening
+from mockserver.base.loops import Loop, LoopThread
+from mockserver.base.sockets import BACKLOG, listening
 from mockserver.base.text import host_name
 from mockserver.base.version import __version__
 from mockserver.contract.editions import Editions
@@ -33,8 +35,8 @@ from mockserver.control.reference import Reference
 from mockserver.control.routing import Router
 from mockserver.http import wire
 from mockserver.http.connection import LIMITS, Limits
-from mockserver.http.listener import BACKLOG, HttpListener
-from mockserver.journal.assertions import Loop, View
+from mockserver.http.listener import HttpListener
+from mockserver.journal.assertions import View
 from mockserver.journal.state import DEFAULT, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
@@ -75,7 +77,8 @@ class MockServer(View):
     BindError for a port that is taken; then nothing is left running.
 
     Once it has stopped, what it kept can still be read, until it is started again: then it is as
-    new, but for its CA. RuntimeError for a start of one that runs.
+    new, but for its CA. RuntimeError for a start of one that runs, and in a forked child, whose
+    copy of a mock does not run.
     """
 
     def __init__(  # noqa: PLR0913  # each is one option of the command line
@@ -120,14 +123,16 @@ class MockServer(View):
         self._bound: dict[str, int] = {}
         self._ready = False
         self._http: HttpListener | None = None
-        self._folder: TemporaryDirectory[str] | None = None
-        self._thread: _LoopThread | None = None
+        self._ca_file: Path | None = None
+        self._running = Lock()
 
     # What a test asks.
 
     @property
     def url(self) -> str:
-        """Return the root URL, without a trailing slash."""
+        """Return the root URL, without a trailing slash; RuntimeError if it was never started."""
+        if not self._bound:
+            raise RuntimeError("this mock has no URL before it has started")
         return self.https_url or "" if self.port("http") is None else self._url("http", self.host)
 
     @property
@@ -191,16 +196,17 @@ class MockServer(View):
 
     async def start(self) -> None:
         """Bind the ports and accept connections; RuntimeError if the mock is running already."""
-        if self._http is not None:
+        http = HttpListener(self._application(), self._states.errors, self._limits)
+        if not self._running.acquire(blocking=False):
             raise RuntimeError("this mock runs already; one more is another MockServer")
         self._states.reopen()
         self._sink.open()
         self._bound = {}
-        self._http = HttpListener(self._application(), self._states.errors, self._limits)
+        self._http = http
         try:
             for name, wanted in self._ports.items():
                 if wanted is not None:
-                    await self._listen(name, wanted, self._http)
+                    await self._listen(name, wanted, http)
             for key, relay in self._states.get().world.relays.items():
                 if relay.listen is not None:
                     sock = self._bind(f"smtp {key}", relay.listen)
@@ -212,17 +218,25 @@ class MockServer(View):
         self._ready = True
 
     async def stop(self) -> None:
-        """Stop accepting, finish the requests in progress, and close every socket."""
-        if self._http is None:
+        """Stop accepting, finish the requests in progress, and close every socket.
+
+        Clients that are slow to send or to take are cut; a delivery has its own time.
+        """
+        http, self._http = self._http, None
+        if http is None:
             return
         self._ready = False
-        self._http.close()
-        self._states.close()
-        await self._http.drain(_GRACE_S)
-        await self._sink.close()
-        if self._folder:
-            self._folder.cleanup()
-        self._http = self._folder = None
+        try:
+            http.close()
+            self._sink.dismiss()
+            self._states.close()
+            await http.drain(_GRACE_S)
+            await self._sink.close()
+        finally:
+            if self._ca_file is not None:
+                _remove(self._ca_file.parent, os.getpid())
+            self._ca_file = None
+            self._running.release()
 
     def status(self) -> Json:
         """Return the version, whether the mock is ready, and its listeners."""
@@ -242,13 +256,13 @@ class MockServer(View):
         await self.stop()
 
     def __enter__(self) -> Self:
-        self._thread = _LoopThread(self)
-        self._loop.of_thread = self._thread.loop
+        self._loop.thread = LoopThread(self.start, self.stop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        cast("_LoopThread", self._thread).stop()
-        self._thread = self._loop.of_thread = None
+        if self._loop.thread is not None:
+            self._loop.thread.stop()
+            self._loop.thread = None
 
     def _url(self, scheme: str, host: str) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to connect to
@@ -304,11 +318,17 @@ class MockServer(View):
     def _made_ca_file(self) -> Path:
         if self._http is None:
             raise RuntimeError("ca_file is there while the mock runs; ca_pem is always")
-        if self._folder is None:
-            folder = TemporaryDirectory(prefix="keyfactor-mock-", ignore_cleanup_errors=True)
-            Path(folder.name, "ca.pem").write_bytes(self._given + self.authority.pem)
-            self._folder = folder
-        return Path(self._folder.name, "ca.pem")
+        if self._ca_file is None:
+            folder = Path(mkdtemp(prefix="keyfactor-mock-"))
+            finalize(self, _remove, folder, os.getpid())
+            self._ca_file = folder / "ca.pem"
+            self._ca_file.write_bytes(self._given + self.authority.pem)
+        return self._ca_file
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked child leaves it to the parent
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Namespace(View):
@@ -349,41 +369,6 @@ class Namespace(View):
     def drop(self) -> None:
         """Forget the namespace and all that is in it."""
         self._loop.call(lambda: self._states.drop(self.name))
-
-
-class _LoopThread:
-    """Run a mock on a loop in a thread of its own."""
-
-    def __init__(self, mock: MockServer) -> None:
-        self._started: Future[None] = Future()
-        self._thread = threading.Thread(target=self._main, args=(mock,), name="keyfactor-mock")
-        self._thread.start()
-        try:
-            self._started.result()
-        except BaseException:
-            self._thread.join()
-            raise
-
-    def stop(self) -> None:
-        """Stop the mock, and return when its thread has ended."""
-        self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _main(self, mock: MockServer) -> None:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(self._serve(mock))
-
-    async def _serve(self, mock: MockServer) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        try:
-            await mock.start()
-        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits for the start
-            self._started.set_exception(error)
-            return
-        self._started.set_result(None)
-        await self._stop.wait()
-        await mock.stop()
 
 
 def load_world(
@@ -439,12 +424,3 @@ def _base_path(text: str) -> str:
     if not _BASE_PATH.fullmatch(path) or path.lower().split("/")[1] == PREFIX.strip("/"):
         raise SettingError(f"the base path {text!r} is not one such as /KeyfactorAPI")
     return path
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop of uvloop if that is installed, else of asyncio."""
-    try:
-        import uvloop  # noqa: PLC0415  # not on every platform
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

@@ -114,7 +114,7 @@ def stopped_after_reading(process: subprocess.Popen[str]) -> tuple[int, str, str
     return stopped(process)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
     with serving(tmp_path) as (process, _):
         status, _, errors = stopped(process, number)
@@ -277,6 +277,73 @@ def test_help_lists_the_commands() -> None:
     for name in ("serve", "openapi", "check"):
         assert name in done.stdout
     assert run("--version").stdout == "keyfactor-mock, version 0.1.0\n"
+
+
+def test_a_token_that_was_given_is_asked_for_on_loopback_too(tmp_path: Path) -> None:
+    with serving(tmp_path, "--control-token", "the-token") as (_, facts):
+        url = facts["control_url"] + "/messages"
+        assert httpx2.get(url).status_code == 401
+        assert httpx2.get(url, headers={"x-mock-token": "the-token"}).status_code == 200
+
+
+@pytest.mark.parametrize("arguments", [["openapi", "1"], ["check", "default"], ["serve", *PORTS]])
+def test_a_full_standard_output_is_one_line_and_status_1(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "keyfactor-mock: cannot go on: No space left on device\n"
+
+
+def test_closed_standard_files_are_not_taken_for_connections(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    script = f"ls -l /proc/self/fd > {seen}; curl -sS --fail $KEYFACTOR_MOCK_URL/livez >> {seen}"
+    command = shlex.join([*COMMAND, "run", *PORTS, "--", "sh", "-c", script])
+    subprocess.run(f"{command} <&- >&- 2>&-", shell=True, check=True, timeout=30)
+    lines = seen.read_text()
+    assert re.search(r" 0 -> /dev/null\n", lines)
+    assert re.search(r" 2 -> /dev/null\n", lines)
+    assert lines.endswith("alive\n")
+
+
+def test_a_ready_file_is_put_in_the_place_of_a_file_only(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    before = sorted(tmp_path.iterdir())
+    for name in ("pipe", "link"):
+        done = run("serve", *PORTS, "--ready-file", str(tmp_path / name))
+        assert done.returncode == 2
+        assert done.stderr.endswith("is there, and is no regular file\n")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_ready_file_that_cannot_be_put_there_leaves_nothing(tmp_path: Path) -> None:
+    done = run("serve", *PORTS, "--ready-file", f"{tmp_path}/{'x' * 250}")
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+
+
+def test_the_ready_file_of_another_mock_stays(tmp_path: Path) -> None:
+    with serving(tmp_path) as (first, facts):
+        ready = tmp_path / "ready.json"
+        second = subprocess.Popen(
+            [*COMMAND, "serve", *PORTS, "--ready-file", ready], stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 20
+        while json.loads(ready.read_text()) == facts:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert stopped(first)[0] == 0
+        assert json.loads(ready.read_text())["pid"] == second.pid
+        second.terminate()
+        assert second.wait(timeout=20) == 0
+        assert not ready.exists()
 
 
 def test_https_may_have_a_certificate_of_ones_own(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import uvloop
 
 import mockserver
 from mockserver import MockServer
@@ -439,3 +441,192 @@ def test_what_the_package_names_is_there() -> None:
     assert all(getattr(mockserver, name) for name in mockserver.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = mockserver.Nothing
+
+
+# Whatever a program or a client does
+
+
+def test_a_mock_has_no_url_before_it_starts() -> None:
+    mock = MockServer()
+    with pytest.raises(RuntimeError, match="before it has started"):
+        _ = mock.api_url
+    mock.__exit__()  # nor an end
+    with mock:
+        url = mock.api_url
+    assert mock.api_url == url  # of what it kept
+    with pytest.raises(RuntimeError, match="no thread"):
+        mock.wait_for_message()
+
+
+def test_threads_that_read_while_it_stops_get_values() -> None:
+    for _ in range(5):
+        mock = MockServer()
+        over = threading.Event()
+
+        def read(mock: MockServer = mock, over: threading.Event = over) -> int:
+            seen = 0
+            while not over.is_set():
+                assert mock.messages == () == mock.requests
+                seen += 1
+            return seen
+
+        with ThreadPoolExecutor(8) as pool:
+            with mock:
+                waiting = pool.submit(mock.wait_for_message, timeout=60)
+                reading = [pool.submit(read) for _ in range(4)]
+                time.sleep(0.02)
+            over.set()
+            assert all(each.result(timeout=10) for each in reading)
+            with pytest.raises((TimeoutError, RuntimeError)):
+                waiting.result(timeout=10)
+
+
+def test_of_two_starts_at_once_one_is_refused() -> None:
+    mock = MockServer()
+    barrier = threading.Barrier(2)
+
+    def start() -> str:
+        barrier.wait()
+        try:
+            mock.__enter__()
+        except RuntimeError as error:
+            return str(error)
+        return "started"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(lambda _: start(), range(2)))
+    assert said == ["started", "this mock runs already; one more is another MockServer"]
+    assert send(mock) == 200
+    mock.__exit__()
+    with mock:
+        assert send(mock) == 200
+
+
+FORK = """
+import os, sys, socket
+from mockserver import MockServer
+with MockServer() as mock:
+    ca = mock.ca_file
+    child = os.fork()
+    if not child:
+        try:
+            mock.messages
+        except RuntimeError as error:
+            print(error, mock.url, flush=True)
+    else:
+        assert os.waitpid(child, 0)[1] == 0
+        assert mock.messages == () and ca.exists()
+        print("parent", flush=True)
+"""
+
+
+def test_a_forked_child_has_no_mock_and_leaves_that_of_the_parent_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=20, check=True
+    )
+    child, parent = done.stdout.splitlines()
+    assert "runs in the parent process: call it by its URLs" in child
+    assert "http://127.0.0.1:" in child
+    assert (parent, done.stderr) == ("parent", "")
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_start_that_is_cancelled_leaves_no_listener(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def scenario(steps: int) -> bool:
+        mock = MockServer(https_port=0, smtp_port=0)
+        starting = asyncio.create_task(mock.start())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        done = starting.done()
+        starting.cancel()
+        await asyncio.wait([starting])
+        ports = [mock.port(name) for name in ("http", "https", "smtp")]
+        await mock.stop()
+        assert not any(port and open_port(port) for port in ports)
+        return done
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert [runner.run(scenario(steps)) for steps in range(20)][-1]
+
+
+def test_many_connect_to_a_mail_port_at_once() -> None:
+    async def scenario() -> None:
+        async with MockServer(smtp_port=0) as mock:
+            # None of them is accepted before the last one: the loop is busy with this.
+            address = ("127.0.0.1", mock.port("smtp") or 0)
+            with ExitStack() as held:
+                for _ in range(400):
+                    held.enter_context(socket.create_connection(address, timeout=0.5))
+
+    asyncio.run(scenario())
+
+
+def connected(mock: MockServer, octets: bytes, listener: str = "http") -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    sock.settimeout(10)
+    sock.connect(("127.0.0.1", mock.port(listener) or 0))
+    sock.sendall(octets)
+    return sock
+
+
+STUBBORN = {
+    "events": ("http", b"GET /_mock/events HTTP/1.1\r\nHost: a.localhost\r\n\r\n"),
+    "list": ("http", b"GET /_mock/messages HTTP/1.1\r\nHost: a.localhost\r\n\r\n"),
+    "head": ("http", b"GET /_mock/messages HTTP/1.1\r\nHo"),
+    "body": ("http", b"POST /_mock/reset HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"),
+    "pipeline": ("http", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n" * 5_000),
+    "handshake": ("https", b"\x16\x03\x01"),
+    "mail": ("smtp", b"EHLO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<a@b.test>\r\nDATA\r\nx\r\n"),
+    "mail TLS": ("smtps", b"\x16\x03\x01"),
+}
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_stopping_takes_two_seconds_whatever_clients_do(
+    monkeypatch: pytest.MonkeyPatch, loop: str
+) -> None:
+    if loop == "asyncio":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    with (
+        ExitStack() as held,
+        MockServer(https_port=0, smtp_port=0, smtps_port=0) as mock,
+    ):
+        for listener, octets in STUBBORN.values():
+            held.enter_context(connected(mock, octets, listener))
+        with smtplib.SMTP("127.0.0.1", mock.port("smtp") or 0) as client:
+            for _ in range(6):
+                client.sendmail("a@b.test", ["c@d.test"], b"Subject: x\r\n\r\n" + LINE * 1_000)
+        held.enter_context(connected(mock, STUBBORN["list"][1]))
+        time.sleep(0.2)
+        started = time.monotonic()
+        mock.__exit__()
+        assert time.monotonic() - started < 2
+
+
+LINE = b"x" * 900 + b"\r\n"
+
+
+def test_mail_from_outside_is_refused_from_the_first_moment_of_a_stop() -> None:
+    with ThreadPoolExecutor() as pool:
+        mock = MockServer({"relays": {"a.test": {"delay": 0.3}}}, smtp_port=0).__enter__()
+        clients = [smtplib.SMTP("127.0.0.1", mock.port("smtp") or 0, timeout=10) for _ in range(2)]
+        clients[0].sendmail("a@b.test", ["c@d.test"], b"Subject: kept\r\n\r\n")
+        clients[1].mail("a@b.test")
+        clients[1].rcpt("c@d.test")
+        clients[1].docmd("DATA")
+        delivery = pool.submit(send, mock, Host="a.test")
+        time.sleep(0.2)
+        stopping = pool.submit(mock.__exit__)
+        time.sleep(0.1)
+        assert not stopping.done()
+        for client in clients:
+            assert client.getreply() == (421, b"4.3.2 The mock is stopping")
+            client.close()
+        assert not open_port(mock.port("smtp"))
+        assert not stopping.done()
+        assert delivery.result() == 200
+        stopping.result()
+    assert [message.subject for message in mock.messages if not message.request_id] == ["kept"]

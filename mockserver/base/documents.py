@@ -139,7 +139,7 @@ def _place_and_problem(error: Exception, content: bytes) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         mark = error.problem_mark
         # The parser may quote what it could not read, and that may be a secret.
-        problem = re.sub(r"'[^']{2,}'", "'…'", error.problem or "")
+        problem = re.sub(r"""['"].{2,}['"]""", "'…'", error.problem or "", flags=re.DOTALL)
         return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
     position = getattr(error, "position", 0)
     line = content[:position].count(b"\n") + 1

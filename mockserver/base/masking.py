@@ -2,18 +2,28 @@
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
 MASK: Final = "***"
 
-_SECRET_HEADER = re.compile(r"authorization|cookie|key(?!factor)|secret|token", re.IGNORECASE)
-_SECRET_FIELD = re.compile(
-    r"pass(word|wd|phrase)|pwd|secret(?!name|id|fieldname)|^token$|api.?key|credential",
+# Names of headers, fields and parameters, in any spelling: X-Api-Key, apikey, ApiKey.
+_SECRET: Final = re.compile(
+    r"pass(?:word|wd|phrase|code)|pwd|credential|authorization|cookie|bearer|jwt|session"
+    r"|secret(?!name|id|fieldname|type)|token(?!endpoint|type|ur[il])"
+    r"|(?:\b|[-_.]|api|access|account|private|shared|subscription)key(?![a-z])"
+    r"|(?:\b|[-_.])auth(?![a-z])",
     re.IGNORECASE,
 )
-_SECRET_OBJECT = re.compile(rf"{_SECRET_FIELD.pattern}|username|clientid", re.IGNORECASE)
+_SECRET_OBJECT: Final = re.compile(rf"{_SECRET.pattern}|username|clientid", re.IGNORECASE)
+# What stands before the credentials (RFC 9110, 11.4); anything else may be a part of them.
+_SCHEMES: Final = frozenset({"basic", "bearer", "digest", "dpop", "negotiate", "ntlm", "oauth"})
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_QUERY_VALUE: Final = re.compile(r"=[^&;]*")
+_COMPARED: Final = 100  # characters of a name
+_LOOKED_UP: Final = 20  # unknown names of one body that are compared with the known ones
 
 
 class Secret:
@@ -49,58 +59,94 @@ class Secret:
 def headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the header pairs with the values of secret ones replaced.
 
-    The scheme of an `Authorization` value stays: `Bearer ***`.
+    The scheme of an `Authorization` value stays, if it is a known one: `Bearer ***`.
     """
     return [(name, _header_value(name, value)) for name, value in pairs]
 
 
 def _header_value(name: str, value: str) -> str:
-    if not _is_secret(name):
-        return value
+    if not is_secret(name):
+        return url(value) if "://" in value else value
     scheme, space, _ = value.partition(" ")
-    return f"{scheme} {MASK}" if space and name.lower() == "authorization" else MASK
+    shown = space and name.lower() == "authorization" and scheme.lower() in _SCHEMES
+    return f"{scheme} {MASK}" if shown else MASK
 
 
-@lru_cache(maxsize=128)
-def _is_secret(name: str) -> bool:
-    return bool(_SECRET_HEADER.search(name))
+@lru_cache(maxsize=1_024)
+def is_secret(name: str) -> bool:
+    """Say whether what has this name, a header or a field, is a secret."""
+    return bool(_SECRET.search(name))
 
 
-def body(value: object) -> object:
+def url(text: str) -> str:
+    """Return a URL without what is secret in it: user info, and the values of its query."""
+    if not _URL.match(text):
+        return text
+    begin, mark, rest = text.partition("?")
+    scheme, slashes, place = begin.partition("://")
+    authority, slash, path = place.partition("/")
+    user, at, host = authority.rpartition("@")
+    begin = f"{scheme}{slashes}{MASK if user else ''}{at}{host}{slash}{path}"
+    return begin + mark + (_QUERY_VALUE.sub(f"={MASK}", rest) if "=" in rest else MASK * bool(rest))
+
+
+def body(value: object, known: Sequence[str] = ()) -> object:
     """Return a parsed body, valid or not, with every value in a secret's place replaced.
 
-    A text that has no name could be a secret too.
+    A text that has no name could be a secret too, and so could one whose name is nearly that of a
+    secret among the `known` ones.
     """
-    if isinstance(value, dict):
-        return _mapping(value)
-    if isinstance(value, list):
-        return [body(item) for item in value]
-    return MASK if isinstance(value, str) else value
+    return _Masks(known).value(value)
 
 
-def _mapping(value: dict[str, object]) -> dict[str, object]:
-    # RequestHeaders: {"Name": "X-Api-Key", "Value": "…"} is a header in two members.
-    # A lenient world takes any letter case, and a refused body is recorded as well.
-    names = [item for key, item in value.items() if key.lower() == "name"]
-    hidden = any(isinstance(name, str) and _SECRET_HEADER.search(name) for name in names)
-    return {
-        key: MASK if hidden and key.lower() == "value" else _field(key, item)
-        for key, item in value.items()
-    }
+class _Masks:
+    """One way through a body."""
 
+    def __init__(self, known: Sequence[str]) -> None:
+        self._known = {name.lower() for name in known}
+        self._looked_up = 0
 
-def _field(key: str, item: object) -> object:
-    if item is None:
-        return None
-    if isinstance(item, dict) and _SECRET_OBJECT.search(key):
-        return {name: _member(name, member) for name, member in item.items()}
-    if isinstance(item, dict | list) and not _SECRET_FIELD.search(key):
-        return body(item)
-    return MASK if _SECRET_FIELD.search(key) else item
+    def value(self, value: object) -> object:
+        if isinstance(value, dict):
+            return self._mapping(value)
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        return MASK if isinstance(value, str) else value
 
+    def _mapping(self, value: dict[str, object]) -> dict[str, object]:
+        # RequestHeaders: {"Name": "X-Api-Key", "Value": "…"} is a header in two members.
+        # A lenient world takes any letter case, and a refused body is recorded as well.
+        names = [item for key, item in value.items() if key.lower() == "name"]
+        hidden = any(isinstance(name, str) and is_secret(name) for name in names)
+        return {
+            key: MASK if hidden and key.lower() == "value" else self._field(key, item)
+            for key, item in value.items()
+        }
 
-def _member(name: str, member: object) -> object:
-    """Mask a member of a secret object but for the reference into a PAM provider."""
-    if name.lower() == "parameters" and isinstance(member, dict):
-        return {key: _field(key, item) for key, item in member.items()}
-    return member if member is None or name.lower() == "provider" else MASK
+    def _field(self, key: str, item: object) -> object:
+        if item is None:
+            return None
+        if isinstance(item, dict) and _SECRET_OBJECT.search(key):
+            return {name: self._member(name, member) for name, member in item.items()}
+        if self._is_secret(key):
+            return MASK
+        if isinstance(item, str):
+            return url(item)
+        return self.value(item)
+
+    def _member(self, name: str, member: object) -> object:
+        """Mask a member of a secret object but for the reference into a PAM provider."""
+        if name.lower() == "parameters" and isinstance(member, dict):
+            return {key: self._field(key, item) for key, item in member.items()}
+        return member if member is None or name.lower() == "provider" else MASK
+
+    def _is_secret(self, key: str) -> bool:
+        if is_secret(key):
+            return True
+        if not self._known or key.lower() in self._known:
+            return False
+        self._looked_up += 1
+        if self._looked_up > _LOOKED_UP:
+            return True
+        near = get_close_matches(key[:_COMPARED].lower(), self._known, n=1)
+        return any(map(is_secret, near))

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 _Steps = tuple[str | int, ...]
 
 _MAX_TOLD: Final = 100
+_MAX_ALL_TOLD: Final = 32_000
 _BOUNDS: Final = {
     "minimum": "must be at least {limit}",
     "maximum": "must be at most {limit}",
@@ -137,11 +138,20 @@ class Schema:
             self.node.fail(f"a schema that cannot be compiled: {place}: {error.message}")
 
     def breaches(self, instance: object) -> list[Breach]:
-        """Return one breach for each place that is wrong, but not many more than 100."""
-        if self.validator.is_valid(instance):  # which is faster than a list of no errors
+        """Return one breach for each place that is wrong, but not many more than 100.
+
+        Of an instance of more than 32,000 characters the first error alone is told: all of them
+        would take a time that grows with the square of its size.
+        """
+        try:
+            self.validator.validate(instance)  # which is faster than a list of no errors
+        except ValidationError as first:
+            large = len(str(instance)) > _MAX_ALL_TOLD
+            errors = [first] if large else self.validator.iter_errors(instance)
+        else:
             return []
         told: dict[_Steps, _Broken] = {}
-        for broken in chain.from_iterable(map(_broken, self.validator.iter_errors(instance))):
+        for broken in chain.from_iterable(map(_broken, errors)):
             known = told.get(broken.path)
             if known is None or broken.order < known.order:
                 told[broken.path] = broken

@@ -6,6 +6,8 @@ import socket
 import struct
 from typing import Final
 
+BACKLOG: Final = 2_048  # connections that wait to be accepted
+
 _LINGER_OF_NOTHING: Final = struct.pack("ii", 1, 0)
 
 

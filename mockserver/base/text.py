@@ -1,11 +1,13 @@
 """Texts as people and keys have them: names that look alike, host names, and what may be shown."""
 
 import difflib
+import heapq
 import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-_COMPARED: Final = 200  # characters of a name; whoever sends more meant no known one
+_WELL_COMPARED: Final = 30  # names
+_COMPARED: Final = 80  # characters of a name; whoever sends more meant no known one
 
 
 def cut(text: str, most: int = 64) -> str:
@@ -34,10 +36,22 @@ def lowered(name: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that looks most like this one, however far; there must be one."""
-    names = {key.casefold(): key for key in known}
+    """Return the known name that looks most like this one, however far; there must be one.
+
+    Of very many, those whose letters are the same are compared.
+    """
+    names = {key[:_COMPARED].casefold(): key for key in known}
     wanted = name[:_COMPARED].casefold()
-    return names[difflib.get_close_matches(wanted, names, n=1, cutoff=0.0)[0]]
+    keys: Iterable[str] = names
+    if len(names) > _WELL_COMPARED:
+        matcher = difflib.SequenceMatcher(b=wanted)
+
+        def likeness(key: str) -> float:
+            matcher.set_seq1(key)
+            return matcher.quick_ratio()
+
+        keys = heapq.nlargest(_WELL_COMPARED, names, likeness)
+    return names[difflib.get_close_matches(wanted, keys, n=1, cutoff=0.0)[0]]
 
 
 def media_type(content_type: str) -> str:

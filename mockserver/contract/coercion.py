@@ -1,7 +1,7 @@
 """How a body is read: what its spellings and texts stand for, and what is noted of them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -69,6 +69,16 @@ class Shape:
     def names(self) -> Mapping[str, str]:
         """The documented names by their lower case."""
         return {lowered(name): name for name in self.members}
+
+    def all_names(self) -> Iterator[str]:
+        """Give the documented names at this depth and below."""
+        pending, seen = [self], {self.node.pointer}
+        while pending:
+            shape = pending.pop()
+            yield from shape.members
+            below = [*shape.members.values(), *([shape.items] if shape.items else [])]
+            pending += [each for each in below if each.node.pointer not in seen]
+            seen |= {each.node.pointer for each in below}
 
     def _below(self, *keys: str) -> "Shape":
         node = self._rule.at(*keys)

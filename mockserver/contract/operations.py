@@ -124,6 +124,11 @@ class Operation:
         is_form = self.takes_form and media_type(content_type) == _FORM
         return is_form or _is_json(content_type, self.media_types)
 
+    @cached_property
+    def field_names(self) -> tuple[str, ...]:
+        """The documented names of the body's fields, at every depth."""
+        return () if self.body is None else tuple(self._shape.all_names())
+
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""
         if self.body is None:

@@ -4,8 +4,7 @@ import asyncio
 import hmac
 import ipaddress
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -21,14 +20,15 @@ from mockserver.base.certificates import Authority
 from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import media_type, one_line
+from mockserver.control import streams
 from mockserver.control.impact import Impact
 from mockserver.http import wire
+from mockserver.http.framing import is_host
 from mockserver.http.wire import namespace, read_body, refuse, token_cookie
 from mockserver.journal.filters import Either, Filter, exchange_filter, message_filter
-from mockserver.journal.journal import Entry, Event, Shelf
+from mockserver.journal.journal import Entry, Shelf
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text
-from mockserver.journal.trace import Exchange, Message
 from mockserver.oauth import idp
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
@@ -37,7 +37,8 @@ Json = dict[str, Any]
 _MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
 
 _MAX_WAIT_S: Final = 60
-KEEP_ALIVE_S: Final = 15
+_MAX_LISTED: Final = 1_000
+_OF_LISTS: Final = ("wait", "limit", "after")  # beside the filters
 PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
 _PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
@@ -58,7 +59,7 @@ class Guard:
     token: str | None = None
 
     def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Let a request pass, or raise Problem 401 or 403.
+        """Let a request pass, or raise Problem 400, 401 or 403.
 
         A page of another origin must neither read nor reset a mock, whatever name it makes point
         here (DNS rebinding); it may link to one. Health paths are exempt.
@@ -68,9 +69,7 @@ class Guard:
         host = headers.get("host", "")
         if not self._answers_to(_name(host)):
             raise _forbidden(f"not for the host {host!r}: use an IP address or localhost")
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != host:
-            raise _forbidden("not for pages of another origin")
+        self._check_origin(headers.get("origin"), host)
         if headers.get("sec-fetch-site") == "cross-site" and not _follows_link(method, headers):
             raise _forbidden("not for pages of another site")
         public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
@@ -79,6 +78,16 @@ class Guard:
             given = headers.get("x-mock-token") or token_cookie(headers)
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise Problem(Kind.CONTROL, "X-Mock-Token is missing or wrong", status=401)
+
+    def _check_origin(self, origin: str | None, host: str) -> None:
+        if origin is None:
+            return
+        place = origin.partition("://")[2]
+        # RFC 6454, 7.1
+        if origin != "null" and not (place and is_host(place.encode("latin-1"))):
+            raise Problem(Kind.CONTROL, "the header Origin is no origin")
+        if place != host:
+            raise _forbidden("not for pages of another origin")
 
     def _answers_to(self, name: str) -> bool:
         name = name.lower().rstrip(".")
@@ -175,7 +184,7 @@ class Control:
 
     async def _messages(self, request: Request) -> Response:
         shelf = self._state(request).journal.messages
-        return await _listing("messages", shelf, message_filter, _query(request))
+        return await _listing(request, "messages", shelf, message_filter)
 
     async def _delete_messages(self, request: Request) -> Response:
         matches = _filter(message_filter, _query(request))
@@ -196,7 +205,7 @@ class Control:
             operations=self._editions.newest.contract.operations,
             errors=self._state(request).world.errors,
         )
-        return await _listing("requests", shelf, matching, _query(request))
+        return await _listing(request, "requests", shelf, matching)
 
     async def _request(self, request: Request) -> Response:
         journal = self._state(request).journal
@@ -217,11 +226,11 @@ class Control:
 
     async def _events(self, request: Request) -> Response:
         # Before the answer begins, so that the client misses nothing once it has that.
-        queue = self._state(request).journal.feed.follow()
+        follower = self._state(request).journal.feed.follow()
         headers = {**_HEADERS, "Content-Type": "text/event-stream; charset=utf-8"}
         if request.method == "HEAD":
             return Response(headers=headers)
-        return StreamingResponse(_event_stream(queue), headers=headers)
+        return StreamingResponse(streams.events(follower), headers=headers)
 
     async def _world(self, request: Request) -> Response:
         return _json(masked(self._state(request).world))
@@ -320,41 +329,45 @@ def _filter(
 def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
     if entry := shelf.find(request.path_params["id"]):
         return entry
+    raise _no_entry()
+
+
+def _no_entry() -> Problem:
     text = "no entry has this id; perhaps it was dropped, or reset"
-    raise Problem(Kind.CONTROL, text, status=404)
-
-
-async def _event_stream(queue: "asyncio.Queue[Event | None]") -> AsyncIterator[str]:
-    """Write events as they come (HTML standard, server-sent events), and a comment now and then."""
-    yield ": what happens from now on\n\n"
-    while True:
-        try:
-            event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
-        except TimeoutError:
-            yield ": still here\n\n"
-            continue
-        if event is None:
-            return
-        text = ": an event that could not be written; the log says why\n\n"
-        with suppress(Problem), wire.contained(f"{PREFIX}/events"):
-            text = _written(*event)
-        yield text
-
-
-def _written(kind: str, entry: Exchange | Message | None) -> str:
-    data = json.dumps(entry.as_json() if entry else {})
-    return f"event: {kind}\n{f'id: {entry.id}' if entry else 'id'}\ndata: {data}\n\n"
+    return Problem(Kind.CONTROL, text, status=404)
 
 
 async def _listing(
-    name: str, shelf: Shelf[Entry], make: _MakeFilter[Entry], query: dict[str, Either]
+    request: Request, name: str, shelf: Shelf[Entry], make: _MakeFilter[Entry]
 ) -> Response:
     """List the entries that a query asks for, as soon as there is one, or when the wait is over."""
-    seconds = _seconds(query.pop("wait", ("0",))[0])
-    found = await shelf.wait(_filter(make, query, ["wait"]), seconds)
-    entries = [entry.as_json() for entry in found]
-    counts = {"count": len(entries), "total": len(shelf), "dropped": shelf.dropped}
-    return _json({name: entries, **counts})
+    query = _query(request)
+    own = {key: query.pop(key)[0] for key in _OF_LISTS if key in query}
+    seconds, limit = _seconds(own.get("wait", "0")), _limit(own.get("limit", str(_MAX_LISTED)))
+    wanted = _filter(make, query, _OF_LISTS)
+    passed = _passed(shelf, own.get("after"))
+    found = await shelf.wait(lambda entry: entry.id not in passed and wanted(entry), seconds)
+    counts = {"count": len(found), "total": len(shelf), "dropped": shelf.dropped}
+    # RFC 9112, 7.1: version 1.0 knows no chunks.
+    whole = request.scope["http_version"] == "1.0"
+    return await streams.listing(name, found[:limit], counts, _HEADERS, whole=whole)
+
+
+def _limit(text: str) -> int:
+    """Return how many entries a list has at most."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= _MAX_LISTED):
+        raise Problem(Kind.CONTROL, f"limit: a number from 1 to {_MAX_LISTED}")
+    return int(text)
+
+
+def _passed(shelf: Shelf[Entry], after: str | None) -> set[str]:
+    """Return the ids of an entry and of those before it."""
+    if after is None:
+        return set()
+    ids = [entry.id for entry in shelf]
+    if after not in ids:
+        raise _no_entry()
+    return set(ids[: ids.index(after) + 1])
 
 
 def _json(value: object) -> Response:

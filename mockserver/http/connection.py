@@ -15,14 +15,15 @@ import uvicorn
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
-    HttpToolsProtocol,
     RequestResponseCycle,
 )
 from uvicorn.server import ServerState
 
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.base.sockets import reset_when_closed
+from mockserver.http.framing import closing, misframed
 from mockserver.http.handshakes import cause
+from mockserver.http.pacing import Paced
 from mockserver.http.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, Broken, refuse
 
 _BETWEEN, _HEAD, _BODY = range(3)
@@ -35,7 +36,9 @@ class Limits:
     `head` is the request line with the headers, timed from its first octet; `pause_s` the time
     between two parts of a body, `body_s` that of a whole one. `body` is more than the application
     takes: what is read, trailers included, to bring a refused body to its end. A connection that
-    asks nothing is closed after `idle_s`; one that was refused is read for `linger_s`.
+    asks nothing is closed after `idle_s`; one that was refused is read for `linger_s`. So many
+    requests of one connection may be `waiting` for their turn; an answer has to be taken in
+    `taken_s`.
     """
 
     head: int = 64 * 1024
@@ -45,6 +48,8 @@ class Limits:
     body_s: float = 60
     idle_s: int = 75
     linger_s: float = 0.5
+    waiting: int = 64
+    taken_s: float = 60
     connections: int = 4_000
 
 
@@ -65,7 +70,7 @@ class _Answers(NamedTuple):
     close: Callable[[], None]
 
 
-class _OneProtocol(HttpToolsProtocol):
+class _OneProtocol(Paced):
     """Read a request that offers another protocol (RFC 9110, 7.8) as if it made no offer.
 
     The parser takes what follows a head with an offer for octets of that protocol, though it is
@@ -74,7 +79,7 @@ class _OneProtocol(HttpToolsProtocol):
 
     _offered: list[tuple[bytes, bytes]] | None = None  # headers with an offer, until they are read
 
-    def feed(self, data: bytes | memoryview) -> None:
+    def feed(self, data: memoryview) -> None:
         """Have the parser read everything."""
         while True:
             try:
@@ -89,7 +94,7 @@ class _OneProtocol(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
                 self.parser.feed_data(head)
-            data = memoryview(data)[end:]
+            data = data[end:]
 
     def _without_offer(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         version = self.parser.get_http_version().encode()
@@ -126,7 +131,9 @@ class Connection(_OneProtocol):
         warn: Callable[[str], None],
     ) -> None:
         self._left = asyncio.Event()
-        super().__init__(config, state, {LEFT: self._left})
+        super().__init__(
+            config, state, {LEFT: self._left}, waiting=limits.waiting, taken_s=limits.taken_s
+        )
         self._limits = limits
         self._errors = errors
         self._warn = warn
@@ -138,6 +145,14 @@ class Connection(_OneProtocol):
         self._full = False
         self._deaf = False
         self._running: RequestResponseCycle | None = None
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Say whether a request is not yet sent, or its answer not yet taken."""
+        if self._running is None:
+            return False
+        answering = self._running.response_started and not self._running.response_complete
+        return answering or self.cycle.more_body
 
     # Called by the loop.
 
@@ -189,14 +204,22 @@ class Connection(_OneProtocol):
             self._refuse(_too_many())
             return
         self._unset_keepalive_if_required()
-        self._new = False
         try:
-            self.feed(data)
+            self._read(data)
         except httptools.HttpParserError as error:
             self._refuse(_unreadable(error))
-            return
-        if self._part != _BETWEEN and not self._deaf:
-            self._unfinished(len(data))
+
+    def _read(self, data: bytes) -> None:
+        """Have the parser read what there is room for, and bound what is not complete."""
+        for part in self._in_turn(data):
+            self._new = False
+            self.feed(part)
+            if self._part != _BETWEEN:
+                self._count(len(part))
+            if self._deaf:
+                return
+        if self._part != _BETWEEN and not self.flow.held:
+            self._await_rest()
 
     # Called by the parser.
 
@@ -207,6 +230,11 @@ class Connection(_OneProtocol):
     def on_headers_complete(self) -> None:
         if self._head() > self._limits.head:
             raise self._too_large()
+        version = self.parser.get_http_version()
+        if (problem := misframed(version, self.headers)) is not None:
+            raise problem
+        # RFC 9110, 10.1.1
+        self.expect_100_continue = self.expect_100_continue and version != "1.0"
         super().on_headers_complete()
         if self._offered is not None:
             return
@@ -215,6 +243,10 @@ class Connection(_OneProtocol):
         self.headers = _Nothing()
         self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
         self.cycle.transport = self._answers
+        if self.cycle.waiting_for_100_continue and self.cycle.keep_alive:
+            # Until somebody wants the body, nobody knows whether it will come.
+            self.cycle.keep_alive = False
+            self.cycle.transport = self._answers._replace(write=partial(self._expected, self.cycle))
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -224,6 +256,11 @@ class Connection(_OneProtocol):
         if not self.pipeline:
             # A large body pauses the reading; nobody would see that the client leaves.
             self.flow.resume_reading()
+
+    def _expected(self, cycle: RequestResponseCycle, octets: bytes) -> None:
+        if cycle.waiting_for_100_continue:  # still: these octets ask for the body
+            cycle.keep_alive = True
+        self.transport.write(octets)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # uvicorn's own type
         self._running = cycle
@@ -235,21 +272,18 @@ class Connection(_OneProtocol):
         """Return the octets of the header block, as far as the parser has read it."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _unfinished(self, size: int) -> None:
+    def _count(self, size: int) -> None:
         """Bound what is not complete after the octets at hand."""
         if self._part == _HEAD:
             # A header that is not complete stays in the parser: only the octets tell its size.
             self._octets += self._head() if self._new else size
             if self._octets > self._limits.head:
                 self._refuse(self._too_large())
-                return
-        else:
-            self._octets += size
-            if self._octets > self._limits.body:
-                text = f"the body is larger than {self._limits.body} octets"
-                self._refuse(_closing(Kind.TOO_LARGE, 413, text))
-                return
-        self._await_rest()
+            return
+        self._octets += size
+        if self._octets > self._limits.body:
+            text = f"the body is larger than {self._limits.body} octets"
+            self._refuse(closing(Kind.TOO_LARGE, 413, text))
 
     def _await_rest(self) -> None:
         now = self.loop.time()
@@ -262,7 +296,7 @@ class Connection(_OneProtocol):
     def _expired(self) -> None:
         if self._part == _HEAD:
             text = f"the headers are not complete after {self._limits.head_s} s"
-            self._refuse(_closing(Kind.HTTP, 408, text))
+            self._refuse(closing(Kind.HTTP, 408, text))
         elif self.flow.read_paused or self.cycle.waiting_for_100_continue:
             # The client waits for us: for the application to read, or to want the body at all.
             self._until = None
@@ -272,7 +306,7 @@ class Connection(_OneProtocol):
         else:
             # The application reads what there is, sees the problem, and answers.
             text = "the body came too slowly, or its rest did not come"
-            self.scope["state"][UNREAD] = _closing(Kind.HTTP, 408, text)
+            self.scope["state"][UNREAD] = closing(Kind.HTTP, 408, text)
             self.cycle.keep_alive = self.cycle.more_body = False
             self.cycle.message_event.set()
 
@@ -286,8 +320,8 @@ class Connection(_OneProtocol):
     def _too_large(self) -> Problem:
         limit = self._limits.head
         if len(self.url) > limit:
-            return _closing(Kind.TOO_LARGE, 414, f"the URL is longer than {limit} octets")
-        return _closing(Kind.TOO_LARGE, 431, f"the headers are larger than {limit} octets")
+            return closing(Kind.TOO_LARGE, 414, f"the URL is longer than {limit} octets")
+        return closing(Kind.TOO_LARGE, 431, f"the headers are larger than {limit} octets")
 
     def _refuse(self, problem: Problem) -> None:
         """Refuse what is no request, or too large a one, when the answers before it are given."""
@@ -337,7 +371,7 @@ class Connection(_OneProtocol):
         if self._part == _BODY:
             self._hang_up(at_once=False)
         else:
-            self.transport.close()
+            self._close()
 
     def _hang_up(self, *, at_once: bool) -> None:
         """Close, and read on for a moment: unread octets would reset what was just sent.
@@ -369,11 +403,7 @@ def _unreadable(error: httptools.HttpParserError) -> Problem:
         return cause
     # What a callback raises may quote the target; the parser's own texts are constants.
     reason = "its target cannot be read" if cause else str(error)
-    return _closing(Kind.HTTP, 400, f"the request is not HTTP/1.1: {reason}")
-
-
-def _closing(kind: Kind, status: int, message: str) -> Problem:
-    return Problem(kind, message, {"Connection": "close"}, status=status)
+    return closing(Kind.HTTP, 400, f"the request is not HTTP/1.1: {reason}")
 
 
 def _too_many() -> Problem:

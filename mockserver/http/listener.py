@@ -15,13 +15,14 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from mockserver.base.problems import Errors
+from mockserver.base.sockets import BACKLOG
 from mockserver.http.connection import LIMITS, Connection, Limits
 from mockserver.http.handshakes import Warnings, cause
 
-BACKLOG: Final = 2_048
 _FILES_PER_CONNECTION: Final = 4  # it, both ends of a delivery, and room
 
 _ACCEPT_PAUSE_S: Final = 0.1
+_LAST_S: Final = 1.0  # for what a client has still to send or to take when the mock stops
 
 
 class HttpListener:
@@ -59,9 +60,10 @@ class HttpListener:
             self._await_client(sock, tls)
             return
         server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=sock, backlog=BACKLOG
+            self._connection, sock=sock, backlog=BACKLOG, start_serving=False
         )
-        self._servers.append(server)
+        self._servers.append(server)  # before it serves: a start may be cancelled then
+        await server.start_serving()
 
     def close(self) -> None:
         """Accept nothing more; connections end when they have answered."""
@@ -79,10 +81,9 @@ class HttpListener:
         for task in self._handshakes:
             task.cancel()
         await self._idle(self._handshakes, seconds)
-        await self._idle(self._state.tasks, self._limits.linger_s)
+        await self._idle(self._state.tasks, _LAST_S)
         for connection in list(self._state.connections):
-            # Nobody knows whether the rest of such a body will ever come.
-            if getattr(getattr(connection, "cycle", None), "more_body", False):
+            if isinstance(connection, Connection) and connection.waits_for_client:
                 connection.transport.abort()
         await self._idle(self._state.tasks, seconds)
         # What is left has its answers. A TLS client that does not close its side takes 30 s.

@@ -1,11 +1,8 @@
 """What a test sees of one state of a mock, and what it asserts on that."""
 
-import asyncio
 from collections.abc import (
-    Awaitable,
     Callable,
     Collection,
-    Coroutine,
     Iterable,
     Iterator,
     Mapping,
@@ -14,6 +11,7 @@ from collections.abc import (
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
+from mockserver.base.loops import Loop
 from mockserver.base.problems import Errors, Note
 from mockserver.contract.operations import Operation
 from mockserver.journal.filters import exchange_filter, message_filter, token_filter
@@ -23,7 +21,6 @@ from mockserver.journal.story import exchange_text, message_line
 from mockserver.journal.trace import Exchange, Message, TokenRequest
 from mockserver.world.model import World
 
-_Result = TypeVar("_Result")
 _Seen = TypeVar("_Seen")
 
 _MAX_SHOWN: Final = 10
@@ -74,39 +71,6 @@ class TokenCriteria(TypedDict, total=False):
     url: str
     status: int | None
     kind: str
-
-
-class Loop:
-    """Run things on the loop of a mock, where alone its states may be touched.
-
-    `of_thread` is that loop where a thread runs it; without one, the caller is on the loop.
-    """
-
-    def __init__(self) -> None:
-        self.of_thread: asyncio.AbstractEventLoop | None = None
-
-    def call(self, read: Callable[[], _Result]) -> _Result:
-        """Call a function on the loop."""
-        if self.of_thread is None:
-            return read()
-
-        async def call() -> _Result:
-            return read()
-
-        return self.run(call())
-
-    def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-        """Run a coroutine to its end, from another thread; RuntimeError where there is none."""
-        if self.of_thread is None:
-            coroutine.close()
-            raise RuntimeError("the mock runs in no thread: on a loop, await next_message(...)")
-        return asyncio.run_coroutine_threadsafe(coroutine, self.of_thread).result()
-
-    def awaitable(self, coroutine: Coroutine[Any, Any, _Result]) -> Awaitable[_Result]:
-        """Return what a coroutine gives, to be awaited on whatever loop runs here."""
-        if self.of_thread is None:
-            return coroutine
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.of_thread))
 
 
 class View:

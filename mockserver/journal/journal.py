@@ -2,19 +2,22 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
+from itertools import chain
+from sys import getsizeof
+from time import monotonic
 from typing import Final, Generic, TypeVar
-from weakref import WeakSet
 
+from mockserver.journal.feed import Feed
 from mockserver.journal.trace import Exchange, Message
 
 MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
-MAX_BEHIND: Final = 1_000  # events
-ENTRY_BYTES: Final = 4_096  # fixed cost of an entry, added to its variable-length parts
+_ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
+_SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
 Entry = TypeVar("Entry", Exchange, Message)
 
@@ -28,7 +31,7 @@ class Shelf(Generic[Entry]):
         self._waiting: dict[asyncio.Future[None], Callable[[Entry], bool]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter([entry for entry, _ in self._entries])
+        return iter([entry for entry, _ in self._entries.copy()])  # other threads may ask too
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -39,7 +42,7 @@ class Shelf(Generic[Entry]):
 
     async def wait(self, matches: Callable[[Entry], bool], seconds: float) -> list[Entry]:
         """Return the entries that match as soon as there is one, or none when the time is over."""
-        found = [entry for entry in self if matches(entry)]
+        found = await self.matching(matches)
         if found or seconds <= 0:
             return found
         arrival = asyncio.get_running_loop().create_future()
@@ -49,7 +52,19 @@ class Shelf(Generic[Entry]):
         finally:
             del self._waiting[arrival]
         # Another request may have reset or filled the shelf meanwhile.
-        return [entry for entry in self if matches(entry)]
+        return await self.matching(matches)
+
+    async def matching(self, matches: Callable[[Entry], bool]) -> list[Entry]:
+        """Return the entries that match, with a turn for others where that takes long."""
+        found = []
+        until = monotonic() + _SLICE_S
+        for entry in self:
+            if matches(entry):
+                found.append(entry)
+            if monotonic() > until:
+                await asyncio.sleep(0)
+                until = monotonic() + _SLICE_S
+        return found
 
     def release(self) -> None:
         """End every wait now."""
@@ -79,36 +94,6 @@ class Shelf(Generic[Entry]):
         freed = sum(size for _, size in self._entries) - sum(size for _, size in kept)
         self._entries = deque(kept)
         return freed
-
-
-Event = tuple[str, Exchange | Message | None]
-
-
-class Feed:
-    """Tell those who follow what happens in one state, across its resets.
-
-    An event is `message` or `request` with the entry, or `reset`. None ends a feed; a follower
-    that is 1,000 events behind gets it too.
-    """
-
-    def __init__(self) -> None:
-        # Weak: a follower whose connection is gone needs no call to leave.
-        self._followers: WeakSet[asyncio.Queue[Event | None]] = WeakSet()
-
-    def follow(self) -> "asyncio.Queue[Event | None]":
-        """Return a queue that gets every event from now on, as long as the caller keeps it."""
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._followers.add(queue)
-        return queue
-
-    def publish(self, event: Event | None) -> None:
-        """Tell all followers."""
-        for queue in list(self._followers):
-            if event is None or queue.qsize() >= MAX_BEHIND:
-                self._followers.discard(queue)
-                queue.put_nowait(None)
-            else:
-                queue.put_nowait(event)
 
 
 @dataclass
@@ -168,14 +153,14 @@ class Journal:
 
     def add_message(self, message: Message) -> None:
         """Keep a message."""
-        self._add(self.messages, message, len(message.raw) + ENTRY_BYTES)
-        self.feed.publish(("message", message))
+        self._add(self.messages, message, octets(message) + message.may_remember)
+        self.feed.publish("message", message)
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Keep an exchange."""
         self._tally.add(exchange)
-        self._add(self.exchanges, exchange, _size(exchange))
-        self.feed.publish(("request", exchange))
+        self._add(self.exchanges, exchange, octets(exchange))
+        self.feed.publish("request", exchange)
 
     def remove_messages(self, matches: Callable[[Message], bool]) -> None:
         """Remove the messages that match."""
@@ -185,7 +170,7 @@ class Journal:
         """Remove everything, and tell who follows as a reset does; the world stays."""
         self._count(-self.exchanges.remove(lambda _: True))
         self.remove_messages(lambda _: True)
-        self.feed.publish(("reset", None))
+        self.feed.publish("reset")
 
     def drop_oldest(self) -> None:
         """Drop the entry that came first."""
@@ -203,6 +188,7 @@ class Journal:
         self._pool = Pool()
 
     def _add(self, shelf: Shelf[Entry], entry: Entry, size: int) -> None:
+        size += _ENTRY_BYTES
         shelf.append(entry, size)
         self._count(size)
         if len(shelf) > MAX_ENTRIES:
@@ -216,11 +202,16 @@ class Journal:
         self._pool.used += size
 
 
-def _size(exchange: Exchange) -> int:
-    """Estimate the bytes that an exchange takes in memory."""
-    request, delivery = exchange.request, exchange.delivery
-    texts = [text for pair in request.headers for text in pair]
-    texts += [line for *_, line in delivery.dialogue] if delivery else []
-    body = request.body_text or ""
-    wide = 1 if body.isascii() else 4  # octets of a character in memory, at most
-    return wide * len(body) + sum(map(len, texts)) + ENTRY_BYTES
+def octets(kept: object) -> int:
+    """Return what a kept value takes in memory, with all that is in it."""
+    if isinstance(kept, str | bytes | float | None):
+        return getsizeof(kept)
+    if isinstance(kept, tuple):
+        parts: Iterable[object] = kept
+    elif is_dataclass(kept):
+        parts = vars(kept).values()
+    elif isinstance(kept, Mapping):
+        parts = chain.from_iterable(kept.items())
+    else:
+        parts = kept if isinstance(kept, list) else ()
+    return getsizeof(kept) + sum(map(octets, parts))

@@ -1,7 +1,8 @@
 """What a person reads of a mail: its headers and texts, as well as they can be read.
 
-A sink takes any octets. So nothing here raises, gives a lone surrogate, or takes longer than in
-proportion to the size of the mail. What breaks a rule is read as an ordinary mail reader would.
+A sink takes any octets. So nothing here raises, gives a lone surrogate, or takes long: of very
+many headers or parts, and of a very long text, the beginning is read, which says so. What breaks a
+rule is read as an ordinary mail reader would.
 """
 
 import re
@@ -9,22 +10,28 @@ from binascii import a2b_base64, a2b_qp
 from codecs import lookup
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from email.policy import compat32
 from email.utils import unquote
 from functools import partial
-from itertools import groupby, islice
-from typing import Final, TypeVar
+from itertools import groupby
+from typing import Final, NamedTuple, TypeVar
 
 MAX_DEPTH: Final = 30  # of parts within parts; what lies deeper is not divided any more
+MAX_HEAD: Final = 256 * 1024  # octets of headers
+MAX_TEXT: Final = 1024 * 1024  # octets of a text
+_MAX_LINES: Final = 4_000  # of headers
 _MAX_PARTS: Final = 1_000
+_MAX_DIVIDED: Final = 24 * 1024 * 1024  # octets of all parts that are divided, one within another
 _MAX_BOUNDARY: Final = 998  # RFC 2046, 5.1.1 says 70; no line has more
+
+_MORE: Final = "…"  # no name of a header
 
 _Pairs = tuple[tuple[str, str], ...]
 _Read = TypeVar("_Read")
 
-_EMPTY_LINE: Final = re.compile(r"^\r?\n", re.MULTILINE)
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])")  # RFC 5322, 2.2.3
 _TYPE: Final = re.compile(r"[^\s/;()]+/[^\s/;()]+")
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
@@ -67,15 +74,38 @@ def _first(*readings: Callable[[], _Read]) -> _Read:
     return readings[-1]()  # one that cannot fail
 
 
-def _divided(mail: str) -> tuple[Message, str]:
-    """Divide a mail or a part, its octets as Latin-1, into headers and body."""
-    gap = _EMPTY_LINE.search(mail)
-    head = mail[: gap.start()] if gap else mail
+class _Part(NamedTuple):
+    """A mail or a part, its octets as Latin-1; of its headers some octets may be `unread`."""
+
+    headers: Message
+    body: str
+    unread: int
+
+
+@dataclass
+class _Left:
+    """How much may still be looked at: parts, and octets to divide."""
+
+    parts: int = _MAX_PARTS
+    octets: int = _MAX_DIVIDED
+
+
+def _divided(mail: str) -> _Part:
+    whole, after = _before_empty_line(mail)
+    head = "".join(whole[:MAX_HEAD].splitlines(keepends=True)[:_MAX_LINES])
     message = HeaderParser(policy=compat32).parsestr(head)
     # From a line on that is no header, all is body.
     rest = len(message.get_payload())
-    begin = len(head) - rest if rest or gap is None else gap.end()
-    return message, mail[begin:]
+    begin = len(head) - rest if rest else after
+    return _Part(message, mail[begin:], 0 if rest else len(whole) - len(head))
+
+
+def _before_empty_line(mail: str) -> tuple[str, int]:
+    """Return what stands before the first empty line, and where that ends."""
+    lines = f"\n{mail}"
+    found = [(at, len(end)) for end in ("\n\n", "\n\r\n") if (at := lines.find(end)) >= 0]
+    at, size = min(found, default=(len(mail), 1))
+    return mail[:at], at + size - 1
 
 
 def _decoded(octets: bytes, codec: str) -> str:
@@ -102,8 +132,13 @@ def _codec(charset: str) -> str:
 
 
 def _headers(raw: bytes) -> _Pairs:
-    found = _divided(raw.decode("latin-1"))[0].raw_items()
-    return tuple((name, _header(name, value)) for name, value in found)
+    found = _divided(raw.decode("latin-1"))
+    shown = tuple((name, _header(name, value)) for name, value in found.headers.raw_items())
+    return (*shown, (_MORE, _more(found.unread))) if found.unread else shown
+
+
+def _more(octets: int) -> str:
+    return f"[{octets} more octets, which the raw mail has]"
 
 
 def _header(name: str, value: str) -> str:
@@ -137,17 +172,22 @@ def _octets(encoding: str, octets: bytes) -> bytes:
 
 
 def _text(raw: bytes, wanted: str) -> str:
-    leaves = islice(_leaves(raw.decode("latin-1")), _MAX_PARTS)
+    left = _Left()
+    leaves = _leaves(raw.decode("latin-1"), left)
     found = ((part, body) for kind, part, body in leaves if kind == wanted)
-    return next((_content(part, body) for part, body in found), "")
+    text = next((_content(part, body) for part, body in found), "")
+    return "[one of very many parts, which the raw mail has]" if left.parts < 0 else text
 
 
-def _leaves(mail: str, depth: int = 0) -> Iterator[tuple[str, Message, str]]:
+def _leaves(mail: str, left: _Left, depth: int = 0) -> Iterator[tuple[str, Message, str]]:
     """Give the type, headers and body of each part that has none within it and is no attachment.
 
     What cannot be understood is plain text (RFC 2045, 5.2).
     """
-    part, body = _divided(mail)
+    left.parts -= 1
+    if left.parts < 0:
+        return
+    part, body, _ = _divided(mail)
     if _field(part, "Content-Disposition").lower().startswith("attachment"):
         return
     found = _TYPE.match(_field(part, "Content-Type"))
@@ -156,9 +196,11 @@ def _leaves(mail: str, depth: int = 0) -> Iterator[tuple[str, Message, str]]:
     if kind.startswith("multipart/"):
         kind = "text/plain"
         boundary = _parameter(part, "boundary")[:_MAX_BOUNDARY]
-        within = _parts(body, boundary) if boundary and depth < MAX_DEPTH else []
+        left.octets -= len(body)
+        divisible = boundary and depth < MAX_DEPTH and left.octets >= 0
+        within = _parts(body, boundary) if divisible else []
     for each in within:
-        yield from _leaves(each, depth + 1)
+        yield from _leaves(each, left, depth + 1)
     if not within:
         yield kind, part, body
 
@@ -181,7 +223,9 @@ def _parameter(part: Message, name: str) -> str:
 
 
 def _content(part: Message, body: str) -> str:
-    octets = body.encode("latin-1")
+    octets = body[:MAX_TEXT].encode("latin-1")
     encoding = _field(part, "Content-Transfer-Encoding")
     plain = _first(lambda: _octets(encoding, octets), lambda: octets)
-    return _decoded(plain, _first(lambda: _codec(_parameter(part, "charset")), lambda: "utf-8"))
+    text = _decoded(plain, _first(lambda: _codec(_parameter(part, "charset")), lambda: "utf-8"))
+    more = len(body) - len(octets)
+    return f"{text}\n{_more(more)}" if more else text

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from mockserver.base.problems import Errors, Kind, Problem
-from mockserver.journal.journal import Feed, Journal, Pool, Tally
+from mockserver.journal.feed import Feed
+from mockserver.journal.journal import Journal, Pool, Tally
 from mockserver.world.loading import patched, with_profile
 from mockserver.world.model import World
 
@@ -15,6 +16,7 @@ DEFAULT = ""
 MAX_COUNTERS: Final = 10_000
 MAX_NAMESPACES: Final = 1_000
 
+_UNAUTHORIZED: Final = 401
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # Called with a world and where it comes from; raises WorldError.
@@ -30,6 +32,12 @@ class State:
         self._check = check
         self._uses: dict[str, int] = {}
         self._over = asyncio.Event()
+
+    @property
+    def only_strangers(self) -> bool:
+        """Say whether there were calls, and each was refused with 401."""
+        exchanges = self.journal.exchanges
+        return len(exchanges) > 0 and all(each.status == _UNAUTHORIZED for each in exchanges)
 
     def count_use(self, key: str) -> int:
         """Count one use of a key, and return how many there were, this one included.
@@ -91,13 +99,14 @@ class States:
     def get(self, name: str = DEFAULT) -> State:
         """Return the state of that name, made from the loaded world on first use.
 
-        Problem 400 for what is no name, 429 for a namespace more than 1,000.
+        Problem 400 for what is no name, 429 for a namespace more than 1,000; those go first whose
+        only calls were refused with 401, as anybody can make those.
         """
         if name not in self._states:
             if not _NAME.fullmatch(name):
                 text = f"a namespace has a name like {_NAME.pattern}"
                 raise Problem(Kind.CONTROL, text, status=400)
-            if len(self._states) > MAX_NAMESPACES:
+            if len(self._states) > MAX_NAMESPACES and not self._drop_a_strangers():
                 text = f"there are {MAX_NAMESPACES} namespaces; DELETE /_mock/ns/NAME drops one"
                 raise Problem(Kind.CONTROL, text, status=429)
             self._states[name] = self._new(Feed())
@@ -116,20 +125,26 @@ class States:
         old = self.get(name)
         old.close()
         self._states[name] = self._new(old.journal.feed)
-        old.journal.feed.publish(("reset", None))
+        old.journal.feed.publish("reset")
 
     def drop(self, name: str) -> None:
         """Forget a namespace, if there is one of that name."""
         if name != DEFAULT and (state := self._states.pop(name, None)):
             state.close()
-            state.journal.feed.publish(None)
+            state.journal.feed.end()
+
+    def _drop_a_strangers(self) -> bool:
+        strange = (name for name, state in self._states.items() if name and state.only_strangers)
+        name = next(strange, DEFAULT)
+        self.drop(name)
+        return name != DEFAULT
 
     def close(self) -> None:
         """End every wait and every feed now; what is kept can still be read."""
         self._closed = True
         for state in self._states.values():
             state.close()
-            state.journal.feed.publish(None)
+            state.journal.feed.end()
 
     def reopen(self) -> None:
         """Forget what was closed, and begin anew: the loaded world, empty journals."""

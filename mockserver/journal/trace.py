@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -10,17 +10,21 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar, cast
 from uuid import uuid4
 
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.journal import mailtext
 
 Json = dict[str, Any]
+_Read = TypeVar("_Read")
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
 
 _NO_ERRORS: Final[Errors] = MappingProxyType({})
+_MAX_SUBJECT: Final = 4_000  # characters by which a mail is found
+_REMEMBERED: Final = 4_096  # octets of a mail of which is kept what was read of it
+_WIDE: Final = 4  # octets of a character in memory, at most
 
 
 def new_id() -> str:
@@ -197,25 +201,25 @@ class Message:
     dialogue: tuple[tuple[_Speaker, str], ...]
     raw: bytes = field(repr=False)
 
-    @cached_property
+    @property
     def parsed(self) -> EmailMessage:
         """Parse the mail as the standard library does, which may raise for a malformed one."""
         return message_from_bytes(self.raw, policy=policy.default)
 
-    @cached_property
+    @property
     def text(self) -> str:
         """Give the plain text part, or an empty text where there is none."""
-        return mailtext.text(self.raw, "plain")
+        return self._remembered("text", lambda: mailtext.text(self.raw, "plain"))
 
-    @cached_property
+    @property
     def html(self) -> str:
         """Give the HTML part, or an empty text where there is none."""
         return mailtext.text(self.raw, "html")
 
-    @property
+    @cached_property
     def subject(self) -> str:
         """Give the decoded `Subject`, empty where there is none."""
-        return self._header("Subject")
+        return self._header("Subject")[:_MAX_SUBJECT]
 
     @property
     def from_(self) -> str:
@@ -232,24 +236,42 @@ class Message:
         """Give the octets of the mail."""
         return len(self.raw)
 
-    @cached_property
+    @property
     def headers(self) -> Headers:
         """Give all headers, unfolded and decoded, in the order of the mail."""
-        return mailtext.headers(self.raw)
+        return self._remembered("headers", lambda: mailtext.headers(self.raw))
+
+    @property
+    def may_remember(self) -> int:
+        """Give the octets that are kept of what was read, at most."""
+        return _WIDE * (3 * self.size if self.size <= _REMEMBERED else _MAX_SUBJECT)
+
+    def _remembered(self, name: str, read: Callable[[], _Read]) -> _Read:
+        """Return what is read, and keep it where the mail is small."""
+        if self.size > _REMEMBERED:
+            return read()
+        kept = vars(self)
+        if name not in kept:
+            kept[name] = read()
+        return cast("_Read", kept[name])
 
     def _header(self, wanted: str) -> str:
-        return next((value for name, value in self.headers if name.lower() == wanted.lower()), "")
+        return _first(self.headers, wanted)
 
     def as_json(self) -> Json:
         """Give the message as `GET /_mock/messages` shows it: its fields, and what is read of it.
 
         The octets themselves have a call of their own.
         """
-        shown = _fields(self)
+        shown, headers = _fields(self), self.headers
         dialogue, _ = shown.pop("dialogue"), shown.pop("raw")
-        names = ("subject", "from_", "to", "headers", "text", "size")
-        read = {name.removesuffix("_"): getattr(self, name) for name in names}
-        return {**shown, **read, "dialogue": dialogue}
+        read = {name.lower(): _first(headers, name) for name in ("Subject", "From", "To")}
+        parts = {"headers": headers, "text": self.text, "size": self.size}
+        return {**shown, **read, **parts, "dialogue": dialogue}
+
+
+def _first(headers: Headers, wanted: str) -> str:
+    return next((value for name, value in headers if name.lower() == wanted.lower()), "")
 
 
 def _fields(kept: Any) -> Json:  # noqa: ANN401  # any dataclass

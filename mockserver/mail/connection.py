@@ -86,6 +86,12 @@ class Connection(SMTP):
         task.cancel()
         return task
 
+    def dismiss(self) -> None:
+        """Take leave of the client (RFC 5321, 3.8), because the mock stops."""
+        if self._may_speak and not self._writer.is_closing():
+            self._write("421 4.3.2 The mock is stopping")
+            self._writer.close()
+
     async def say(self, reply: str) -> None:
         """Send a reply; after 221 and 421 the connection is closed (RFC 5321, 3.8)."""
         self._write(reply)

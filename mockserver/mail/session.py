@@ -1,5 +1,6 @@
 """The conversation of a session: the verbs of SMTP, strictly and within bounds."""
 
+import asyncio
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from mockserver.mail.syntax import Parameters, check_address, read_parameters, r
 MAX_LINE: Final = 1_000  # octets with the line end; RFC 5321, 4.5.3.1.6
 _MAX_RECIPIENTS: Final = 100  # RFC 5321, 4.5.3.1.8
 MAX_COMMANDS: Final = 1_000
+_LINES_AT_ONCE: Final = 1_000
 
 _BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _AUTH: Final = re.compile(rb"AUTH +([A-Z0-9_-]{1,20})(?: +(.*))?", re.IGNORECASE | re.DOTALL)
@@ -334,8 +336,8 @@ def _shown(line: bytes | None, *, known: bool) -> str:
 
 async def _read_content(connection: Connection, max_size: int) -> tuple[bytes, str | None]:
     """Read to the final dot; return the content, and the reply if that is refused already."""
-    lines: list[bytes] = []
-    size = 0
+    content = bytearray()
+    size = lines = 0
     refusal = None
     while (line := await connection.read_line(b"\r\n")) != b".\r\n":
         text = (line or b"").removeprefix(b".")
@@ -345,9 +347,12 @@ async def _read_content(connection: Connection, max_size: int) -> tuple[bytes, s
         elif size > max_size:
             refusal = "552 5.3.4 Message too big"
         if refusal is None:
-            lines.append(text)
+            content += text
+        lines += 1
+        if lines % _LINES_AT_ONCE == 0:
+            await asyncio.sleep(0)  # very short lines would keep others waiting
     connection.dialogue.add("C", f"<{size} octets>")
-    return b"".join(lines), refusal
+    return bytes(content), refusal
 
 
 def _refuse_content(content: bytes, *, utf8: bool) -> str | None:

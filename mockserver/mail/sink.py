@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from weakref import WeakSet
 
 from mockserver.base.certificates import Authority
+from mockserver.base.sockets import BACKLOG
 from mockserver.journal.state import State
 from mockserver.journal.trace import Endpoint
 from mockserver.mail.authentication import Tokens
@@ -22,6 +24,7 @@ class Sink:
         self._authority = authority
         self._tokens = tokens
         self._servers: list[asyncio.Server] = []
+        self._from_outside: WeakSet[Connection] = WeakSet()
 
     def open(self) -> None:
         """Take connections again after `close`."""
@@ -67,15 +70,27 @@ class Sink:
             now = state()
             relay = now.world.relays.get(key, Relay())
             keep = now.journal.add_message
-            return self._connection(Part(now, now.world, key, relay, endpoint, implicit, keep))
+            part = Part(now, now.world, key, relay, endpoint, implicit, keep)
+            connection = self._connection(part)
+            self._from_outside.add(connection)
+            return connection
 
-        loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(accept, sock=sock))
+        server = await asyncio.get_running_loop().create_server(
+            accept, sock=sock, backlog=BACKLOG, start_serving=False
+        )
+        self._servers.append(server)  # before it serves: a start may be cancelled then
+        await server.start_serving()
 
-    async def close(self) -> None:
-        """Stop listening, and end all sessions."""
+    def dismiss(self) -> None:
+        """Stop listening, and take leave of clients from outside; deliveries go on."""
         for server in self._servers:
             server.close()
+        for connection in list(self._from_outside):
+            connection.dismiss()
+
+    async def close(self) -> None:
+        """End all sessions; one that comes now ends as it begins."""
+        self.dismiss()
         await self.connections.close()
         for server in self._servers:
             await server.wait_closed()

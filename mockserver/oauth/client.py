@@ -52,7 +52,7 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
             async with asyncio.timeout(_TIMEOUT_S):
                 return await _TokenClient(grant, url, http, trace).fetch()
         except TimeoutError:
-            text = f"TokenEndpoint {url}: no answer within {_TIMEOUT_S} seconds"
+            text = f"TokenEndpoint {masking.url(url)}: no answer within {_TIMEOUT_S} seconds"
             raise Problem(Kind.TOKEN, text) from None
 
 
@@ -66,8 +66,8 @@ def _url(text: str) -> str:
         url = URL(parts._replace(netloc=host_name(parts.hostname or "") + port).geturl())
         _ = url.host  # what every request asks for: it reads the A-labels again
     except (InvalidURL, ValueError):
-        reason = "its host is no name that IDNA knows"
-        raise Problem(Kind.TOKEN, f"TokenEndpoint {text}: {reason}") from None
+        shown = f"TokenEndpoint {masking.url(text)}: its host is no name that IDNA knows"
+        raise Problem(Kind.TOKEN, shown) from None
     return str(url)
 
 
@@ -105,7 +105,7 @@ class _TokenClient:
         """Send a GET, or a POST where there is a form, and return the object of the answer."""
         request = self._request(url, form)
         record = TokenRequest(
-            url,
+            masking.url(url),
             kind,
             tuple(masking.headers(_text_pairs(request.headers.raw))),
             scope=self._grant.scope if form else None,
@@ -135,7 +135,7 @@ class _TokenClient:
         return self._http.build_request("POST", url, headers=headers, data=form)
 
     def _problem(self, reason: str) -> Problem:
-        return Problem(Kind.TOKEN, f"TokenEndpoint {self._url}: {reason}")
+        return Problem(Kind.TOKEN, f"TokenEndpoint {masking.url(self._url)}: {reason}")
 
 
 def _text_pairs(raw: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

@@ -143,6 +143,8 @@ def _half(method: str, response: Response) -> Part:
     return lambda head, body: head + body[: len(body) // 2]
 
 
+_MAX_SHOWN: Final = 6  # one more than an error shows: each has a hint, which takes time
+
 # The ways to break off before anything is performed, with what is sent; None resets the connection.
 _WITHOUT_ANSWER: Final[Mapping[str, Part | None]] = {
     "reset": None,
@@ -162,7 +164,7 @@ def check_names(
     errors = [
         (f"/{section}/{name}", f"no such {what}; did you mean '{nearest(name, known)}'?")
         for section, given, known, what in sections
-        for name in given.keys() - {"*", *known}
+        for name in sorted(given.keys() - {"*", *known})[:_MAX_SHOWN]
     ]
     if errors:
         raise WorldError(source, errors)

@@ -303,7 +303,7 @@ def _read_body(
         raise octets
     body = operation.read(request.headers.get("content-type"), octets)
     if body is not None:
-        trace.body(masking.body(body))
+        trace.body(masking.body(body, operation.field_names))
     return body
 
 

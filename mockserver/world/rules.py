@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from mockserver.base.data import data_folder
@@ -13,6 +14,7 @@ from mockserver.base.text import nearest, one_line
 from mockserver.world.model import World, endpoint_key, relay_key
 from mockserver.world.reading import WorldError
 
+_MAX_CONFLICTS: Final = 6  # one more than is shown, each with a hint
 _EXPONENT: Final = re.compile(r"-?[0-9]+[eE][+-]?[0-9]+")  # a number in JSON, a text in YAML 1.1
 
 
@@ -52,7 +54,7 @@ def valid(data: Any, source: str, part: str | None = None) -> Mapping[str, Any]:
     if part is None:
         if any(breach.rule == "required" and len(breach.path) == 1 for breach in breaches):
             errors.append(("", "a file that is no complete world starts with 'extends: default'"))
-        errors = errors or list(_conflicts(data))
+        errors = errors or list(islice(_conflicts(data), _MAX_CONFLICTS))
     if errors:
         raise WorldError(source, errors)
     valid: Mapping[str, Any] = data

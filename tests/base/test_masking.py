@@ -1,5 +1,7 @@
 """Masks: what shows, and what does not."""
 
+import pytest
+
 from mockserver.base import masking
 from mockserver.base.masking import Secret
 
@@ -42,6 +44,84 @@ def test_values_of_secret_headers_are_masked() -> None:
         "x-keyfactor-api-version": "2",
         "accept": "*/*",
     }
+
+
+SECRETS = """
+X-Password X-Passwd X-Auth X-Auth-User X-JWT X-Session-Id X-Api-Key x-functions-key Set-Cookie
+Proxy-Authorization Api_Key ApiKey Key Passphrase X-Client-Secret X-Access-Token Credentials
+"""
+PLAIN = """
+SecretName SecretId SecretFieldName TokenEndpoint TokenURL KeySize KeyRetentionDays X-Keyfactor
+x-keyfactor-requested-with RelayAuthenticationType Author Host Provider X-Request-Id
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    SECRETS.split(),
+)
+def test_one_list_says_what_is_secret_in_headers_and_fields(name: str) -> None:
+    assert masking.is_secret(name)
+    assert masking.headers([(name, "v")]) == [(name, "***")]
+    assert masking.body({name: "v"}) == {name: "***"}
+    assert masking.body([{"Name": name, "Value": "v"}]) == [{"Name": name, "Value": "***"}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    PLAIN.split(),
+)
+def test_what_is_no_secret_shows(name: str) -> None:
+    assert masking.headers([(name, "v")]) == [(name, "v")]
+    assert masking.body({name: "v"}) == {name: "v"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Bearer t", "Bearer ***"),
+        ("NTLM t", "NTLM ***"),
+        ("t", "***"),
+        ("Secret t", "***"),
+        ("hunter2 ", "***"),
+    ],
+)
+def test_only_a_known_scheme_is_shown(value: str, shown: str) -> None:
+    assert masking.headers([("Authorization", value)]) == [("Authorization", shown)]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://u:p@idp.test/token", "https://***@idp.test/token"),
+        ("https://u@idp.test", "https://***@idp.test"),
+        ("https://idp.test/token?key=a&v=b;c=d#e", "https://idp.test/token?key=***&v=***;c=***"),
+        ("https://idp.test/token?secret", "https://idp.test/token?***"),
+        ("https://idp.test/a@b?", "https://idp.test/a@b?"),
+        ("no URL?a=b", "no URL?a=b"),
+    ],
+)
+def test_a_url_shows_without_user_info_and_values(url: str, shown: str) -> None:
+    assert masking.url(url) == shown
+    assert masking.headers([("Referer", url)]) == [("Referer", shown)]
+    assert masking.body({"TokenEndpoint": url}) == {"TokenEndpoint": shown}
+
+
+KNOWN = ("Host", "RelayPassword", "ClientSecret", "RequestHeaders", "TestRecipient")
+
+
+def test_a_field_that_is_nearly_a_secret_is_masked() -> None:
+    assert masking.body(
+        {"RelayPasword": "p", "clientsecert": {"SecretValue": "s"}, "Hst": "h", "Recipient": "r"},
+        KNOWN,
+    ) == {"RelayPasword": "***", "clientsecert": "***", "Hst": "h", "Recipient": "r"}
+    assert masking.body({"RequestHeaders": {"X-Api-Key": "k", "X-Tenant": "t"}}, KNOWN) == {
+        "RequestHeaders": {"X-Api-Key": "***", "X-Tenant": "t"}
+    }
+    many = {f"Field {number}": "x" for number in range(1_000)}
+    shown = masking.body(many | {"host": "h"}, KNOWN)
+    assert isinstance(shown, dict)
+    assert list(shown.values()) == ["x"] * 20 + ["***"] * 980 + ["h"]
 
 
 def test_nothing_in_the_place_of_a_secret_shows_but_a_reference() -> None:

@@ -22,7 +22,7 @@ import reference
 
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
-from mockserver.server import new_event_loop
+from mockserver.base.loops import new_event_loop
 
 PATH = "/KeyfactorAPI/SMTP/Test"
 PRISM = "node_modules/.bin/prism"

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from mockserver.base.loops import new_event_loop
 from mockserver.http.listener import HttpListener
-from mockserver.server import new_event_loop
 
 HOST = "relay.test"
 MAIL = (

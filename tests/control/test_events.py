@@ -10,8 +10,9 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
-from mockserver.control import control
-from mockserver.journal.journal import MAX_BEHIND, Feed
+from mockserver.control import streams
+from mockserver.journal.feed import MAX_BEHIND, Feed
+from mockserver.journal.trace import Trace
 from support import V2, Caller, Json, following
 
 
@@ -64,7 +65,7 @@ def test_a_stop_ends_every_stream_at_once() -> None:
 def test_a_silent_stream_says_that_it_is_alive(
     caller: Caller, mock: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(streams, "KEEP_ALIVE_S", 0.05)
     with httpx2.stream("GET", f"{mock.url}/_mock/events", timeout=20) as response:
         lines = response.iter_lines()
         assert [next(lines) for _ in range(5)] == [
@@ -85,21 +86,58 @@ def test_one_that_goes_away_costs_nothing(mock: MockServer, caller: Caller) -> N
     assert len(vars(feed)["_followers"]) == 0
 
 
-def test_who_falls_behind_is_cut_off() -> None:
+def test_who_falls_behind_is_cut_off_and_what_waits_is_forgotten() -> None:
     async def scenario() -> None:
         feed = Feed()
         slow, other = feed.follow(), feed.follow()
-        for _ in range(MAX_BEHIND):
-            feed.publish(("reset", None))
-            other.get_nowait()
-        feed.publish(("reset", None))
-        feed.publish(("reset", None))
-        assert [slow.get_nowait() for _ in range(MAX_BEHIND)] == [("reset", None)] * MAX_BEHIND
-        assert slow.get_nowait() is None
-        assert slow.empty()
-        assert other.qsize() == 2
+        call = Trace("POST", "/", body_text=json.dumps("x" * 100_000)).exchange(200, None)
+        for number in range(2 * MAX_BEHIND // 100_000):
+            feed.publish("request", call)
+            event = await other.next()
+            assert event
+            assert event.startswith(b"event: request\nid: ")
+            if number == 10:
+                assert await slow.next() == event
+        feed.end()
+        assert await slow.next() is await other.next() is None
 
     asyncio.run(scenario())
+
+
+def test_very_many_small_events_are_too_many_too() -> None:
+    async def scenario() -> None:
+        feed = Feed()
+        slow = feed.follow()
+        for _ in range(MAX_BEHIND // 256):
+            feed.publish("reset")
+        assert await slow.next() is None
+
+    asyncio.run(scenario())
+
+
+def test_an_event_is_written_once_for_all(mock: MockServer) -> None:
+    feed = mock._states.get().journal.feed  # noqa: SLF001  # nothing else has followers at hand
+
+    async def scenario() -> None:
+        followers = [feed.follow() for _ in range(3)]
+        feed.publish("request", Trace("POST", "/").exchange(200, None))
+        first, *others = [await each.next() for each in followers]
+        assert all(event is first for event in others)
+
+    asyncio.run(scenario())
+
+
+def test_an_event_that_cannot_be_written_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        feed = Feed()
+        follower = feed.follow()
+        feed.publish("request", Trace("POST", "/", body_text="no JSON").exchange(200, None))
+        assert (
+            await follower.next() == b": an event that could not be written; the log says why\n\n"
+        )
+
+    asyncio.run(scenario())
+    assert "an event JSONDecodeError" in caplog.text
 
 
 def test_a_page_of_another_origin_may_not_follow(caller: Caller) -> None:

@@ -844,7 +844,6 @@ STRANGE: list[dict[str, str]] = [
     {"origin": "null"},
     {"sec-fetch-site": "cross-site"},
     {"host": "evil.test"},
-    {"host": "["},
 ]
 
 

@@ -5,11 +5,14 @@ import logging
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from mockserver import MockServer
+from mockserver.server import load_world
+from mockserver.world.reading import WorldError
 from support import V1, V2, Json, calling
 
 CANARY = "c4n4ry-Pä$$w0rd"
@@ -24,6 +27,9 @@ WORLD: Json = {
 CALLER = {"grant_type": "client_credentials", "client_id": "caller", "client_secret": CANARY}
 # `{"typ":"at+jwt"`, so it is in every token, plain or inside a SASL string.
 TOKEN_START = b"eyJ0eXAiOiJhdCtqd3Qi"
+
+
+SECRET_HEADERS = ("X-Api-Key", "X-Password", "X-Auth", "X-JWT", "X-Session-Id")
 
 
 def shapes(secret: str) -> list[str]:
@@ -90,6 +96,19 @@ def bodies() -> list[tuple[str, Json | bytes]]:
             for fault in ("down", "garbage", "no-token", "wrong-type", "expired", "forged")
         ),
         ("2", V2 | {"RequestHeaders": [{"Name": "X-Api-Key", "Value": CANARY}]}),
+        ("2", login2 | {"RelayPasword": CANARY}),
+        ("1", login1 | {"relayPassw0rt": CANARY, "Pasword": [CANARY]}),
+        ("2", V2 | {"ClientSecert": {"SecretValue": CANARY}}),
+        ("2", V2 | oauth | {"RequestHeaders": dict.fromkeys(SECRET_HEADERS, CANARY)}),
+        *(
+            ("2", V2 | oauth | {"TokenEndpoint": f"https://{place}"})
+            for place in (
+                f"user:{quote(CANARY)}@idp-down.test/token",
+                f"idp-down.test/token?api_key={quote(CANARY)}",
+                f"idp-down.test/token?{quote(CANARY)}",
+                f"user:{quote(CANARY)}@a..b/token?key={quote(CANARY)}",
+            )
+        ),
         ("2", json.dumps(login2).encode()[:-3]),
         ("2", json.dumps(login2).encode().replace(b"}}", b'}, "RelayPassword": 1}')),
     ]
@@ -104,6 +123,11 @@ def test_no_password_shows_anywhere(caplog: pytest.LogCaptureFixture) -> None:
                 response = caller.send(version, body, auth=("ci", CANARY), headers=headers)
                 seen += [response.text, str(response.headers)]
         seen.append(caller.send("2", V2, auth=("ci", CANARY + "x")).text)
+        given = CANARY.encode().hex()
+        for authorization in (given, f"{given} x", f"Token {given}", f"Basic {given}", "Basic"):
+            headers = {"authorization": authorization, "referer": f"http://a:{given}@b/?c={given}"}
+            headers |= dict.fromkeys(SECRET_HEADERS, given)
+            seen.append(caller.send("2", V2, auth=None, headers=headers).text)
         token = caller.http.post("/_mock/idp/token", data=CALLER).json()["access_token"]
         for given in (token, token + "x", token[:-9]):
             headers = {"authorization": f"Bearer {given}"}
@@ -130,6 +154,18 @@ def test_no_password_shows_anywhere(caplog: pytest.LogCaptureFixture) -> None:
     assert mechanisms == {None, "PLAIN", "XOAUTH2", "OAUTHBEARER"}, "so were the tokens"
     assert [found for found in hidden(text) if TOKEN_START in found] == []
     assert [found for found in hidden(text) if CANARY.encode() in found] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!canary", "!can'ary", "!!python/name:canary", "*canary", "canary: canary: x", "@canary"],
+)
+def test_no_mistake_in_a_file_quotes_what_stands_there(tmp_path: Path, text: str) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text(f"users: {{ci: {{password: {text}}}}}\n")
+    with pytest.raises(WorldError) as raised:
+        load_world(world)
+    assert "ary" not in str(raised.value).replace(str(world), "")
 
 
 def test_a_leak_would_be_found() -> None:

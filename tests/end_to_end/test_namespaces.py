@@ -140,6 +140,26 @@ def test_one_more_than_a_thousand_is_refused(caller: Caller) -> None:
         assert httpx2.get(url).status_code == 200
 
 
+def test_of_a_thousand_those_that_only_strangers_called_go_first() -> None:
+    with MockServer() as mock:
+
+        def ask(name: str, password: str) -> int:
+            headers = {"x-mock-namespace": name}
+            url = f"{mock.api_url}/SMTP"
+            return httpx2.get(url, auth=("admin", password), headers=headers).status_code
+
+        assert ask("used", "wrong") == 401
+        assert ask("used", "admin-password") == 400  # a header is missing
+        assert ask("strange", "wrong") == 401
+        assert mock.namespace("strange").requests[0].status == 401
+        for number in range(MAX_NAMESPACES - 2):
+            mock.namespace(f"n{number}")
+        assert ask("more", "admin-password") == 400
+        assert "strange" not in mock._states  # noqa: SLF001  # asking for it would make it
+        assert {"used", "more", "n0"} < set(mock._states)  # noqa: SLF001  # as above
+        assert ask("too-many", "admin-password") == 429
+
+
 def test_a_namespace_has_an_identity_provider_with_its_clients(
     caller: Caller, names: list[str]
 ) -> None:

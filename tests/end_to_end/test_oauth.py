@@ -141,7 +141,7 @@ def test_all_three_requests_stand_in_the_trace_with_the_request_headers(caller: 
             "https://login.keyexample.com:8443/tenant/oauth2/.well-known/openid-configuration",
         ),
         ("jwks", "https://login.keyexample.com:8443/tenant/oauth2/jwks"),
-        ("token", changes["TokenEndpoint"]),
+        ("token", changes["TokenEndpoint"].replace("=2", "=***")),
     ]
     for request in requests:
         assert ["X-Tenant", "keyexample"] in request["headers"]
@@ -205,7 +205,7 @@ def test_token_endpoints_of_every_form_are_played(caller: Caller, url: str) -> N
     ("endpoint", "code", "says", "statuses"),
     [
         ("https://idp-down.test/token", "0xA017F001", "refused the connection", [None]),
-        ("https://idp-down.test/token?x=1", "0xA017F001", "refused the connection", [None]),
+        ("https://idp-down.test/token?x=***", "0xA017F001", "refused the connection", [None]),
         ("https://idp-garbage.test/token", "0xA017F001", "no JSON", [200, 200, 200]),
         ("https://idp-no-token.test/token", "0xA017F001", "no access_token", [200, 200, 200]),
         ("https://idp-wrong-type.test/token", "0xA017F001", "token_type", [200, 200, 200]),

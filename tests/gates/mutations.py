@@ -160,7 +160,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "who left was not refused",
     ),
     (
-        "trace.body(masking.body(body))",
+        "trace.body(masking.body(body, operation.field_names))",
         "trace.body(body)",
         "what is recorded of a body is masked",
     ),
@@ -282,7 +282,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "no profile shows a secret",
     ),
     (
-        "if value and masking.headers([(name, value)]) != [(name, value)]:",
+        "if value and masking.is_secret(name):",
         "if False:",
         "no profile shows a secret header",
     ),
@@ -302,12 +302,12 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the token is asked for where the body says",
     ),
     (
-        "return MASK if _SECRET_FIELD.search(key) else item",
-        "return item",
+        "if self._is_secret(key):",
+        "if False:",
         "a secret field is masked",
     ),
     (
-        "if not _is_secret(name):",
+        "if not is_secret(name):",
         "if True:",
         "a secret header is masked",
     ),
@@ -643,7 +643,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a page cannot reach the mock by a name of its own",
     ),
     (
-        'if origin is not None and origin.partition("://")[2] != host:',
+        "if place != host:",
         "if False:",
         "a page of another origin is refused",
     ),
@@ -683,7 +683,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a plus in a query may be a blank",
     ),
     (
-        '"count": len(entries)',
+        '"count": len(found)',
         '"count": len(shelf)',
         "the count is of what was asked for",
     ),
@@ -787,8 +787,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a fault of one operation goes before that of any",
     ),
     (
-        "if len(self._states) > MAX_NAMESPACES:",
-        "if len(self._states) > MAX_NAMESPACES + 1:",
+        "if len(self._states) > MAX_NAMESPACES and",
+        "if len(self._states) > MAX_NAMESPACES + 1 and",
         "there are at most 1,000 namespaces",
     ),
     (
@@ -822,7 +822,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the header names the namespace",
     ),
     (
-        'self.feed.publish(("request", exchange))',
+        'self.feed.publish("request", exchange)',
         "pass",
         "a call is an event",
     ),

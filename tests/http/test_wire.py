@@ -19,7 +19,7 @@ class BrokenMessage(Message):
     """A message that a bug makes unreadable."""
 
     @property
-    def subject(self) -> str:
+    def headers(self) -> tuple[tuple[str, str], ...]:
         raise KeyError("a secret")
 
 
@@ -58,12 +58,12 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize(
     ("path", "accept", "place"),
     [
-        ("/_mock/messages", "*/*", "KeyError at test_wire.subject:"),
-        ("/_mock/messages?subject=x", "*/*", "KeyError at test_wire.subject:"),
+        ("/_mock/messages", "*/*", "KeyError at test_wire.headers:"),
+        ("/_mock/messages?subject=x", "*/*", "KeyError at test_wire.headers:"),
         ("/_mock/requests", "*/*", "RecursionError at test_wire.as_json:"),
-        ("/_mock/requests/{id}", "text/plain", "KeyError at test_wire.subject:"),
-        ("/", "*/*", "KeyError at test_wire.subject:"),
-        ("/?request={id}&fragment=pane", "*/*", "KeyError at test_wire.subject:"),
+        ("/_mock/requests/{id}", "text/plain", "KeyError at test_wire.headers:"),
+        ("/", "*/*", "KeyError at test_wire.headers:"),
+        ("/?request={id}&fragment=pane", "*/*", "KeyError at test_wire.headers:"),
     ],
 )
 def test_a_bug_in_a_control_call_or_a_page_is_a_500_and_a_line_in_the_log(
@@ -89,8 +89,8 @@ def test_an_event_that_cannot_be_written_ends_no_stream(
         assert first["event"] == "message"
         assert json.loads(first["data"])["id"] == mock.messages[-1].id
     assert [line.rpartition(":")[0] for line in errors(caplog)] == [
-        "/_mock/events KeyError at test_wire.subject",
-        "/_mock/events RecursionError at test_wire.as_json",
+        "an event KeyError at test_wire.headers",
+        "an event RecursionError at test_wire.as_json",
     ]
 
 

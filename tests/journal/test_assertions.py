@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from mockserver import MockServer
-from mockserver.journal.assertions import Loop, View
+from mockserver.base.loops import Loop
+from mockserver.journal.assertions import View
 from mockserver.journal.state import DEFAULT, States
 from mockserver.world.loading import load
 from support import V1, V2, Caller, Json

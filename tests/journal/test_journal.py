@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from functools import partial
 
 import pytest
@@ -9,12 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.base.data import data_folder
-from mockserver.base.problems import Kind, Problem
+from mockserver.base.problems import Kind, Note, NoteKind, Problem, Violation
 from mockserver.base.sasl import MECHANISMS
 from mockserver.contract.operations import Contract
 from mockserver.journal.filters import Either, exchange_filter, message_filter, token_filter
-from mockserver.journal.journal import ENTRY_BYTES, MAX_ENTRIES, Journal, Pool
-from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Envelope, Exchange, Message, Trace
+from mockserver.journal.journal import MAX_ENTRIES, Journal, Pool, octets
+from mockserver.journal.trace import (
+    Attempt,
+    Dialogue,
+    Endpoint,
+    Envelope,
+    Exchange,
+    Message,
+    Permission,
+    SecretRead,
+    TokenRequest,
+    Trace,
+)
 from mockserver.mail.submission import TlsMode
 from support import ERRORS
 
@@ -51,35 +63,121 @@ def test_the_oldest_messages_are_dropped_and_counted() -> None:
     assert next(iter(journal.messages)).envelope.recipients == ("3@b.test",)
 
 
+def size(*entries: Message | Exchange) -> int:
+    """Return what entries count together."""
+    journal = Journal(Pool())
+    for entry in entries:
+        if isinstance(entry, Message):
+            journal.add_message(entry)
+        else:
+            journal.add_exchange(entry)
+    return journal.size
+
+
 def test_bytes_are_bounded_over_messages_and_exchanges() -> None:
-    journal = Journal(Pool(), max_bytes=10 * ENTRY_BYTES)
-    journal.add_exchange(exchange())
+    first = exchange()
+    large = message(b"x" * 100_000)
+    journal = Journal(Pool(), max_bytes=5 * size(large) + 100)
+    journal.add_exchange(first)
     for _ in range(5):
-        journal.add_message(message(b"x" * ENTRY_BYTES))
+        journal.add_message(large)
     assert (len(journal.exchanges), journal.exchanges.dropped) == (0, 1)
     assert (len(journal.messages), journal.messages.dropped) == (5, 0)
-    journal.add_exchange(exchange(3 * ENTRY_BYTES + 1))
+    journal.add_exchange(exchange(2 * size(large)))
     assert (len(journal.messages), journal.messages.dropped) == (2, 3)
-    assert journal.size <= 10 * ENTRY_BYTES
+    assert journal.size <= 5 * size(large) + 100
 
 
-def test_what_a_client_may_make_long_counts() -> None:
-    journal = Journal(Pool())
-    journal.add_exchange(exchange(1_000))
-    assert journal.size - ENTRY_BYTES == 1_000
-    journal.add_exchange(Trace("POST", "/", (("x-long", "y" * 2_000),)).exchange(200, None))
-    assert journal.size - 2 * ENTRY_BYTES == 3_006
+LONG = "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        exchange(len(LONG)),
+        Trace("POST", LONG).exchange(200, None),
+        Trace(LONG, "/").exchange(200, None),
+        Trace("POST", "/", (("x-long", LONG),)).exchange(200, None),
+        Trace("POST", "/", identity=LONG).exchange(200, None),
+        Trace("POST", "/", violations=[Violation("/Host", "type", LONG, "/")]).exchange(400, None),
+        Trace("POST", "/", lenient=[Note(LONG, "x", "y", NoteKind.UNUSED)]).exchange(200, None),
+        Trace("POST", "/").exchange(400, Problem(Kind.BODY, LONG), ERRORS),
+        Trace("POST", "/", permission=Permission((LONG,), (), granted=False)).exchange(403, None),
+        Trace(
+            "POST", "/", token_requests=[TokenRequest("https://x", "token", (("a", LONG),))]
+        ).exchange(200, None),
+        Trace(
+            "POST", "/", secrets=[SecretRead("ClientId", "pam", "1", {"SecretName": LONG})]
+        ).exchange(200, None),
+        Trace(
+            "POST",
+            "/",
+            delivery=Attempt(Endpoint("a", 25), "none", Dialogue(lines=[(0.1, "S", LONG)])),
+        ).exchange(200, None),
+        message(LONG.encode()),
+        message(recipient=LONG),
+        message(sender=LONG),
+        dataclasses.replace(message(), username=LONG),
+        dataclasses.replace(message(), dialogue=(("S", LONG),)),
+        dataclasses.replace(message(), envelope=Envelope("", ("x",) * 200)),
+    ],
+    ids=lambda entry: type(entry).__name__,
+)
+def test_all_that_a_client_may_make_long_counts(entry: Message | Exchange) -> None:
+    short = message() if isinstance(entry, Message) else exchange()
+    assert len(LONG) * 0.9 < size(entry) - size(short) < 3 * len(LONG)
+
+
+def test_what_is_kept_of_what_was_read_of_a_mail_is_counted_before() -> None:
+    for raw in (
+        b"Subject: x\r\n\r\n" + "\N{GRINNING FACE}".encode() * 1_000,
+        b"\r\n" + b"x" * 10**6,
+    ):
+        kept = message(raw)
+        counted = size(kept)
+        assert kept.text
+        assert kept.headers is not None
+        assert kept.subject is not None
+        remembered = {name: value for name, value in vars(kept).items() if name != "raw"}
+        assert octets(tuple(remembered.values())) + len(raw) <= counted
+        assert counted < 2 * len(raw) + 60_000
 
 
 def test_all_journals_share_one_bound_and_the_largest_gives_way() -> None:
-    pool = Pool(max_bytes=10 * ENTRY_BYTES)
+    pool = Pool(max_bytes=10 * size(message()))
     small, large = Journal(pool), Journal(pool)
     small.add_message(message())
     for _ in range(20):
         large.add_message(message())
     assert len(small.messages) == 1
-    assert (len(large.messages), large.messages.dropped) == (8, 12)
-    assert pool.used == small.size + large.size <= 10 * ENTRY_BYTES
+    assert (len(large.messages), large.messages.dropped) == (9, 11)
+    assert pool.used == small.size + large.size <= 10 * size(message())
+
+
+def test_a_long_look_at_the_entries_lets_others_have_their_turn() -> None:
+    async def scenario() -> None:
+        journal = Journal(Pool())
+        for _ in range(5):
+            journal.add_message(message())
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+
+        def slow(_: Message) -> bool:
+            time.sleep(0.03)
+            return True
+
+        assert len(await journal.messages.matching(slow)) == 5
+        counting.cancel()
+        assert turns >= 4
+
+    asyncio.run(scenario())
 
 
 def test_a_closed_journal_gives_its_room_back() -> None:

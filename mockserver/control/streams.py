@@ -1,0 +1,69 @@
+"""Answers in pieces: lists, which may be long, and events, which have no end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from starlette.responses import Response, StreamingResponse
+
+from mockserver.journal.feed import Follower
+from mockserver.journal.journal import Entry
+
+KEEP_ALIVE_S: Final = 15
+
+_JSON: Final = "application/json"
+_PIECE: Final = 64 * 1024  # octets, at least
+
+
+async def listing(
+    name: str,
+    entries: list[Entry],
+    counts: Mapping[str, int],
+    headers: Mapping[str, str],
+    *,
+    whole: bool,
+) -> Response:
+    """Answer a list of entries as JSON, with its counts behind it; `whole` in one piece."""
+    pieces = _list(name, entries, counts)
+    # If something is wrong with an entry, most likely it is before the answer begins.
+    first = await anext(pieces)
+    if whole:
+        return Response(first + b"".join([each async for each in pieces]), 200, headers, _JSON)
+    return StreamingResponse(_then(first, pieces), 200, headers, _JSON)
+
+
+async def _then(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in pieces:
+        yield piece
+
+
+async def _list(name: str, entries: list[Entry], counts: Mapping[str, int]) -> AsyncIterator[bytes]:
+    piece = bytearray(f'{{"{name}":['.encode())
+    for number, entry in enumerate(entries):
+        piece += b"," if number else b""
+        piece += _json(entry.as_json())
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+            await asyncio.sleep(0)  # others have their turn, however fast this one is read
+    yield bytes(piece) + b"]," + _json(counts)[1:]
+
+
+def _json(value: Any) -> bytes:  # noqa: ANN401  # any JSON
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def events(follower: Follower) -> AsyncIterator[bytes]:
+    """Write events as they come, and a comment now and then."""
+    yield b": what happens from now on\n\n"
+    while True:
+        try:
+            event = await asyncio.wait_for(follower.next(), KEEP_ALIVE_S)
+        except TimeoutError:
+            yield b": still here\n\n"
+            continue
+        if event is None:
+            return
+        yield event
