@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -49,8 +49,6 @@ class Edition:
     product_version: str
     version_headers: bool
     contract: Contract = field(repr=False)
-    # By operation, the members of its answer that only a newer edition has.
-    hidden: Mapping[str, frozenset[str]] = field(repr=False)
     marks: tuple[Mapping[str, str], ...] = field(repr=False)
     not_played: tuple[Mapping[str, str], ...] = field(repr=False)
 
@@ -148,7 +146,7 @@ class Editions:
 
     def _edition(self, name: str) -> Edition:
         if not name:
-            return Edition(name, "", True, self._contract, {}, (), ())
+            return Edition(name, "", True, self._contract, (), ())
         path = self._files / f"{name}.yaml"
         file = Node.root(str(path), read_yaml(path))
         patches = {
@@ -171,7 +169,6 @@ class Editions:
             file.at("product_version").value,
             file.at("version_headers").value,
             contract,
-            _hidden(contract, self._contract),
             tuple(file.at("marks").value),
             tuple(file.at("not_played").value),
         )
@@ -194,24 +191,6 @@ def _check_places(target: Json, patch: Json, source: str, place: str) -> None:
             _check_places(target[key], value, source, inner)
 
 
-def _hidden(contract: Contract, newest: Contract) -> Mapping[str, frozenset[str]]:
-    if contract is newest:
-        return {}
-    usual = {operation.id: _members(newest, operation) for operation in newest.operations}
-    hidden = {each.id: usual[each.id] - _members(contract, each) for each in contract.operations}
-    return {operation: names for operation, names in hidden.items() if names}
-
-
-def _members(contract: Contract, operation: Operation) -> frozenset[str]:
-    """Return the members of an answer that is an object."""
-    document = Node.root(operation.id, contract.documents[operation.version])
-    item = document.at("paths", operation.path, operation.method.lower())
-    answer = item.at("responses", str(operation.status))
-    if "content" not in answer.value:
-        return frozenset()
-    return frozenset(answer.at("content", "application/json", "schema").value.get("properties", ()))
-
-
 def _mark(edition: Edition, row: tuple[str, str]) -> tuple[str, str]:
     for each in edition.marks:
         if fnmatchcase(" ".join(row), each["row"]):
@@ -227,8 +206,18 @@ def _rows(edition: Edition) -> Iterator[tuple[tuple[str, str], str]]:
         label = f"{operation.method} {operation.path} version {operation.version}"
         for what, text in _facets(operation):
             yield (label, what), text
-        for name in sorted(_members(edition.contract, operation)):
+        for name in _members(operation, edition.contract.documents[operation.version]):
             yield (label, f"answer /{name}"), "yes"
+
+
+def _members(operation: Operation, document: Json) -> Iterable[str]:
+    """Return the members of an answer that is an object."""
+    item = Node.root(operation.id, document).at("paths", operation.path, operation.method.lower())
+    answer = item.at("responses", str(operation.status))
+    if "content" not in answer.value:
+        return ()
+    names: Json = answer.at("content", "application/json", "schema").value.get("properties", {})
+    return names.keys()
 
 
 def _facets(operation: Operation) -> Iterator[tuple[str, str]]:

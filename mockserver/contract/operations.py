@@ -95,8 +95,7 @@ class Operation:
     body: Schema | None = field(repr=False)
     defaults: Mapping[str, object] = field(repr=False)
     takes_form: bool
-    # Those that a body may have, where it is not any JSON.
-    media_types: tuple[str, ...]
+    media_types: tuple[str, ...]  # of a body, where not all JSON is taken
     status: int
     # The same one in other versions, where it has a body too.
     others: tuple["Operation", ...] = field(default=(), repr=False)
@@ -119,10 +118,9 @@ class Operation:
             return read_form(raw, self._shape)
         return parse_json(raw)
 
-    def takes(self, content_type: str) -> bool:
+    def takes(self, media: str) -> bool:
         """Say whether a body may come as that media type."""
-        is_form = self.takes_form and media_type(content_type) == _FORM
-        return is_form or _is_json(content_type, self.media_types)
+        return (self.takes_form and media_type(media) == _FORM) or _is_json(media, self.media_types)
 
     @cached_property
     def field_names(self) -> tuple[str, ...]:
@@ -395,11 +393,9 @@ def _operation(
     for name in _TEMPLATE.findall(path + "".join(permissions)):
         if name not in named:
             place.fail(f"the path parameter {name} is missing")
-    body = None
-    if "requestBody" in place.value:
-        body = place.at("requestBody", "content", "application/json", "schema")
-    fields = body.at("properties").value if body else {}
     request = place.value.get("requestBody", {})
+    body = place.at("requestBody", "content", "application/json", "schema") if request else None
+    fields = body.at("properties").value if body else {}
     return Operation(
         id=place.at("operationId").value,
         version=version,

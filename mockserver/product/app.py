@@ -186,14 +186,9 @@ class Api:
             raise Problem(_kind(trace.violations), text)
         # That it is an object, where the operation has one, is one of the checks.
         filled = operation.filled(cast("Json", body or {}))
-        edition = self._editions[found.world.edition]
-        call = Call(
-            found.state, found.world, found.identity, given, filled, trace, edition.contract
-        )
-        answer: Any = await self._methods[operation.id](call)
-        for name in edition.hidden.get(operation.id, ()):
-            answer.pop(name, None)
-        return _answered(answer, operation.status)
+        contract = self._editions[found.world.edition].contract
+        call = Call(found.state, found.world, found.identity, given, filled, trace, contract)
+        return _answered(await self._methods[operation.id](call), operation.status)
 
     def below(self, path: str) -> str:
         """Return the path below the base path, slashes folded; letter case is free. Problem 404."""

@@ -96,7 +96,20 @@ def test_an_edition_tells_its_version_or_none(
     caller.mock.patch_world(world)
     for answer in (caller.send("1", WITH_PORT), caller.send("9", None)):
         assert answer.headers.get("x-keyfactor-product-version") == product
+        assert ("x-keyfactor-correlation-id" in answer.headers) is (product is not None)
         assert "x-mock-request-id" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("edition", "versions"),
+    [("10", None), ("11", "1.0"), ("25.1", "1.0, 2"), ("current", "1.0, 2")],
+)
+def test_an_edition_supports_the_versions_of_its_documents(
+    caller: Caller, edition: str, versions: str | None
+) -> None:
+    caller.mock.patch_world({"edition": edition})
+    for answer in (caller.send("1", WITH_PORT), caller.send("9", None)):
+        assert answer.headers.get("api-supported-versions") == versions
 
 
 @pytest.mark.parametrize(
