@@ -132,6 +132,7 @@ class Control:
         self._guard = guard
         self._status = status
         self._idp = identity_provider
+        self._lists = streams.Lists()
         self._app = wire.application(
             [
                 Route("/livez", self._livez),
@@ -184,7 +185,7 @@ class Control:
 
     async def _messages(self, request: Request) -> Response:
         shelf = self._state(request).journal.messages
-        return await _listing(request, "messages", shelf, message_filter)
+        return await self._listing(request, "messages", shelf, message_filter)
 
     async def _delete_messages(self, request: Request) -> Response:
         matches = _filter(message_filter, _query(request))
@@ -205,7 +206,7 @@ class Control:
             operations=self._editions.newest.contract.operations,
             errors=self._state(request).world.errors,
         )
-        return await _listing(request, "requests", shelf, matching)
+        return await self._listing(request, "requests", shelf, matching)
 
     async def _request(self, request: Request) -> Response:
         journal = self._state(request).journal
@@ -278,6 +279,21 @@ class Control:
             # The connection is open already; this comes nearest to refusing one.
             await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
 
+    async def _listing(
+        self, request: Request, name: str, shelf: Shelf[Entry], make: _MakeFilter[Entry]
+    ) -> Response:
+        """List what a query asks for, as soon as there is something, or when the wait is over."""
+        query = _query(request)
+        own = {key: query.pop(key)[0] for key in _OF_LISTS if key in query}
+        seconds, limit = _seconds(own.get("wait", "0")), _limit(own.get("limit", str(_MAX_LISTED)))
+        wanted = _filter(make, query, _OF_LISTS)
+        passed = _passed(shelf, own.get("after"))
+        found = await shelf.wait(lambda entry: entry.id not in passed and wanted(entry), seconds)
+        counts = {"count": len(found), "total": len(shelf), "dropped": shelf.dropped}
+        # RFC 9112, 7.1: version 1.0 knows no chunks.
+        whole = request.scope["http_version"] == "1.0"
+        return await self._lists.answer(name, found[:limit], counts, _HEADERS, whole=whole)
+
     def _state(self, request: Request) -> State:
         return self._states.get(namespace(request))
 
@@ -335,22 +351,6 @@ def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
 def _no_entry() -> Problem:
     text = "no entry has this id; perhaps it was dropped, or reset"
     return Problem(Kind.CONTROL, text, status=404)
-
-
-async def _listing(
-    request: Request, name: str, shelf: Shelf[Entry], make: _MakeFilter[Entry]
-) -> Response:
-    """List the entries that a query asks for, as soon as there is one, or when the wait is over."""
-    query = _query(request)
-    own = {key: query.pop(key)[0] for key in _OF_LISTS if key in query}
-    seconds, limit = _seconds(own.get("wait", "0")), _limit(own.get("limit", str(_MAX_LISTED)))
-    wanted = _filter(make, query, _OF_LISTS)
-    passed = _passed(shelf, own.get("after"))
-    found = await shelf.wait(lambda entry: entry.id not in passed and wanted(entry), seconds)
-    counts = {"count": len(found), "total": len(shelf), "dropped": shelf.dropped}
-    # RFC 9112, 7.1: version 1.0 knows no chunks.
-    whole = request.scope["http_version"] == "1.0"
-    return await streams.listing(name, found[:limit], counts, _HEADERS, whole=whole)
 
 
 def _limit(text: str) -> int:

@@ -16,39 +16,48 @@ _JSON: Final = "application/json"
 _PIECE: Final = 64 * 1024  # octets, at least
 
 
-async def listing(
-    name: str,
-    entries: list[Entry],
-    counts: Mapping[str, int],
-    headers: Mapping[str, str],
-    *,
-    whole: bool,
-) -> Response:
-    """Answer a list of entries as JSON, with its counts behind it; `whole` in one piece."""
-    pieces = _list(name, entries, counts)
-    # If something is wrong with an entry, most likely it is before the answer begins.
-    first = await anext(pieces)
-    if whole:
-        return Response(first + b"".join([each async for each in pieces]), 200, headers, _JSON)
-    return StreamingResponse(_then(first, pieces), 200, headers, _JSON)
+class Lists:
+    """Write lists, one piece of one list in each turn of the loop, however many are asked for."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def answer(
+        self,
+        name: str,
+        entries: list[Entry],
+        counts: Mapping[str, int],
+        headers: Mapping[str, str],
+        *,
+        whole: bool,
+    ) -> Response:
+        """Answer entries as JSON, with their counts behind them; `whole` in one piece."""
+        pieces = self._pieces(name, entries, counts)
+        # If something is wrong with an entry, most likely it is before the answer begins.
+        first = await anext(pieces)
+        if whole:
+            return Response(first + b"".join([each async for each in pieces]), 200, headers, _JSON)
+        return StreamingResponse(_then(first, pieces), 200, headers, _JSON)
+
+    async def _pieces(
+        self, name: str, entries: list[Entry], counts: Mapping[str, int]
+    ) -> AsyncIterator[bytes]:
+        piece = bytearray(f'{{"{name}":['.encode())
+        for number, entry in enumerate(entries):
+            piece += b"," if number else b""
+            piece += _json(entry.as_json())
+            if len(piece) >= _PIECE:
+                yield bytes(piece)
+                piece.clear()
+                async with self._turn:
+                    await asyncio.sleep(0)
+        yield bytes(piece) + b"]," + _json(counts)[1:]
 
 
 async def _then(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
     async for piece in pieces:
         yield piece
-
-
-async def _list(name: str, entries: list[Entry], counts: Mapping[str, int]) -> AsyncIterator[bytes]:
-    piece = bytearray(f'{{"{name}":['.encode())
-    for number, entry in enumerate(entries):
-        piece += b"," if number else b""
-        piece += _json(entry.as_json())
-        if len(piece) >= _PIECE:
-            yield bytes(piece)
-            piece.clear()
-            await asyncio.sleep(0)  # others have their turn, however fast this one is read
-    yield bytes(piece) + b"]," + _json(counts)[1:]
 
 
 def _json(value: Any) -> bytes:  # noqa: ANN401  # any JSON

@@ -20,9 +20,9 @@ from itertools import groupby
 from typing import Final, NamedTuple, TypeVar
 
 MAX_DEPTH: Final = 30  # of parts within parts; what lies deeper is not divided any more
-MAX_HEAD: Final = 256 * 1024  # octets of headers
+MAX_HEAD: Final = 128 * 1024  # octets of headers
 MAX_TEXT: Final = 1024 * 1024  # octets of a text
-_MAX_LINES: Final = 4_000  # of headers
+_MAX_LINES: Final = 2_000  # of headers
 _MAX_PARTS: Final = 1_000
 _MAX_DIVIDED: Final = 24 * 1024 * 1024  # octets of all parts that are divided, one within another
 _MAX_BOUNDARY: Final = 998  # RFC 2046, 5.1.1 says 70; no line has more

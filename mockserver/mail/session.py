@@ -24,7 +24,6 @@ _MAX_RECIPIENTS: Final = 100  # RFC 5321, 4.5.3.1.8
 MAX_COMMANDS: Final = 1_000
 _LINES_AT_ONCE: Final = 1_000
 
-_BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _AUTH: Final = re.compile(rb"AUTH +([A-Z0-9_-]{1,20})(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -356,7 +355,9 @@ async def _read_content(connection: Connection, max_size: int) -> tuple[bytes, s
 
 
 def _refuse_content(content: bytes, *, utf8: bool) -> str | None:
-    if _BARE.search(content):
+    # An expression would look at each octet of a large mail for ten times as long.
+    pairs = content.count(b"\r\n")
+    if not content.count(b"\r") == content.count(b"\n") == pairs:
         # RFC 5321, 2.3.8. A server that takes them for line ends lets a client smuggle a second
         # mail in the first.
         return "554 5.6.0 A CR or LF stands alone; each line must end with CR LF"

@@ -536,7 +536,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a mail may be as large as the relay says",
     ),
     (
-        "if _BARE.search(content):",
+        'if not content.count(b"\\r") == content.count(b"\\n") == pairs:',
         "if False:",
         "a CR or LF that stands alone is refused",
     ),
