@@ -29,6 +29,8 @@ from mockserver.world.rules import valid
 
 T = TypeVar("T")
 
+NAMED: Final = ("default", "fuzz")  # the worlds that come with the mock
+
 _MAX_FILES: Final = 10
 
 
@@ -46,7 +48,7 @@ def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World
 
 
 def _named(source: object) -> Path | None:
-    return data_folder("fixtures") / f"{source}.yaml" if source in ("default", "fuzz") else None
+    return data_folder("fixtures") / f"{source}.yaml" if source in NAMED else None
 
 
 def patched(world: World, patch: object) -> World:

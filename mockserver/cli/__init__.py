@@ -1,17 +1,14 @@
-"""The command line: serve, run, openapi, check."""
+"""The command line: serve, run, openapi, check, compare."""
 
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import secrets
 import shlex
 import signal
 import ssl
-import stat
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -26,6 +23,9 @@ from mockserver.base.masking import Secret
 from mockserver.base.sockets import is_loopback
 from mockserver.base.text import one_line
 from mockserver.base.version import __version__
+from mockserver.cli.compare import compare
+from mockserver.cli.parts import Command, option, written
+from mockserver.control.compare import CompareError
 from mockserver.http.listener import raise_file_limit
 from mockserver.journal.journal import Tally
 from mockserver.oauth import idp
@@ -43,13 +43,13 @@ from mockserver.world.model import OAuthClient, User, World
 _EXIT_OUTPUT: Final = 1
 _EXIT_USAGE: Final = 2
 _EXIT_PORT_TAKEN: Final = 3
+_EXIT_INTERRUPTED: Final = 130  # as a shell has it for SIGINT
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _Account = TypeVar("_Account", User, OAuthClient)
 
 
@@ -66,14 +66,6 @@ def _version(context: click.Context, parameter: click.Parameter, text: str) -> s
     """Read a version of the API, one that a document describes."""
     return click.Choice([*load_editions().newest.contract.documents]).convert(
         text, parameter, context
-    )
-
-
-def _option(name: str, help_text: str, **settings: Any) -> Callable[[_Command], _Command]:  # noqa: ANN401  # click's own
-    """Make an option that is an environment variable too, such as KEYFACTOR_MOCK_SMTP_PORT."""
-    variable = "KEYFACTOR_MOCK_" + name.strip("-").replace("-", "_").upper()
-    return click.option(
-        name, help=help_text, envvar=variable, show_envvar=True, show_default=True, **settings
     )
 
 
@@ -97,13 +89,13 @@ _SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
 )
 
 
-def _server_options(**defaults: str) -> Callable[[_Command], _Command]:
+def _server_options(**defaults: str) -> Callable[[Command], Command]:
     """Add the options of a server to a command; `defaults` replace those of `serve`."""
 
-    def decorated(command: _Command) -> _Command:
+    def decorated(command: Command) -> Command:
         for name, help_text, settings in reversed(_SERVER_OPTIONS):
             default = {"default": defaults[name]} if name in defaults else {}
-            command = _option(f"--{name}", help_text, **settings | default)(command)
+            command = option(f"--{name}", help_text, **settings | default)(command)
         return command
 
     return decorated
@@ -128,8 +120,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
 
 @cli.command()
 @_server_options(**_FREE, **{"log-level": "warning"})
-@_option("--auth", "the one kind of account that COMMAND gets", type=click.Choice(_KINDS))
-@_option("--editions", "run COMMAND once for each: all, or such as 10,current", metavar="NAMES")
+@option("--auth", "the one kind of account that COMMAND gets", type=click.Choice(_KINDS))
+@option("--editions", "run COMMAND once for each: all, or such as 10,current", metavar="NAMES")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
     command: tuple[str, ...],
@@ -161,7 +153,7 @@ def run(
 
 @cli.command()
 @click.argument("version", callback=_version)
-@_option("--edition", "of this release, not of the newest", metavar="NAME")
+@option("--edition", "of this release, not of the newest", metavar="NAME")
 def openapi(version: str, edition: str | None) -> None:
     """Print the OpenAPI document of an API version as JSON."""
     contract = (load_editions()[edition] if edition else load_editions().newest).contract
@@ -185,12 +177,21 @@ def check(world: str) -> None:
     click.echo(f"{world}: a valid world")
 
 
+cli.add_command(compare)
+
+
 def main() -> None:
     """Run the command line; an error is one line, and the status 2, or 3 for a port in use."""
     _open_standard_files()
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
-    except (click.ClickException, DocumentError, CertificateError, SettingError) as error:
+    except (
+        click.ClickException,
+        DocumentError,
+        CertificateError,
+        SettingError,
+        CompareError,
+    ) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, _EXIT_USAGE)
     except BindError as error:
@@ -199,6 +200,8 @@ def main() -> None:
         # What could not be written would be tried once more at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _fail(f"cannot go on: {error.strerror}", _EXIT_OUTPUT)
+    except click.Abort:
+        _fail("interrupted", _EXIT_INTERRUPTED)
 
 
 def _open_standard_files() -> None:
@@ -408,7 +411,7 @@ def _ready_file(name: str | None, facts: Mapping[str, Any]) -> Iterator[None]:
         return
     path = Path(name)
     try:
-        ours = _written(path, json.dumps(facts, indent=1))
+        ours = written(path, json.dumps(facts, indent=1))
     except OSError as error:
         raise click.UsageError(f"--ready-file {name}: {error.strerror}") from None
     try:
@@ -418,24 +421,6 @@ def _ready_file(name: str | None, facts: Mapping[str, Any]) -> Iterator[None]:
         with contextlib.suppress(OSError):
             if os.path.samestat(path.lstat(), ours):
                 path.unlink()
-
-
-def _written(path: Path, text: str) -> os.stat_result:
-    """Put a whole file in the place of another one, if there is one; return what the system knows.
-
-    OSError for what is no regular file.
-    """
-    if os.path.lexists(path) and not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "is there, and is no regular file")
-    descriptor, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        ours = os.lstat(partial)
-        Path(partial).replace(path)
-    finally:
-        Path(partial).unlink(missing_ok=True)  # it is there only if something failed
-    return ours
 
 
 def _announce(mock: MockServer) -> None:

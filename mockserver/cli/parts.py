@@ -1,0 +1,39 @@
+"""What the commands share: options that are variables too, and files that are whole."""
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def option(name: str, help_text: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # click's own
+    """Make an option that is an environment variable too, such as KEYFACTOR_MOCK_SMTP_PORT."""
+    variable = "KEYFACTOR_MOCK_" + name.strip("-").replace("-", "_").upper()
+    return click.option(
+        name, help=help_text, envvar=variable, show_envvar=True, show_default=True, **settings
+    )
+
+
+def written(path: Path, text: str) -> os.stat_result:
+    """Put a whole file in the place of another one, if there is one; return what the system knows.
+
+    OSError for what is no regular file.
+    """
+    if os.path.lexists(path) and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is there, and is no regular file")
+    descriptor, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        ours = os.lstat(partial)
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)  # it is there only if something failed
+    return ours
