@@ -33,8 +33,9 @@ class LoopThread:
         self._start = start
         self._stop = stop
         self._lock = Lock()
-        self._runs = self._asked_to_stop = self._forked = False
+        self._began = self._runs = self._asked_to_stop = self._forked = False
         self._started: Future[None] = Future()
+        self._failed: BaseException | None = None
         self._wish: Future[None] = Future()
         self._thread = Thread(target=self._main, name="keyfactor-mock", daemon=True)
         _THREADS.add(self)
@@ -73,14 +74,18 @@ class LoopThread:
         raise RuntimeError("the mock has stopped: nothing more comes")
 
     def stop(self) -> None:
-        """Stop, and return when the thread has ended."""
-        if self._forked or self._thread.ident is None:
+        """Stop, and return when the thread has ended, or raise what the stop raised."""
+        if self._forked:
             return
         with self._lock:
             wished, self._asked_to_stop = self._asked_to_stop, True
+        if not self._began:
+            return  # nor will it
         if not wished:
             self._wish.set_result(None)
         self._thread.join()
+        if self._failed is not None:
+            raise self._failed
 
     def forked(self) -> None:
         """Note that this is the copy of a child process."""
@@ -94,13 +99,18 @@ class LoopThread:
             )
 
     def _main(self) -> None:
+        with self._lock:
+            if self._asked_to_stop:
+                return
+            self._began = True
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(self._serve())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits for it
             if self._started.done():
-                raise
-            self._started.set_exception(error)
+                self._failed = error
+            else:
+                self._started.set_exception(error)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 import json
 import re
 import smtplib
+import sys
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from email import policy
@@ -231,7 +232,7 @@ def test_no_mail_takes_long(raw: bytes) -> None:
     taken = process_time() - began
     began = process_time()
     assert message_filter({"subject": "s"})(mail)
-    assert max(taken, process_time() - began) < 0.25
+    assert max(taken, process_time() - began) < (0.25 if sys.gettrace() is None else 1.0)
     assert len(shown) < 12 * MIB
 
 
