@@ -18,7 +18,7 @@ from mockserver.control import recipes
 from mockserver.control.impact import Impact
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file, render
 from mockserver.http import wire
-from mockserver.journal.journal import Journal
+from mockserver.journal.journal import Journal, in_turns
 from mockserver.journal.state import DEFAULT, State, States
 from mockserver.journal.story import story, tone
 from mockserver.journal.trace import Exchange, Message
@@ -162,7 +162,7 @@ class Inbox:
             "base": quote(self._base_path),
         }
         if part != "pane":
-            values |= _listing(state.journal, ask)
+            values |= await _listing(state.journal, ask)
         if part != "list":
             values |= self._pane(request, state)
         values["namespaces"] = sorted(self._states)
@@ -208,7 +208,9 @@ class Inbox:
         exchange, message = row.exchange, row.message
         name = request.query_params.get("ns", DEFAULT)
         root = f"{request.url.scheme}://{request.headers['host']}"
-        raw = _lines(message.raw.decode("utf-8", "replace")) if message else ""
+        # A character has at most four octets; no more than is shown is looked at.
+        octets = message.raw[: 4 * MAX_SHOWN] if message else b""
+        raw = _lines(octets.decode("utf-8", "replace"))
         text = _lines(message.text) if message else ""
         return {
             "lines": list(story(exchange, message)),
@@ -361,12 +363,15 @@ def _rows(journal: Journal) -> list[_Row]:
     return sorted(rows, key=lambda row: row.kept.received_at, reverse=True)
 
 
-def _listing(journal: Journal, ask: Mapping[str, str]) -> Json:
+async def _listing(journal: Journal, ask: Mapping[str, str]) -> Json:
     rows = _rows(journal)
     words = ask.get("q", "").casefold().split()
-    found = [row for row in rows if row.holds(words)] if words else rows
+    found = [row async for row in in_turns(rows) if row.holds(words)] if words else rows
+    shown = found if ask.get("all") else found[:MAX_ROWS]
+    async for row in in_turns(shown):
+        _ = row.message and row.message.subject  # it is read once, and the page shows it
     return {
-        "rows": found if ask.get("all") else found[:MAX_ROWS],
+        "rows": shown,
         "found": len(found),
         "total": len(rows),
         "dropped": journal.exchanges.dropped + journal.messages.dropped,

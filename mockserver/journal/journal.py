@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from itertools import chain
@@ -20,6 +20,17 @@ _ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
 _SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
 Entry = TypeVar("Entry", Exchange, Message)
+_Item = TypeVar("_Item")
+
+
+async def in_turns(items: Iterable[_Item]) -> AsyncIterator[_Item]:
+    """Give items one by one, with a turn for others where what is done with them takes long."""
+    until = monotonic() + _SLICE_S
+    for item in items:
+        yield item
+        if monotonic() > until:
+            await asyncio.sleep(0)
+            until = monotonic() + _SLICE_S
 
 
 class Shelf(Generic[Entry]):
@@ -55,16 +66,8 @@ class Shelf(Generic[Entry]):
         return await self.matching(matches)
 
     async def matching(self, matches: Callable[[Entry], bool]) -> list[Entry]:
-        """Return the entries that match, with a turn for others where that takes long."""
-        found = []
-        until = monotonic() + _SLICE_S
-        for entry in self:
-            if matches(entry):
-                found.append(entry)
-            if monotonic() > until:
-                await asyncio.sleep(0)
-                until = monotonic() + _SLICE_S
-        return found
+        """Return the entries that match."""
+        return [entry async for entry in in_turns(self) if matches(entry)]
 
     def release(self) -> None:
         """End every wait now."""

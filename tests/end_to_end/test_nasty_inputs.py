@@ -42,6 +42,21 @@ def call(body: dict[str, Any]) -> Attack:
     return send
 
 
+def look(mock: MockServer) -> object:
+    """Fill the journal with mails that take a while to read, and look at all, in each way."""
+    raw = b"".join(b"X-%d: y\r\n" % number for number in range(2_000)) + b"\r\n"
+    with smtplib.SMTP("127.0.0.1", mock.port("smtp") or 0, timeout=30) as client:
+        for _ in range(60):
+            client.sendmail("a@b.test", ["c@d.test"], raw)
+    for path in ("/", "/?q=nothing", "/_mock/messages?subject=x", "/_mock/messages?limit=20"):
+        assert httpx2.get(mock.url + path, timeout=30).status_code == 200
+    large = httpx2.get(f"{mock.control_url}/messages?subject=large", timeout=30).json()
+    page = httpx2.get(f"{mock.url}/?message={large['messages'][0]['id']}", timeout=30)
+    assert page.status_code == 200
+    assert len(page.text) < 1_000_000
+    return page
+
+
 def mail(octets: bytes) -> Attack:
     def send(mock: MockServer) -> object:
         with smtplib.SMTP("127.0.0.1", mock.port("smtp") or 0, timeout=30) as client:
@@ -54,13 +69,13 @@ def mail(octets: bytes) -> Attack:
 LONG = "x" * 180
 NASTY: dict[str, Attack] = {
     "unknown names in a patch": patch(
-        {"relays": {"a.test": {f"{LONG}{number}": 1 for number in range(4_900)}}}
+        {"relays": {"a.test": {f"{number}{LONG}": 1 for number in range(4_900)}}}
     ),
     "unknown roles among many": patch(
         {
-            "roles": {f"{LONG}{number}": [] for number in range(2_000)},
+            "roles": {f"{number}{LONG}": [] for number in range(2_000)},
             "users": {
-                f"u{number}": {"domain": "D", "password": "p", "roles": [f"{number}{LONG}"]}
+                f"u{number}": {"domain": "D", "password": "p", "roles": [f"no {number}{LONG}"]}
                 for number in range(500)
             },
         }
@@ -77,7 +92,8 @@ NASTY: dict[str, Attack] = {
     "a long host": call(V2 | {"Host": "a." * 100_000}),
     "very many lines of a mail": mail(b"Subject: x\r\n\r\n" + b"\r\n" * 1_000_000),
     "very many headers of a mail": mail(b"Subject: x\r\n" + b"X: y\r\n" * 500_000),
-    "a large mail": mail(b"Subject: x\r\n\r\n" + (b"x" * 900 + b"\r\n") * 10_000),
+    "a large mail": mail(b"Subject: large x\r\n\r\n" + (b"x" * 900 + b"\r\n") * 10_000),
+    "pages of long mails": look,
 }
 
 

@@ -787,6 +787,31 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a fault of one operation goes before that of any",
     ),
     (
+        'if len(hosts) > 1 or (not hosts and version == "1.1"):',
+        "if False:",
+        "a request has one header Host",
+    ),
+    (
+        'if codings and version == "1.0":',
+        "if False:",
+        "version 1.0 has no chunks",
+    ),
+    (
+        "if event is not None and self._octets <= MAX_BEHIND:",
+        "if event is not None:",
+        "who does not take events is cut",
+    ),
+    (
+        "return name != DEFAULT",
+        "return False",
+        "a namespace that only strangers called goes first",
+    ),
+    (
+        "if self.transport.get_write_buffer_size():",
+        "if False:",
+        "an answer has to be taken before the end too",
+    ),
+    (
         "if len(self._states) > MAX_NAMESPACES and",
         "if len(self._states) > MAX_NAMESPACES + 1 and",
         "there are at most 1,000 namespaces",
