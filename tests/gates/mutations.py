@@ -807,11 +807,6 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a namespace that only strangers called goes first",
     ),
     (
-        "if self.transport.get_write_buffer_size():",
-        "if False:",
-        "an answer has to be taken before the end too",
-    ),
-    (
         "if len(self._states) > MAX_NAMESPACES and",
         "if len(self._states) > MAX_NAMESPACES + 1 and",
         "there are at most 1,000 namespaces",
