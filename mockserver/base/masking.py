@@ -1,6 +1,7 @@
 """Secrets that do not show: a text whose repr is `***`, and masks for what is recorded."""
 
 import hmac
+import json
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -126,13 +127,13 @@ class _Masks:
     def _field(self, key: str, item: object) -> object:
         if item is None:
             return None
+        if (kept := _of_a_type(key.lower(), item)) is not None:
+            return kept
         if isinstance(item, dict) and _SECRET_OBJECT.search(key):
             return {name: self._member(name, member) for name, member in item.items()}
         if self._is_secret(key):
             return MASK
-        if isinstance(item, str):
-            return url(item)
-        return self.value(item)
+        return url(item) if isinstance(item, str) else self.value(item)
 
     def _member(self, name: str, member: object) -> object:
         """Mask a member of a secret object but for the reference into a PAM provider."""
@@ -150,3 +151,39 @@ class _Masks:
             return True
         near = get_close_matches(key[:_COMPARED].lower(), self._known, n=1)
         return any(map(is_secret, near))
+
+
+def _of_a_type(name: str, item: object) -> object:
+    """Return properties of a store, or values of a PAM provider, without any value; None of others.
+
+    Which of them are secret, only their type says, which nobody has looked at yet.
+    """
+    if name == "properties" and isinstance(item, str):
+        return _properties(item)
+    if name == "providertypeparamvalues" and isinstance(item, list):
+        return [_without_values(each) for each in item]
+    return None
+
+
+def _properties(text: str) -> str:
+    try:
+        return json.dumps(_without_texts(json.loads(text)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return MASK
+
+
+def _without_texts(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_texts(item) for item in value]
+    return MASK if isinstance(value, str) else value
+
+
+def _without_values(item: object) -> object:
+    if not isinstance(item, dict):
+        return MASK
+    return {
+        key: MASK if key.lower() == "value" and value is not None else body(value)
+        for key, value in item.items()
+    }

@@ -1,6 +1,7 @@
 """JSON Schemas inside documents: pointers, references, validators, and what is told of a breach."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -62,8 +63,8 @@ class Node:
 
     def _child(self, key: str | int) -> "Node":
         try:
-            value = self.value[key]
-        except (KeyError, IndexError, TypeError):
+            value = self.value[int(key) if isinstance(self.value, list) else key]
+        except (KeyError, IndexError, TypeError, ValueError):
             value = None
         if value is None:
             self.fail(f"{key} is missing")
@@ -126,11 +127,9 @@ class Schema:
         """The compiled schema; DocumentError when it cannot be compiled."""
         schema = self.node.document
         if self.node.pointer:
-            # The document is the root, so that a breach's path is its real place; less of it is
-            # faster, and all that schemas refer to is in these.
-            parts = ("components", "$defs", self.node.pointer.split("/")[1])
-            root = {name: schema[name] for name in parts if name in schema}
-            schema = {**root, "$ref": f"#{quote(self.node.pointer)}"}
+            # So much of the document that a breach's path is its real place, and no more: of a
+            # large one, each of its schemas would take as much memory again.
+            schema = {**_needed(schema, self.node.pointer), "$ref": f"#{quote(self.node.pointer)}"}
         try:
             return Draft202012Validator(schema, validate_formats=True, offline=True)
         except ValidationError as error:
@@ -212,6 +211,41 @@ class Schema:
         is_twice = lowered(near) == lowered(name) and near in cast("Json", broken.error.instance)
         words = self._words
         return (words.twice if is_twice and words.twice else words.unknown).format(near=near)
+
+
+def _needed(document: Json, pointer: str) -> Json:
+    """Return a document with nothing but the schema at a pointer, and all that it refers to."""
+    needed: Json = {}
+    pointers, known = [pointer], {pointer}
+    for each in pointers:  # which grows meanwhile
+        with suppress(KeyError, IndexError, TypeError, ValueError):  # that the compiler tells
+            found = {*_references(_transplanted(document, needed, each))} - known
+            known |= found
+            pointers += sorted(found)
+    return needed
+
+
+def _transplanted(document: Any, root: Any, pointer: str) -> object:  # noqa: ANN401  # any JSON
+    """Put the value at a pointer of a document at the same place below a root; return it."""
+    *steps, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+    for step in steps:
+        document = document[int(step) if isinstance(document, list) else step]
+        # Where a list is, the whole of it is there already.
+        root = root[int(step)] if isinstance(root, list) else root.setdefault(step, {})
+    value: object = document[int(last) if isinstance(document, list) else last]
+    if isinstance(root, dict):
+        root[last] = value
+    return value
+
+
+def _references(value: object) -> Iterator[str]:
+    """Yield the pointers that a value refers to."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield unquote(value["$ref"]).removeprefix("#")
+        value = [*value.values()]
+    for item in value if isinstance(value, list) else ():
+        yield from _references(item)
 
 
 class _Rule(NamedTuple):

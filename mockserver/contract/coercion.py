@@ -61,6 +61,11 @@ class Shape:
         return {name: self._below("properties", name) for name in names}
 
     @cached_property
+    def ignores_others(self) -> bool:
+        """Whether names that are not documented are ignored: where the schema does not say."""
+        return "additionalProperties" not in self._rule.value
+
+    @cached_property
     def items(self) -> "Shape | None":
         """What the elements of a list are."""
         return self._below("items") if "items" in self._rule.value else None
@@ -172,7 +177,7 @@ class _Reader:
         for given, item in value.items():
             place = path + pointer([cut(given)])
             name = shape.names.get(lowered(given))
-            if name is None and self._lenient:
+            if name is None and (self._lenient or shape.ignores_others):
                 self._note(NoteKind.UNKNOWN_FIELD, place, "additionalProperties", "ignored")
             elif name is None or (name != given and (name in value or name in spelled)):
                 spelled[given] = item  # unknown, or given twice

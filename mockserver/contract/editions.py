@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -13,6 +13,7 @@ from mockserver.base.documents import DocumentError, merge, read_yaml
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.schema import Node, pointer
 from mockserver.base.text import cut
+from mockserver.contract.foreign import read_foreign
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.contract.wording import WORDS, violations
 
@@ -82,12 +83,16 @@ class Editions:
     """The releases by name, each made when it is first asked for.
 
     A folder without files of editions has one by whatever name, its documents as they stand.
-    DocumentError for a document or a file that cannot be used, and for an unknown name.
+    What is below `resources` in the folder, and then `files`, documents of a user's, belong to each
+    of them. DocumentError for a document or a file that cannot be used, and for an unknown name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Sequence[str] = ()) -> None:
         self._files = folder / "editions"
         self._contract = Contract.load(folder)
+        more = sorted((folder / "resources").glob("*.yaml"))
+        self._more = {path.stem: Node.root(str(path), read_yaml(path)) for path in more}
+        self._given = {file: read_foreign(Path(file)) for file in files}
         self._made: dict[str, Edition] = {}
 
     @cached_property
@@ -146,7 +151,7 @@ class Editions:
 
     def _edition(self, name: str) -> Edition:
         if not name:
-            return Edition(name, "", True, self._contract, (), ())
+            return Edition(name, "", True, self._extended(self._contract), (), ())
         path = self._files / f"{name}.yaml"
         file = Node.root(str(path), read_yaml(path))
         patches = {
@@ -168,10 +173,14 @@ class Editions:
             name,
             file.at("product_version").value,
             file.at("version_headers").value,
-            contract,
+            self._extended(contract),
             tuple(file.at("marks").value),
             tuple(file.at("not_played").value),
         )
+
+    def _extended(self, contract: Contract) -> Contract:
+        contract = contract.extended(self._more)
+        return contract.extended(self._given) if self._given else contract
 
 
 def _age(name: str) -> list[tuple[bool, int, str]]:
@@ -202,7 +211,7 @@ def _rows(edition: Edition) -> Iterator[tuple[tuple[str, str], str]]:
     """Give all that a table of editions compares, by operation and by what of it."""
     yield ("every answer", ""), "yes"
     yield ("every answer", "version headers"), "sent" if edition.version_headers else "not sent"
-    for operation in edition.contract.operations:
+    for operation in edition.contract.of_versions:
         label = f"{operation.method} {operation.path} version {operation.version}"
         for what, text in _facets(operation):
             yield (label, what), text

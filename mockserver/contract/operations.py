@@ -15,6 +15,7 @@ from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Kind, Note, Problem, Violation
 from mockserver.base.schema import Node, Schema
 from mockserver.base.text import cut, lowered, media_type
+from mockserver.contract.answers import Form
 from mockserver.contract.coercion import Shape, read_form, relaxed, typed
 from mockserver.contract.wording import WORDS, type_of, violations
 
@@ -97,12 +98,32 @@ class Operation:
     takes_form: bool
     media_types: tuple[str, ...]  # of a body, where not all JSON is taken
     status: int
+    place: Node = field(repr=False)
+    # What the document names because nobody can derive it (`x-resource`).
+    named: Mapping[str, Any] = field(default_factory=dict, repr=False)
     # The same one in other versions, where it has a body too.
     others: tuple["Operation", ...] = field(default=(), repr=False)
 
     @cached_property
     def _shape(self) -> Shape:
         return Shape(cast("Schema", self.body).node)
+
+    @cached_property
+    def answer(self) -> Form | None:
+        """The form of a good answer, None where that has no body."""
+        content = self.place.at("responses", str(self.status)).value.get("content", {})
+        return self._form(content)
+
+    @cached_property
+    def request(self) -> Form | None:
+        """The form of the body, None where there is none."""
+        if self.body is None:
+            return None
+        return self._form(self.place.at("requestBody").value["content"])
+
+    def _form(self, content: Json) -> Form | None:
+        schema = content.get("application/json", {}).get("schema")
+        return None if schema is None else Form(self.place.document, schema)
 
     def read(self, content_type: str | None, raw: bytes) -> object:
         """Parse a body; Problem 415 when it is not sent as JSON or form, 400 when it is neither.
@@ -179,8 +200,10 @@ class Operation:
             texts.insert(0, f"This call is version {self.version}, because {reason}.")
         return " ".join(dict.fromkeys(texts))
 
-    def filled(self, body: Json) -> Json:
+    def filled(self, body: Any) -> Any:  # noqa: ANN401  # an object, or what is none
         """Return a valid body with the document's defaults; a null is the same as absent."""
+        if not isinstance(body, dict):
+            return body
         given = {name: value for name, value in body.items() if value is not None}
         return {**self.defaults, **given}
 
@@ -240,6 +263,10 @@ class Contract:
 
     documents: Mapping[str, Json]
     operations: tuple[Operation, ...]
+    # Further documents, by their names, which may have operations of any version.
+    resources: Mapping[str, Json] = field(default_factory=dict)
+    # What one of these has that another document had before, with its name.
+    left: tuple[tuple[str, Operation], ...] = ()
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -263,11 +290,50 @@ class Contract:
         ordered = {
             version: found[version] for version in sorted(found, key=lambda each: (len(each), each))
         }
-        operations = tuple(chain.from_iterable(map(read_operations, ordered.values())))
-        operations = tuple(
-            replace(operation, others=_others(operation, operations)) for operation in operations
-        )
-        return cls({version: node.document for version, node in ordered.items()}, operations)
+        operations = chain.from_iterable(map(read_operations, ordered.values()))
+        values = {version: node.document for version, node in ordered.items()}
+        return cls(values, _compared(operations))
+
+    def extended(self, documents: Mapping[str, Node]) -> Self:
+        """Return a contract with more documents, in which ours go before theirs.
+
+        Their operations have the versions that their header takes, else that of the document, else
+        all. DocumentError where two of the documents have the same operation.
+        """
+        known = {_key(each) for each in self.operations}
+        ids = {each.id for each in self.operations}
+        added: dict[tuple[str, str, str], tuple[str, Operation]] = {}
+        left, served = [*self.left], dict(self.resources)
+        for name, document in documents.items():
+            for operation in chain.from_iterable(map(self._versions_of, read_operations(document))):
+                served[name], key = document.document, _key(operation)
+                other, _ = added.get(key, (name, operation))
+                if other != name:
+                    source = documents[other].source
+                    operation.place.fail(f"{key[0]} {operation.path} is in {source} as well")
+                if key in known:
+                    left.append((name, operation))
+                else:
+                    new = f"{operation.id}_other" if operation.id in ids else operation.id
+                    added[key] = name, replace(operation, id=new)
+        operations = _compared((*self.operations, *(each for _, each in added.values())))
+        return type(self)(self.documents, operations, served, tuple(left))
+
+    def _versions_of(self, operation: Operation) -> Iterator[Operation]:
+        header = (each.values for each in operation.parameters if each.name == VERSION_HEADER)
+        known, taken = [*self.documents], next(header, ())
+        versions = [each for each in known if each in taken]
+        if not taken:
+            own = operation.version.lower().removeprefix("v")
+            versions = [own] if own in known else known
+        for version in versions:
+            yield replace(operation, version=version)
+
+    @property
+    def of_versions(self) -> list[Operation]:
+        """Those operations that the documents of versions have."""
+        own = {id(document) for document in self.documents.values()}
+        return [each for each in self.operations if id(each.place.document) in own]
 
     def compile(self) -> None:
         """Compile every schema now, not when it is first needed; DocumentError for a bad one."""
@@ -307,16 +373,28 @@ class Contract:
     def _at(self, path: str) -> list[Operation]:
         if path.lower() in self._literal:
             return self._literal[path.lower()]
-        found = [operation for operation in self.operations if _matches(operation.path, path)]
+        parts = path.lower().split("/")
+        near = self._templated.get((len(parts), parts[1]), ())
+        found = [operation for own, operation in near if _matches(own, parts)]
         if not found:
             known = tuple(dict.fromkeys(operation.path for operation in self.operations))
             text = f"nothing is at {cut(path)}"
-            for near in _near_paths(cut(path), known):
-                text += f"; the nearest known path is {near}"
+            for close in _near_paths(cut(path), known):
+                text += f"; the nearest known path is {close}"
             raise Problem(Kind.NOT_FOUND, text)
         # A literal segment goes before a template.
         best = min(_templates(operation.path) for operation in found)
         return [operation for operation in found if _templates(operation.path) == best]
+
+    @cached_property
+    def _templated(self) -> Mapping[tuple[int, str], list[tuple[list[str], Operation]]]:
+        """The operations of each path with a template, by how many segments, and the first."""
+        found: dict[tuple[int, str], list[tuple[list[str], Operation]]] = {}
+        for operation in self.operations:
+            if any(_templates(operation.path)):
+                own = operation.path.lower().split("/")
+                found.setdefault((len(own), own[1]), []).append((own, operation))
+        return found
 
     @cached_property
     def _literal(self) -> Mapping[str, list[Operation]]:
@@ -366,7 +444,7 @@ def _near_paths(path: str, known: tuple[str, ...]) -> list[str]:
 
 def read_operations(document: Node) -> Iterator[Operation]:
     """Give the operations of a document, in its order; DocumentError names the place."""
-    version = document.at("info", "version").value
+    version = str(document.at("info", "version").value)
     parameters: dict[str, _Parameter] = {}
     paths = document.at("paths")
     for path in paths.value:
@@ -374,14 +452,20 @@ def read_operations(document: Node) -> Iterator[Operation]:
         for method in _METHODS:
             if method in item.value:
                 try:
-                    yield _operation(version, path, method, item.at(method), parameters)
+                    yield _operation(version, path, method, item, parameters)
                 except (AttributeError, TypeError) as error:
                     item.fail(f"not an OpenAPI operation: {error}")
 
 
+def _key(operation: Operation) -> tuple[str, str, str]:
+    """Return what an operation is called by: names of path parameters make no difference."""
+    return operation.method, _TEMPLATE.sub("{}", operation.path.lower()), operation.version
+
+
 def _operation(
-    version: str, path: str, method: str, place: Node, known: dict[str, _Parameter]
+    version: str, path: str, method: str, item: Node, known: dict[str, _Parameter]
 ) -> Operation:
+    place = item.at(method)
     # The ways to authenticate are alternatives that all require the same roles.
     permissions = tuple(chain.from_iterable(place.at("security", 0).value.values()))
     # Many operations refer to one parameter, which is compiled once.
@@ -395,7 +479,7 @@ def _operation(
             place.fail(f"the path parameter {name} is missing")
     request = place.value.get("requestBody", {})
     body = place.at("requestBody", "content", "application/json", "schema") if request else None
-    fields = body.at("properties").value if body else {}
+    fields = body.value.get("properties", {}) if body else {}
     return Operation(
         id=place.at("operationId").value,
         version=version,
@@ -410,14 +494,26 @@ def _operation(
         takes_form=request.get("x-accepts-form", False),
         media_types=tuple(request.get("x-media-types", ())),
         status=next(int(status) for status in place.at("responses").value if status[0] == "2"),
+        place=place,
+        named={**item.value.get("x-resource", {}), **place.value.get("x-resource", {})},
     )
 
 
 def _others(own: Operation, operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    return tuple(other for other in operations if other.body and other is not own)
+
+
+def _compared(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Return operations that know those of the same path and method in other versions."""
+    given = tuple(operations)
+    same: dict[tuple[str, str], list[Operation]] = {}
+    for each in given:
+        same.setdefault((each.path, each.method), []).append(each)
     return tuple(
-        other
-        for other in operations
-        if other.body and other is not own and (other.path, other.method) == (own.path, own.method)
+        replace(each, others=_others(each, same[each.path, each.method]))
+        if len(same[each.path, each.method]) > 1
+        else each
+        for each in given
     )
 
 
@@ -442,11 +538,10 @@ def _bare(name: str) -> str:
     return name.lower().rpartition(".")[2]
 
 
-def _matches(template: str, path: str) -> bool:
-    own, given = template.lower().split("/"), path.lower().split("/")
-    return len(own) == len(given) and all(
+def _matches(template: Sequence[str], given: Sequence[str]) -> bool:
+    return all(
         text == part or (part[:1] == "{" and text != "")
-        for part, text in zip(own, given, strict=True)
+        for part, text in zip(template, given, strict=True)
     )
 
 

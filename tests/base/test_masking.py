@@ -178,3 +178,16 @@ def test_values_in_the_place_of_a_secret_are_masked_in_valid_and_invalid_bodies(
             "Secret": None,
         }
     ]
+
+
+def test_what_only_a_type_can_tell_to_be_secret_has_no_values() -> None:
+    given = {
+        "Properties": '{"Token":{"value":"hush"},"Port":1,"Hosts":["hush"]}',
+        "properties": "hush",
+        "ProviderTypeParamValues": [{"Id": 1, "Value": "hush", "Name": None}, "hush"],
+    }
+    assert masking.body(given) == {
+        "Properties": '{"Token": {"value": "***"}, "Port": 1, "Hosts": ["***"]}',
+        "properties": "***",
+        "ProviderTypeParamValues": [{"Id": 1, "Value": "***", "Name": None}, "***"],
+    }
