@@ -5,7 +5,7 @@ import re
 import shutil
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -44,6 +44,7 @@ from mockserver.oauth.idp import IdentityProvider, discovery_url
 from mockserver.product.api_faults import check_names
 from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
+from mockserver.product.resources import check_paths
 from mockserver.world import loading as worlds
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
@@ -98,6 +99,7 @@ class MockServer(View):
         limits: Limits = LIMITS,
         documents: Path | None = None,
         command: type[KeyfactorCommand] = KeyfactorCommand,
+        openapi: Sequence[str | Path] = (),
     ) -> None:
         self.host = host
         self.base_path = _base_path(base_path)
@@ -105,7 +107,8 @@ class MockServer(View):
         self._idp = IdentityProvider()
         tokens = Tokens(self._idp.check, lambda: discovery_url(self.token_url))
         self._sink = Sink(self.authority, tokens)
-        self._editions = Editions(documents) if documents else load_editions()
+        files = tuple(map(str, openapi))
+        self._editions = Editions(documents, files) if documents else load_editions(*files)
         self._command = command
         states = States(load_world(world, self._editions, edition), self._check_patch)
         super().__init__(states, DEFAULT, self._editions.newest.contract.operations, Loop())
@@ -295,7 +298,8 @@ class MockServer(View):
             status=self.status,
         )
         own = self._editions[self._states.get().world.edition].contract
-        reference = Reference(own.documents, self.base_path)
+        documents = {**own.documents, **own.resources}
+        reference = Reference(documents, self.base_path)
         inbox = Inbox(self._states, impact, self.base_path, check=guard.check, answer=api.answer)
         parts = Router(self.base_path, inbox=inbox, control=control, reference=reference, api=api)
         return wire.Net(parts, self._states.errors)
@@ -387,18 +391,20 @@ def load_world(
 
 
 def _check(world: World, editions: Editions, source: str) -> None:
+    newest = editions.newest.contract
     try:
         _ = editions[world.edition]
     except DocumentError as error:
         raise WorldError(source, [("/edition", str(error))]) from None
-    operations = {each.id: each.tag for each in editions.newest.contract.operations}
+    operations = {each.id: each.tag for each in newest.operations}
     check_names(world, operations, {*operations.values()}, source)
+    check_paths(world, newest.operations, source)
 
 
 @cache
-def load_editions() -> Editions:
-    """Load the project's documents once, for all mocks of a program."""
-    return Editions(data_folder("openapi"))
+def load_editions(*files: str) -> Editions:
+    """Load the project's documents, and these of a user's, once for all mocks of a program."""
+    return Editions(data_folder("openapi"), files)
 
 
 def _context(authority: Authority, host: str, more: tuple[str, ...]) -> ssl.SSLContext:

@@ -234,6 +234,30 @@ def test_a_document_is_printed_as_json(version: str) -> None:
     assert document["info"]["version"] == version
 
 
+def test_every_operation_is_listed_with_what_answers_it(tmp_path: Path) -> None:
+    given = {"get": {"responses": {"200": {"description": "a thing"}}}}
+    document = {"openapi": "3.0.0", "info": {"version": "1"}}
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({**document, "paths": {"/Things": given, "/Agents": given}}))
+    done = run("resources", "--openapi", str(path), "--world", "fuzz")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["POST", "/SMTP/Test", "2", "v2.yaml", "method"] in lines
+    assert ["GET", "/Agents", "1", "stores.yaml", "resource", "2"] in lines
+    assert ["GET", "/Security/Identities/Lookup", "1", "security.yaml", "sampled"] in lines
+    assert ["GET", "/Things", "1", "own.json", "sampled"] in lines
+    assert ["GET", "/Agents", "1", str(path), "left", "to", "ours"] in lines
+
+
+@pytest.mark.parametrize("command", [["serve"], ["resources"]])
+def test_a_given_document_that_is_none_ends_with_its_name(
+    tmp_path: Path, command: list[str]
+) -> None:
+    path = tmp_path / "none.json"
+    done = run(*command, KEYFACTOR_MOCK_OPENAPI=str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(path) in done.stderr
+
+
 def test_others_need_a_token_where_they_can_connect(tmp_path: Path) -> None:
     remote = ("--host", "0.0.0.0", "--allow-remote")
     with serving(tmp_path, *remote, "--control-token", "the-token") as (_, facts):

@@ -632,7 +632,7 @@ def test_an_unknown_kind_is_told_with_the_nearest(pytester: pytest.Pytester) -> 
         result = inner(pytester, NOTED, f"--keyfactor-strict={kinds}")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines(
-            [f"ERROR: *: unknown kind '{unknown}', the nearest is {near}; the kinds *asterisks"]
+            [f"ERROR: *: unknown kind '{unknown}', the nearest is {near}; the kinds *any_role"]
         )
 
 

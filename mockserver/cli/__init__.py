@@ -1,4 +1,4 @@
-"""The command line: serve, run, openapi, check, compare."""
+"""The command line: serve, run, openapi, editions, resources, check, compare."""
 
 import asyncio
 import contextlib
@@ -30,6 +30,9 @@ from mockserver.http.listener import raise_file_limit
 from mockserver.journal.journal import Tally
 from mockserver.oauth import idp
 from mockserver.product import access
+from mockserver.product.app import methods_of
+from mockserver.product.keyfactor import KeyfactorCommand
+from mockserver.product.resources import Resources
 from mockserver.server import (
     BindError,
     MockServer,
@@ -78,6 +81,7 @@ _SERVER_OPTIONS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("world", "world file, or the name default or fuzz", {"metavar": "FILE"}),
     ("edition", "the release to play, of those that `editions` lists", {"metavar": "NAME"}),
     ("base-path", "where the API is", {"default": "/KeyfactorAPI"}),
+    ("openapi", "one more OpenAPI document to answer from", {"multiple": True, "metavar": "FILE"}),
     ("tls-name", "one more name of the HTTPS certificate", {"multiple": True}),
     ("tls-cert", "certificate for HTTPS (PEM), with --tls-key", {"metavar": "FILE"}),
     ("tls-key", "its key", {"metavar": "FILE"}),
@@ -170,6 +174,25 @@ def editions() -> None:
 
 
 @cli.command()
+@option("--openapi", "one more OpenAPI document to answer from", multiple=True, metavar="FILE")
+@option("--world", "world file, or the name default or fuzz", metavar="FILE")
+def resources(openapi: tuple[str, ...], world: str | None) -> None:
+    """List what is served: by which document, how, and how many objects there are."""
+    editions = load_editions(*openapi)
+    loaded = load_world(world, editions)
+    contract = editions[loaded.edition].contract
+    lines = [("operation", "version", "document", "answered by", "objects")]
+    for each in Resources(contract.operations, methods_of(KeyfactorCommand)).served(loaded):
+        objects = "" if each.objects is None else str(each.objects)
+        lines.append((each.operation, each.version, each.file, each.how, objects))
+    for name, left in contract.left:
+        lines.append((f"{left.method} {left.path}", left.version, name, "left to ours", ""))
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    for line in lines:
+        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+@cli.command()
 @click.argument("world")
 def check(world: str) -> None:
     """Validate a world file."""
@@ -241,6 +264,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         tls_names=options["tls_name"],
         tls_files=None if None in tls_files else tls_files,
         control_token=token,
+        openapi=options["openapi"],
     )
     # Who serves for long does not want a slow first answer.
     load_editions()[mock.world.edition].contract.compile()

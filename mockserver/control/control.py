@@ -149,7 +149,7 @@ class Control:
                 Route(f"{PREFIX}/ns/{{name}}", self._drop, methods=["DELETE"]),
                 Route(f"{PREFIX}/world", self._world),
                 Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
-                Route(f"{PREFIX}/openapi/v{{version}}.json", self._openapi),
+                Route(f"{PREFIX}/openapi/{{name}}.json", self._openapi),
                 Route(f"{PREFIX}/editions", self._judged),
                 Route(f"{PREFIX}/editions/check", self._judge, methods=["POST"]),
                 Route(f"{PREFIX}/ca.pem", self._ca),
@@ -248,8 +248,10 @@ class Control:
         return _json(masked(state.world))
 
     async def _openapi(self, request: Request) -> Response:
+        name = request.path_params["name"]
         contract = self._editions[self._state(request).world.edition].contract
-        document = contract.documents.get(request.path_params["version"])
+        published = {f"v{version}": each for version, each in contract.documents.items()}
+        document = {**contract.resources, **published}.get(name)
         if document is None:
             raise HTTPException(404)
         # In ASCII, which every reader of JSON and YAML takes.

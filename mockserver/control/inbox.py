@@ -23,6 +23,9 @@ from mockserver.journal.state import DEFAULT, State, States
 from mockserver.journal.story import story, tone
 from mockserver.journal.trace import Exchange, Message
 from mockserver.product.access import identity_of, may
+from mockserver.product.app import methods_of
+from mockserver.product.keyfactor import KeyfactorCommand
+from mockserver.product.resources import Resources
 from mockserver.world.model import World
 
 Json = dict[str, Any]
@@ -230,12 +233,11 @@ class Inbox:
         """Map each operation to its address in the API reference."""
         page = quote(f"{self._base_path}/swagger")
         addresses = {}
-        for document in self._editions.newest.contract.documents.values():
-            chosen = urlencode({"urls.primaryName": document["info"]["title"]}, quote_via=quote)
-            for item in document["paths"].values():
-                for each in item.values():
-                    address = f"{page}?{chosen}#/{each['tags'][0]}/{each['operationId']}"
-                    addresses[each["operationId"]] = address
+        for each in self._editions.newest.contract.operations:
+            title = each.place.document["info"]["title"]
+            chosen = urlencode({"urls.primaryName": title}, quote_via=quote)
+            name = each.place.value["operationId"]
+            addresses[each.id] = f"{page}?{chosen}#/{each.tag}/{name}"
         return addresses
 
     def _world(self, world: World, ask: Mapping[str, str]) -> Json:
@@ -249,8 +251,10 @@ class Inbox:
         row = ask.get("row", "")
         first = next((key for key in world.relays if "*" not in key), None)
         row = row if row or first is None else f"relays/{first}"
+        contract = self._editions[world.edition].contract
         return {
             "world": world,
+            "served": [*Resources(contract.operations, methods_of(KeyfactorCommand)).served(world)],
             "users": users,
             "caller": next((key for key, *_, permitted in users if permitted), ""),
             "trial": _trial(world, row) if row else recipes.body(world, "", 25, 0, use_ssl=False),

@@ -70,7 +70,7 @@ class Reference:
     @cached_property
     def _files(self) -> Mapping[str, File]:
         """Read, at the first request, every file that there is; the page itself has no name."""
-        documents = {f"v{version}.json": self._document(version) for version in self._documents}
+        documents = {_file_name(name): self._document(name) for name in self._documents}
         return {
             "": self._page(),
             **documents,
@@ -86,11 +86,24 @@ class Reference:
     def _page(self) -> File:
         # The newest first: Swagger UI opens that one.
         documents = [
-            (f"v{version}.json", document["info"]["title"])
-            for version, document in reversed([*self._documents.items()])
+            (_file_name(name), document["info"]["title"])
+            for name, document in sorted(self._documents.items(), key=_newest_first)
         ]
         values = {"url": f"{self._base_url}/swagger", "documents": documents}
         return File(render("reference.html", values), TYPES[".html"])
+
+
+def _file_name(name: str) -> str:
+    # A user's document is named by its path.
+    return (
+        f"v{name}.json" if name.isdigit() else f"{name.strip('/').replace('/', '-')}.json".lower()
+    )
+
+
+def _newest_first(document: tuple[str, Json]) -> tuple[int, str]:
+    """Put the versions of what has methods before other documents, and the newest one first."""
+    name, _ = document
+    return (-int(name), "") if name.isdigit() else (1, name)
 
 
 def _parts(path: str) -> list[str]:

@@ -3,18 +3,23 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.journal.feed import Feed
 from mockserver.journal.journal import Journal, Pool, Tally
-from mockserver.world.loading import patched, with_profile
+from mockserver.world.loading import patched, with_profile, with_resources
 from mockserver.world.model import World
+
+Json = dict[str, Any]
 
 DEFAULT = ""
 MAX_COUNTERS: Final = 10_000
 MAX_NAMESPACES: Final = 1_000
+_NONE: Final[Mapping[str, Any]] = {}
+MAX_OBJECTS: Final = 10_000
+MAX_OCTETS: Final = 64 * 1024 * 1024
 
 _UNAUTHORIZED: Final = 401
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -31,6 +36,8 @@ class State:
         self.journal = journal
         self._check = check
         self._uses: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._octets = 0  # of resources that were made by the API
         self._over = asyncio.Event()
 
     @property
@@ -68,6 +75,30 @@ class State:
         world = patched(self.world, patch)
         self._check(world, "patch")
         self.world = world
+
+    def number(self, path: str, highest: int) -> int:
+        """Return the next number for an object at a path, none twice, and above the highest."""
+        self.count(path, highest)
+        self._numbers[path] += 1
+        return self._numbers[path]
+
+    def count(self, path: str, highest: int) -> None:
+        """Give no number up to the highest any more, also where its object is removed."""
+        self._numbers[path] = max(self._numbers.get(path, 0), highest)
+
+    def put_resources(
+        self, tables: Mapping[str, Sequence[Json]], grown: int, others: Mapping[str, Any] = _NONE
+    ) -> None:
+        """Put objects, by their path, in the place of the world's; `others` are parts of the world.
+
+        They are so many octets more. Problem 429 for more than 10,000 at a path, or 64 MiB.
+        """
+        most = max(map(len, tables.values()))
+        if grown > 0 and (most > MAX_OBJECTS or self._octets + grown > MAX_OCTETS):
+            text = f"more than {MAX_OBJECTS} objects at a path, or {MAX_OCTETS} octets in all"
+            raise Problem(Kind.TOO_LARGE, f"{text}; DELETE some, or POST /_mock/reset.", status=429)
+        self._octets += grown
+        self.world = with_resources(self.world, tables, others)
 
     def put_profile(self, profile: Mapping[str, object]) -> None:
         """Put a whole SMTP profile in the place of the world's.

@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +29,7 @@ from mockserver.journal.trace import Exchange, Trace
 from mockserver.product import access
 from mockserver.product import api_faults as faults
 from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
+from mockserver.product.resources import Resources
 from mockserver.world.model import World
 
 # RFC 9745 wants a date; that of Command 25.1, which deprecated version 1, is assumed.
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class ContractMismatchError(Exception):
-    """The documents and the product do not name the same operations; the mock cannot start."""
+    """The product has a method that no document names; the mock cannot start."""
 
 
 class Api:
@@ -64,6 +65,7 @@ class Api:
         self._methods = _methods(contract, command)
         self._tags = {operation.id: operation.tag for operation in contract.operations}
         self._versions: dict[str, Mapping[str, str]] = {}  # by edition
+        self._resources: dict[str, Resources] = {}  # as well
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -184,11 +186,19 @@ class Api:
         if trace.violations:
             text = operation.describe(found.headers, body, trace.violations)
             raise Problem(_kind(trace.violations), text)
-        # That it is an object, where the operation has one, is one of the checks.
-        filled = operation.filled(cast("Json", body or {}))
+        filled = operation.filled(body or {})
         contract = self._editions[found.world.edition].contract
         call = Call(found.state, found.world, found.identity, given, filled, trace, contract)
-        return _answered(await self._methods[operation.id](call), operation.status)
+        return _answered(await self._done(operation, call), operation.status)
+
+    def _done(self, operation: Operation, call: Call) -> Awaitable[object]:
+        """Do what an operation asks for: by its method, or where it has none as a resource."""
+        if operation.id in self._methods:
+            return self._methods[operation.id](call)
+        edition = call.world.edition
+        if edition not in self._resources:
+            self._resources[edition] = Resources(call.contract.operations)
+        return self._resources[edition].answer(operation, call)
 
     def below(self, path: str) -> str:
         """Return the path below the base path, slashes folded; letter case is free. Problem 404."""
@@ -240,16 +250,16 @@ def _versions(contract: Contract) -> Mapping[str, str]:
     }
 
 
+def methods_of(command: type[KeyfactorCommand] | KeyfactorCommand) -> frozenset[str]:
+    """Return the ids of the operations that have a method."""
+    return frozenset(name for name in dir(command) if not name.startswith("_"))
+
+
 def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, _Method]:
     documented = {operation.id for operation in contract.operations}
-    written = {name for name in dir(command) if not name.startswith("_")}
-    if documented != written:
-        raise ContractMismatchError(
-            "only in openapi/: "
-            + (", ".join(sorted(documented - written)) or "nothing")
-            + "; only in KeyfactorCommand: "
-            + (", ".join(sorted(written - documented)) or "nothing")
-        )
+    written = methods_of(command)
+    if unknown := written - documented:
+        raise ContractMismatchError(f"only in KeyfactorCommand: {', '.join(sorted(unknown))}")
     return {name: getattr(command, name) for name in written}
 
 

@@ -10,14 +10,18 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import nearest
 from mockserver.journal.trace import Trace
+from mockserver.product.objects import found, rows
 from mockserver.product.query import guid_order
 from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
 
+PROVIDERS: Final = "/PamProviders"
+TYPES: Final = "/PamProviders/Types"
+
 
 @dataclass(frozen=True)
-class _Parameter:
+class Parameter:
     """A parameter of a type: each secret has its own value (`use`), or the provider has one."""
 
     id: int
@@ -27,6 +31,7 @@ class _Parameter:
     data_type: int = 1  # 1 is a text, 2 a secret
 
     def as_json(self) -> Json:
+        """Return it as the API shows it."""
         return {
             "Id": self.id,
             "Name": self.name,
@@ -37,7 +42,7 @@ class _Parameter:
 
 
 @dataclass(frozen=True)
-class _Type:
+class VaultType:
     """A type of provider; one without parameters takes whatever a secret is asked for with.
 
     `more` are parameters of a secret object that are accepted although no list shows them.
@@ -45,7 +50,7 @@ class _Type:
 
     id: str
     name: str
-    parameters: tuple[_Parameter, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
     more: tuple[str, ...] = ()
 
     @property
@@ -55,51 +60,75 @@ class _Type:
 
     @property
     def known(self) -> tuple[str, ...]:
+        """What a secret may be asked for with."""
         return self.needed + self.more
 
 
 # By the name that a world has for it. Where the values come from: see the fidelity table.
-_TYPES: Final[Mapping[str, _Type]] = {
-    "local": _Type(
+_TYPES: Final[Mapping[str, VaultType]] = {
+    "local": VaultType(
         "54ebf9ac-a1e4-48ae-b16e-1bfb9755465c",
         "Command Secret Provider",
-        (_Parameter(9, "SecretName", "Secret Reference Name", use=True),),
+        (Parameter(9, "SecretName", "Secret Reference Name", use=True),),
     ),
-    "cyberark": _Type(
+    "cyberark": VaultType(
         "16fc28fa-d2e4-4152-9895-ebf261b011b5",
         "CyberArk",
         (
-            _Parameter(1, "Safe", "PrivateArk Safe"),
-            _Parameter(2, "Folder", "PrivateArk Folder Name", use=True),
-            _Parameter(3, "Object", "PrivateArk Protected Password Name", use=True),
-            _Parameter(4, "AppId", "Application ID"),
+            Parameter(1, "Safe", "PrivateArk Safe"),
+            Parameter(2, "Folder", "PrivateArk Folder Name", use=True),
+            Parameter(3, "Object", "PrivateArk Protected Password Name", use=True),
+            Parameter(4, "AppId", "Application ID"),
         ),
         more=("Safe",),
     ),
-    "delinea": _Type(
+    "delinea": VaultType(
         "c09bbfa5-a081-4194-9dd2-31f3cc3fabcc",
         "Thycotic",
         (
-            _Parameter(5, "SecretServerUrl", "Server URL"),
-            _Parameter(6, "RuleName", "Rule Name"),
-            _Parameter(7, "SecretId", "Thycotic Secret ID", use=True),
-            _Parameter(8, "RuleKey", "Rule Key", data_type=2),
+            Parameter(5, "SecretServerUrl", "Server URL"),
+            Parameter(6, "RuleName", "Rule Name"),
+            Parameter(7, "SecretId", "Thycotic Secret ID", use=True),
+            Parameter(8, "RuleKey", "Rule Key", data_type=2),
         ),
         more=("SecretFieldName",),
     ),
-    "any": _Type("9d888ea3-c7c7-5873-ac87-f0de6b30de88", "Any"),
+    "any": VaultType("9d888ea3-c7c7-5873-ac87-f0de6b30de88", "Any"),
 }
 
 
 def needed(kind: str) -> tuple[str, ...]:
     """Return the parameters that a type needs for a secret, in the order of its key."""
-    return _TYPES[kind].needed
+    return _TYPES[kind].needed if kind in _TYPES else ()
+
+
+def kind_of(world: World, name: str) -> VaultType:
+    """Return a type by the name that a world has for it, its id where the API made it."""
+    if name in _TYPES:
+        return _TYPES[name]
+    row = found(rows(world, TYPES), "Id", name) or {"Name": name, "Parameters": []}
+    parameters = [
+        Parameter(
+            each["Id"], each["Name"], each["DisplayName"], each["InstanceLevel"], each["DataType"]
+        )
+        for each in row["Parameters"]
+    ]
+    return VaultType(name, row["Name"], tuple(parameters))
+
+
+def name_of(world: World, number: str) -> str | None:
+    """Return the name that a world has for the type with this id, None where there is none."""
+    for name, kind in _TYPES.items():
+        if kind.id == number.lower():
+            return name
+    return number if found(rows(world, TYPES), "Id", number) else None
 
 
 def types(world: World) -> list[Json]:
     """Return the types as a list has them, by id; `Any`, which is ours, only where it is used."""
     used = {entry.type for key, entry in world.pam_providers.items() if key != "*"}
     shown = [kind for name, kind in _TYPES.items() if kind.parameters or name in used]
+    shown += [kind_of(world, row["Id"]) for row in rows(world, TYPES)]
     return [
         {
             "Id": kind.id,
@@ -110,16 +139,22 @@ def types(world: World) -> list[Json]:
     ]
 
 
+def built_in(world: World) -> list[Json]:
+    """Return those types of a list that nobody made."""
+    return [row for row in types(world) if not found(rows(world, TYPES), "Id", row["Id"])]
+
+
 def providers(world: World) -> list[Json]:
     """Return the world's providers as version 1 shows them, by id; not the one for any id."""
-    shown = [_shown(entry) for key, entry in world.pam_providers.items() if key != "*"]
+    shown = [_shown(world, entry) for key, entry in world.pam_providers.items() if key != "*"]
     return sorted(shown, key=lambda provider: cast("int", provider["Id"]))
 
 
-def _shown(entry: PamProvider) -> Json:
-    number, kind = int(entry.id), _TYPES[entry.type]
+def _shown(world: World, entry: PamProvider) -> Json:
+    number, kind = int(entry.id), kind_of(world, entry.type)
     values = {"Safe": entry.safe}
-    return {
+    written = found(rows(world, PROVIDERS), "Id", number) or {}
+    shown = {
         "Id": number,
         "Name": entry.name,
         "Area": 1,
@@ -145,6 +180,11 @@ def _shown(entry: PamProvider) -> Json:
         "SecuredAreaId": None,
         "Remote": False,
     }
+    return {**shown, **{name: written[name] for name in _WRITTEN if name in written}}
+
+
+# What a provider has that was written by the API, and a world has no key for.
+_WRITTEN: Final = ("Area", "ProviderTypeParamValues", "SecuredAreaId", "Remote")
 
 
 def without_area(provider: Json) -> Json:
@@ -167,7 +207,7 @@ async def resolve(value: Mapping[str, Any], field: str, world: World, trace: Tra
         try:
             provider = _provider(world, number, field)
             subject = f"{field}: PAM provider {number} ({provider.name})"
-            return await _look_up(provider, parameters, subject)
+            return await _look_up(world, provider, parameters, subject)
         except Problem as problem:
             problem.field = field
             raise
@@ -182,8 +222,10 @@ def _provider(world: World, number: str, field: str) -> PamProvider:
     return provider
 
 
-async def _look_up(provider: PamProvider, parameters: Mapping[str, str], subject: str) -> Secret:
-    values = _key(provider, parameters, subject)
+async def _look_up(
+    world: World, provider: PamProvider, parameters: Mapping[str, str], subject: str
+) -> Secret:
+    values = _key(kind_of(world, provider.type), provider, parameters, subject)
     await asyncio.sleep(provider.delay)
     if provider.fault == "sealed":
         raise Problem(Kind.SECRET, f"{subject} is sealed.")
@@ -199,9 +241,10 @@ async def _look_up(provider: PamProvider, parameters: Mapping[str, str], subject
     return secret
 
 
-def _key(provider: PamProvider, parameters: Mapping[str, str], subject: str) -> list[str]:
+def _key(
+    wanted: VaultType, provider: PamProvider, parameters: Mapping[str, str], subject: str
+) -> list[str]:
     """Return the values that make up the key of a secret; Problem 400 where they cannot."""
-    wanted = _TYPES[provider.type]
     if not wanted.parameters:
         return [parameters[name] for name in sorted(parameters)]
     unknown = [name for name in parameters if name not in wanted.known]
@@ -210,7 +253,8 @@ def _key(provider: PamProvider, parameters: Mapping[str, str], subject: str) -> 
     if missing:
         texts.append(f"needs {' and '.join(missing)}")
     if texts:
-        text = f"{subject}, of type {provider.type}, {', and '.join(texts)}."
+        name = provider.type if provider.type in _TYPES else wanted.name
+        text = f"{subject}, of type {name}, {', and '.join(texts)}."
         raise Problem(Kind.SECRET, text)
     return [parameters[name] for name in wanted.needed]
 

@@ -1,6 +1,7 @@
 """Worlds loaded from files and patches, and changed by merge patch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from os import PathLike
 from pathlib import Path
@@ -62,6 +63,14 @@ def patched(world: World, patch: object) -> World:
 def with_profile(world: World, profile: Mapping[str, Any]) -> World:
     """Return a world with another SMTP profile, one that the API's document accepts."""
     return _world({**world.data, "smtp_profile": profile})
+
+
+def with_resources(
+    world: World, tables: Mapping[str, Sequence[Mapping[str, Any]]], others: Mapping[str, Any]
+) -> World:
+    """Return a world with other objects, by their path, and with other parts, all of them valid."""
+    data = {**world.data, **others, "resources": {**world.resources, **tables}}
+    return _world(data) if others else replace(world, data=data)
 
 
 def read_api_fault(entry: object, source: str) -> ApiFault:

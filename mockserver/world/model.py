@@ -163,6 +163,12 @@ class World:
     api_faults: Mapping[str, ApiFault]
     smtp_profile: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def resources(self) -> Mapping[str, Sequence[dict[str, Any]]]:
+        """The objects that operations without code of their own answer with, by their path."""
+        found: Mapping[str, Sequence[dict[str, Any]]] = self.data.get("resources", {})
+        return found
+
     def relay(self, host: str, port: int) -> tuple[str, Relay] | None:
         """Find the relay that plays host and port, and its key.
 

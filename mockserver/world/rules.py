@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mockserver.base.data import data_folder
 from mockserver.base.documents import read_yaml
-from mockserver.base.masking import MASK
+from mockserver.base.masking import MASK, is_secret
 from mockserver.base.schema import Node, Schema, Words, pointer
 from mockserver.base.text import nearest, one_line
 from mockserver.world.model import World, endpoint_key, relay_key
@@ -70,6 +70,8 @@ def masked(world: World) -> dict[str, Any]:
 def _masked(value: Any, rule: Node) -> Any:  # noqa: ANN401  # any JSON
     if rule.value.get("writeOnly"):
         return MASK
+    if rule.value.get("x-named-secrets"):
+        return _named(value)
     if isinstance(value, Mapping):
         known = rule.value.get("properties", ())
         return {
@@ -82,6 +84,16 @@ def _masked(value: Any, rule: Node) -> Any:  # noqa: ANN401  # any JSON
     if isinstance(value, list | tuple):
         return [_masked(item, rule.at("items")) for item in value]
     return value
+
+
+def _named(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Return a copy of an object, with `***` for texts whose name says that they are secret."""
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if isinstance(item, str) and item and is_secret(key) else _named(item)
+            for key, item in value.items()
+        }
+    return [_named(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 # What a schema cannot say

@@ -28,6 +28,7 @@ TYPES = {
         f"/v{version}.json": "application/json"
         for version in load_editions().newest.contract.documents
     },
+    **{f"/{name}.json": "application/json" for name in load_editions().newest.contract.resources},
 }
 
 
@@ -76,7 +77,7 @@ def test_the_page_loads_exactly_the_other_parts_and_nothing_from_elsewhere(calle
 
 def test_the_newest_document_comes_first(caller: Caller) -> None:
     titles = re.findall(r'rel="service-desc".*?title="(.*?)"', caller.http.get(PAGE).text)
-    assert titles[-2:] == ["Keyfactor Command API, version 2", "Keyfactor Command API, version 1"]
+    assert titles[:2] == ["Keyfactor Command API, version 2", "Keyfactor Command API, version 1"]
 
 
 def test_own_script_and_style_name_no_other_host(caller: Caller) -> None:

@@ -161,7 +161,7 @@ def test_the_documents_are_those_of_the_edition(caller: Caller) -> None:
 
 def test_the_pages_show_the_edition_that_the_mock_was_started_with() -> None:
     with MockServer(edition="10") as mock, calling(mock) as caller:
-        assert "v2.json" not in caller.http.get("/KeyfactorAPI/swagger").text
+        assert "/v2.json" not in caller.http.get("/KeyfactorAPI/swagger").text
         assert "edition 10" in caller.http.get("/KeyfactorAPI/swagger/v1.json").text
         caller.mock.reset()
         assert mock.world.edition == "10"

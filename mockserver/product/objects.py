@@ -1,0 +1,47 @@
+"""Objects of resources as the world has them, and one that is about to be kept."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mockserver.journal.state import State
+from mockserver.world.model import World
+
+Json = dict[str, Any]
+
+
+def rows(world: World, path: str) -> Sequence[Json]:
+    """Return the objects of a collection as the world has them."""
+    return world.resources.get(path, ())
+
+
+def found(objects: Iterable[Json], member: str, wanted: object) -> Json | None:
+    """Return the first object with this value, None where there is none."""
+    return next((row for row in objects if row.get(member) == wanted), None)
+
+
+@dataclass(frozen=True)
+class Write:
+    """An object that is to be kept, beside the body that asked for it and what it replaces."""
+
+    state: State
+    path: str
+    sent: Json
+    row: Json
+    old: Json | None
+
+    def numbered(self, items: Iterable[Json], member: str) -> list[Json]:
+        """Give the items of a member their ids: one counter for all objects, none used twice."""
+        known = {item.get("Name"): item["Id"] for item in (self.old or {}).get(member) or ()}
+        every = (
+            item for row in rows(self.state.world, self.path) for item in row.get(member) or ()
+        )
+        highest = max((item.get("Id", 0) for item in every), default=0)
+        return [
+            {
+                **item,
+                "Id": known.get(item["Name"])
+                or self.state.number(f"{self.path} {member}", highest),
+            }
+            for item in items
+        ]

@@ -1,0 +1,404 @@
+"""The rest of the API: operations without a method of their own, answered from their schemas."""
+
+import json
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+from uuid import uuid4
+
+from mockserver.base.problems import Kind, Note, NoteKind, Problem
+from mockserver.base.schema import pointer
+from mockserver.base.text import nearest
+from mockserver.contract.answers import Form
+from mockserver.contract.operations import Operation
+from mockserver.product import access, query, recorded
+from mockserver.product.keyfactor import Answer, Call
+from mockserver.product.objects import Write
+from mockserver.world.loading import load
+from mockserver.world.model import World
+from mockserver.world.reading import WorldError
+
+Json = dict[str, Any]
+
+SAMPLED: Final = "sampled"
+ANY_ROLE: Final = "any_role"
+
+_KEY: Final = "Id"  # what tells objects apart where no parameter is called like a member
+
+
+# What a document may name of a collection (`x-resource`).
+_NAMED: Final = ("key", "order", "missing", "fields", "unique")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Objects of one kind.
+
+    `path` is their key in `resources` of the world, with names in braces where the path has
+    parameters; `key` the member that tells them apart, and `form` that of a whole object.
+    """
+
+    path: str
+    form: Form = field(repr=False)
+    key: str = _KEY
+    order: str | None = None
+    missing: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    unique: Sequence[str] = ()
+
+    def sorted(self, rows: Iterable[Json]) -> Sequence[Json]:
+        """Return objects in the order that a list has without SortField."""
+        if self.order == "guid-sql":
+            return sorted(rows, key=lambda row: query.guid_order(row[self.key]))
+        order = self.order or ("Name" if "Name" in self.form.members else "")
+        if order not in self.form.members:
+            return [*rows]
+        # A number before a text, as all that comes by number has one.
+        return sorted(rows, key=lambda row: _rank(row.get(order)))
+
+    @property
+    def noun(self) -> str:
+        """What one object is called: CertificateStore of /CertificateStores."""
+        noun = next(part for part in reversed(self.path.split("/")) if part[:1] != "{")
+        return f"{noun[:-3]}y" if noun.endswith("ies") else noun.removesuffix("s")
+
+    @property
+    def title(self) -> str:
+        """The same in words, as a refusal has it."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.noun)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an operation is answered: what is done, with which collection, found by what."""
+
+    operation: Operation
+    action: str = SAMPLED
+    collection: Collection | None = None
+    parameter: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Say whether the answer is made of objects, or an example."""
+        return SAMPLED if self.collection is None else "resource"
+
+
+class Served(NamedTuple):
+    """One operation for a list of them: its file, how it is answered (`how`), how many objects."""
+
+    operation: str
+    version: str
+    file: str
+    how: str
+    objects: int | None
+
+
+class Resources:
+    """Answer operations by what their documents say, from the objects of the world.
+
+    `written` are the ids of those that have a method.
+    """
+
+    def __init__(self, operations: Iterable[Operation], written: Container[str] = ()) -> None:
+        self._operations = tuple(operations)
+        self._written = written
+        self._plans: dict[int, Plan] = {}
+
+    @cached_property
+    def collections(self) -> Mapping[str, Collection]:
+        """The collections by path: where a GET answers an array."""
+        lists = {
+            each.path: each
+            for each in self._operations
+            if each.method == "GET" and _is_list(each) and "collection" not in each.named
+        }
+        return {path: _collection(listed, self._operations) for path, listed in lists.items()}
+
+    def plan(self, operation: Operation) -> Plan:
+        """Return how an operation is answered."""
+        if id(operation) not in self._plans:
+            self._plans[id(operation)] = self._planned(operation)
+        return self._plans[id(operation)]
+
+    def _planned(self, operation: Operation) -> Plan:
+        path, named = operation.path, operation.named
+        parameter = named.get("parameter")
+        if parameter is None and path.endswith("}"):
+            path, _, last = path.rpartition("/")
+            parameter = last[1:-1]
+        collection = self.collections.get(named.get("collection", path))
+        actions = _OF_ALL if parameter is None else _OF_ONE
+        action = named.get("action", actions.get(operation.method, SAMPLED))
+        if collection is None or action == SAMPLED:
+            return Plan(operation)
+        if "key" in named:
+            collection = replace(collection, key=named["key"])
+        known = collection.key in collection.form.members
+        return Plan(operation, action, collection, parameter) if known else Plan(operation)
+
+    def served(self, world: World) -> Iterator[Served]:
+        """Give every operation: which file has it, how it is answered, and how many objects."""
+        for operation in self._operations:
+            plan = self.plan(operation)
+            path = plan.collection.path if plan.collection else None
+            yield Served(
+                f"{operation.method} {operation.path}",
+                operation.version,
+                Path(operation.place.source).name,
+                "method" if operation.id in self._written else plan.kind,
+                len(recorded.rows(world, path)) if path else None,
+            )
+
+    async def answer(self, operation: Operation, call: Call) -> object:
+        """Answer a call; Problem 404 for an object that is not there, 400 for what cannot be."""
+        plan = self.plan(operation)
+        if operation.named.get("any_role"):
+            access.require_a_role(call.identity, call.trace)
+            text = "the document names no permission, so any role suffices"
+            call.trace.lenient.append(Note("", ANY_ROLE, text, NoteKind.ANY_ROLE))
+        if plan.collection is None:
+            text = "the answer is an example made by its schema; nothing is kept"
+            call.trace.lenient.append(Note("", SAMPLED, text, NoteKind.SAMPLED))
+            return operation.answer and operation.answer.sample
+        return _ACTIONS[plan.action](_Use(plan, plan.collection, call))
+
+
+def check_paths(world: World, operations: Iterable[Operation], source: str) -> None:
+    """Refuse a world with objects at a path that no document reads, by WorldError.
+
+    Those of the default world may stand in any, also where other documents are loaded.
+    """
+    known = [each.path for each in operations if each.method == "GET"]
+    patterns = {re.sub(r"[{][^{}]*[}]", "[^/]+", path): path for path in known}
+    for path in world.resources.keys() - load().resources.keys():
+        if not any(re.fullmatch(each, path) for each in patterns):
+            text = f"nothing is read there; did you mean '{nearest(path, known)}'?"
+            raise WorldError(source, [(f"/resources{pointer([path])}", text)])
+
+
+def _is_list(operation: Operation) -> bool:
+    return operation.answer is not None and operation.answer.items is not None
+
+
+def _collection(listed: Operation, operations: Sequence[Operation]) -> Collection:
+    path, named = listed.path, listed.named
+    single = [each for each in operations if each.path.rpartition("/{")[0] == path]
+    whole = [each.answer for each in single if each.method == "GET" and not _is_list(each)]
+    form = cast("Form", cast("Form", listed.answer).items)
+    form = next(filter(None, whole), form)
+    parameter = single[0].path.rpartition("{")[2][:-1] if single else _KEY
+    given = {name: named[name] for name in _NAMED if name in named}
+    found = Collection(path, form, **given)
+    return found if "key" in given else replace(found, key=_key(form, parameter, found.noun))
+
+
+def _key(form: Form, parameter: str, noun: str) -> str:
+    """Return the member that is called like the parameter, or else like the objects."""
+    known = {name.lower(): name for name in form.members}
+    for name in (parameter, _KEY, f"{noun}{_KEY}", noun):
+        if name.lower() in known:
+            return known[name.lower()]
+    return next((name for name in form.members if noun.endswith(name)), _KEY)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """One call of a planned operation."""
+
+    plan: Plan
+    collection: Collection
+    call: Call
+
+    @cached_property
+    def path(self) -> str:
+        """Where the world has the objects: the collection's path with the values of the call."""
+        return self.collection.path.format_map(self.call.parameters)
+
+    @property
+    def rows(self) -> Sequence[Json]:
+        """The objects that there are now."""
+        return recorded.rows(self.call.state.world, self.path)
+
+    def list(self) -> Answer:
+        """Give those objects that the list parameters ask for."""
+        asked = {
+            name.rpartition(".")[2].lower(): value for name, value in self.call.parameters.items()
+        }
+        for name in ("pagereturned", "returnlimit"):
+            if asked.get(name, 1) < 1:
+                raise Problem(Kind.BODY, f"{name}: must be at least 1.")
+        rows: Sequence[Json] = self.collection.sorted(self.rows)
+        found: Sequence[Json]
+        if asked.get("querystring") or asked.get("sortfield"):
+            columns = [self._columns(row) for row in rows]
+            meant = {id(each): row for each, row in zip(columns, rows, strict=True)}
+            found, total = query.page(columns, asked)
+            found = [meant[id(each)] for each in found]
+        else:
+            found, total = query.page(rows, asked)
+        counts = self.plan.operation.named.get("total", True)
+        return Answer(self._made(found), {"x-total-count": str(total)} if counts else {})
+
+    def _columns(self, row: Json) -> Json:
+        """Return an object as lists are asked for it: every member, and what is derived."""
+        form = cast("Form", cast("Form", self.plan.operation.answer).items)
+        derived = {
+            name: self._value(member.rule["x-value"], row)
+            for name, member in form.members.items()
+            if "x-value" in member.rule and name not in row
+        }
+        columns = {**dict.fromkeys(form.members), **row, **derived}
+        others = {name: columns.get(own) for name, own in self.collection.fields.items()}
+        return {**columns, **others}
+
+    def show(self) -> object:
+        """Give the one object; where the answer is an array, all that have the key."""
+        if _is_list(self.plan.operation):
+            return self._made([row for row in self.rows if self._has(row, self._wanted)])
+        return self._made(self._row(self._wanted))
+
+    def create(self) -> object:
+        """Add an object."""
+        key, row, rows = self.collection.key, dict(self._body), self.rows
+        kind = self.collection.form.members[key]
+        if "integer" in kind.types:
+            row[key] = self.call.state.number(self.path, self._highest(rows))
+        elif kind.rule.get("format") == "uuid":
+            row[key] = str(uuid4())
+        return self._kept(row, rows)
+
+    def replace(self) -> object:
+        """Replace an object; what the request has no member for stays."""
+        rows = self.rows
+        old = self._row(self._wanted, rows)
+        request = self.plan.operation.request
+        known = request.members if request else {}
+        kept = {name: value for name, value in old.items() if name not in known}
+        return self._kept(
+            {**kept, **self._body, self.collection.key: old[self.collection.key]}, rows, old
+        )
+
+    def set(self) -> None:
+        """Give the objects whose keys are in the body the values that the document names."""
+        values = self.plan.operation.named["values"]
+        wanted = {_text(key) for key in cast("Iterable[object]", self.call.body)}
+        rows = [
+            {**row, **values} if _text(row.get(self.collection.key)) in wanted else row
+            for row in self.rows
+        ]
+        recorded.keep(self.call.state, self.path, rows, 0)
+
+    def merge(self) -> object:
+        """Change those members of an object that are given."""
+        rows = self.rows
+        old = self._row(self._wanted, rows)
+        return self._kept(
+            {**old, **self._body, self.collection.key: old[self.collection.key]}, rows, old
+        )
+
+    def remove(self) -> None:
+        """Remove an object."""
+        rows = self.rows
+        self._remove(rows, [self._row(self._wanted, rows)])
+
+    def remove_many(self) -> None:
+        """Remove the objects whose keys are in the body; a key that none has is ignored."""
+        keys = cast("Iterable[object]", self.call.body)
+        wanted, rows = {_text(key) for key in keys}, self.rows
+        key = self.collection.key
+        self._remove(rows, [row for row in rows if _text(row.get(key)) in wanted])
+
+    def _remove(self, rows: Sequence[Json], gone: Sequence[Json]) -> None:
+        self.call.state.count(self.path, self._highest(rows))
+        left = [row for row in rows if not any(row is each for each in gone)]
+        recorded.keep(self.call.state, self.path, left, -sum(map(_size, gone)))
+
+    def _kept(self, row: Json, rows: Sequence[Json], old: Json | None = None) -> object:
+        self._check_twins(row, rows, old)
+        sent = self.call.body
+        write = Write(self.call.state, self.path, sent, row, old)
+        row = recorded.written(self.collection.path, write)
+        kept = [row if each is old else each for each in rows]
+        if old is None:
+            kept.append(row)
+        recorded.keep(self.call.state, self.path, kept, _size(row) - (_size(old) if old else 0))
+        # What others add to an object is seen when it is read again.
+        return self._made(self._row(row[self.collection.key]))
+
+    def _check_twins(self, row: Json, rows: Sequence[Json], old: Json | None) -> None:
+        """Refuse what another object has already, of the members that must differ."""
+        members = self.collection.unique or (self.collection.key,)
+        wanted = [_text(row.get(name)) for name in members]
+        for each in rows:
+            if each is not old and [_text(each.get(name)) for name in members] == wanted:
+                text = f"{', '.join(members)}: another {self.collection.title} has the same."
+                raise Problem(Kind.BODY, text)
+
+    @cached_property
+    def _body(self) -> Json:
+        """The body without its secrets."""
+        request = self.plan.operation.request
+        return cast("Json", request.stored(self.call.body)) if request else {}
+
+    @property
+    def _wanted(self) -> object:
+        """The key of the object that is meant: of the path or the query, else of the body."""
+        where = self.call.parameters if self.plan.parameter else self.call.body
+        return where.get(self.plan.parameter or self.collection.key)
+
+    def _row(self, wanted: object, rows: Sequence[Json] | None = None) -> Json:
+        """Return the object with a key; Problem 404 where there is none."""
+        for row in self.rows if rows is None else rows:
+            if self._has(row, wanted):
+                return row
+        text = self.collection.missing or f"Unable to find '{self.collection.title}' with Id '{{}}'"
+        raise Problem(Kind.NOT_FOUND, text.format(wanted))
+
+    def _has(self, row: Json, key: object) -> bool:
+        return _text(row.get(self.collection.key)) == _text(key)
+
+    def _highest(self, rows: Sequence[Json]) -> int:
+        keys = (row.get(self.collection.key) for row in rows)
+        return max((key for key in keys if isinstance(key, int)), default=0)
+
+    def _made(self, value: object) -> object:
+        form = self.plan.operation.answer
+        return form and form.made(value, self._value)
+
+    def _value(self, name: str, row: Json) -> object:
+        where, _, member = name.partition("/")
+        if where == "sent":
+            return self.call.body.get(member)
+        return recorded.value(self.call.state.world, name, row)
+
+
+_ACTIONS: Final[Mapping[str, Callable[[_Use], object]]] = {
+    "list": _Use.list,
+    "show": _Use.show,
+    "create": _Use.create,
+    "replace": _Use.replace,
+    "merge": _Use.merge,
+    "set": _Use.set,
+    "remove": _Use.remove,
+    "remove_many": _Use.remove_many,
+}
+_OF_ALL: Final = {"GET": "list", "POST": "create", "PUT": "replace", "DELETE": "remove_many"}
+_OF_ONE: Final = {"GET": "show", "PUT": "replace", "PATCH": "merge", "DELETE": "remove"}
+
+
+def _rank(value: object) -> tuple[float, str]:
+    if isinstance(value, int | float):
+        return value, ""
+    return float("inf"), str(value or "").casefold()
+
+
+def _text(key: object) -> str:
+    """Return a key as it is compared: a GUID and a name have any letter case."""
+    return str(key).casefold()
+
+
+def _size(row: Json) -> int:
+    return len(json.dumps(row))
