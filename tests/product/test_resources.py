@@ -893,3 +893,20 @@ def test_objects_are_bounded_in_octets(caller: Caller) -> None:
         assert made < 70
     assert "octets in all" in refusal(answer)[1]
     assert made > 60
+
+
+@pytest.mark.parametrize(
+    ("path", "versions"),
+    [
+        ("/Security/Roles", "1.0, 2"),
+        ("/PamProviders", "1.0, 2"),
+        ("/Security/Claims", "1.0"),
+        ("/CertificateStoreTypes", "1.0"),
+        ("/Agents", "1.0"),
+        ("/Templates", "1.0"),
+    ],
+)
+def test_the_supported_versions_are_the_recorded_ones(
+    caller: Caller, path: str, versions: str
+) -> None:
+    assert send(caller, "GET", path).headers["api-supported-versions"] == versions
