@@ -487,6 +487,7 @@ def test_the_ca_signed_the_certificate_of_https(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
+        ("[::g]", 403),
         ("localhost", 200),
         ("LOCALHOST:8080", 200),
         ("mock.localhost", 200),

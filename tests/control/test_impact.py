@@ -112,6 +112,7 @@ def test_a_namespace_has_calls_of_its_own(caller: Caller) -> None:
     caller.send("2", V2, headers={"X-Mock-Namespace": "a"})
     assert counts(impact(caller)["current"]) == (0, 0, 0)
     assert counts(impact(caller, "/_mock/ns/a/editions")["current"]) == (1, 0, 0)
+    caller.mock.namespace("a").drop()
 
 
 @pytest.mark.parametrize(

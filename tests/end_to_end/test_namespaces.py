@@ -22,8 +22,8 @@ CI = {"users": {"ci": {"domain": "X", "password": "p", "roles": ["Administrator"
 
 @pytest.fixture
 def names(mock: MockServer) -> Iterator[list[str]]:
-    """Give names of namespaces that are dropped afterwards."""
-    given = ["a", "b.c-d_E"]
+    """Give names of namespaces that are new, and are dropped afterwards."""
+    given = ["a-name", "b.c-d_E"]
     yield given
     for name in given:
         mock.namespace(name).drop()

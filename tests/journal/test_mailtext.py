@@ -3,7 +3,6 @@
 import json
 import re
 import smtplib
-import sys
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from email import policy
@@ -232,7 +231,7 @@ def test_no_mail_takes_long(raw: bytes) -> None:
     taken = process_time() - began
     began = process_time()
     assert message_filter({"subject": "s"})(mail)
-    assert max(taken, process_time() - began) < (0.25 if sys.gettrace() is None else 1.0)
+    assert max(taken, process_time() - began) < 1.0  # as in test_nasty_inputs.py
     assert len(shown) < 12 * MIB
 
 

@@ -431,7 +431,7 @@ def test_over_http_an_endpoint_that_is_down_is_a_503(
     assert caller.http.post(TOKEN, data=GOOD).status_code == 503
 
 
-@pytest.mark.parametrize("host", ["localhost:99999", "localhost:x", "127.0.0.1:", "[::1]:1"])
+@pytest.mark.parametrize("host", ["localhost:99999", "127.0.0.1:", "[::1]:1"])
 def test_an_odd_port_in_the_host_header_does_no_harm(caller: Caller, host: str) -> None:
     response = caller.http.post(TOKEN, data=GOOD, headers={"host": host})
     assert response.status_code == 200
