@@ -37,6 +37,7 @@ from mockserver.http import wire
 from mockserver.http.connection import LIMITS, Limits
 from mockserver.http.listener import HttpListener
 from mockserver.journal.assertions import View
+from mockserver.journal.coverage import Coverage
 from mockserver.journal.state import DEFAULT, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
@@ -110,7 +111,9 @@ class MockServer(View):
         files = tuple(map(str, openapi))
         self._editions = Editions(documents, files) if documents else load_editions(*files)
         self._command = command
-        states = States(load_world(world, self._editions, edition), self._check_patch)
+        loaded = load_world(world, self._editions, edition)
+        coverage = Coverage(self._editions[loaded.edition].contract, loaded)
+        states = States(loaded, self._check_patch, coverage)
         super().__init__(states, DEFAULT, self._editions.newest.contract.operations, Loop())
         self._ports = {
             "http": http_port,

@@ -25,6 +25,7 @@ from mockserver.control.impact import Impact
 from mockserver.http import wire
 from mockserver.http.framing import is_host
 from mockserver.http.wire import namespace, read_body, refuse, token_cookie
+from mockserver.journal.coverage import report
 from mockserver.journal.filters import Either, Filter, exchange_filter, message_filter
 from mockserver.journal.journal import Entry, Shelf
 from mockserver.journal.state import State, States
@@ -152,6 +153,8 @@ class Control:
                 Route(f"{PREFIX}/openapi/{{name}}.json", self._openapi),
                 Route(f"{PREFIX}/editions", self._judged),
                 Route(f"{PREFIX}/editions/check", self._judge, methods=["POST"]),
+                Route(f"{PREFIX}/coverage", self._coverage),
+                Route(f"{PREFIX}/coverage", self._forget_coverage, methods=["DELETE"]),
                 Route(f"{PREFIX}/ca.pem", self._ca),
                 Mount(idp.MOUNT, self._identity_provider),
             ],
@@ -265,6 +268,14 @@ class Control:
 
     async def _judge(self, request: Request) -> Response:
         return _json(self._impact.of_question(parse_json(await read_body(request))))
+
+    async def _coverage(self, request: Request) -> Response:
+        globs = request.query_params.getlist("operations")
+        return _json(report(self._states.coverage.tried(), globs))
+
+    async def _forget_coverage(self, _: Request) -> Response:
+        self._states.coverage.clear()
+        return Response(status_code=204, headers=_HEADERS)
 
     async def _ca(self, _: Request) -> Response:
         return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")

@@ -8,12 +8,14 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from mockserver.base.loops import Loop
 from mockserver.base.problems import Errors, Note
 from mockserver.contract.operations import Operation
+from mockserver.journal.coverage import Tried
 from mockserver.journal.filters import exchange_filter, message_filter, token_filter
 from mockserver.journal.journal import Tally
 from mockserver.journal.state import State, States
@@ -107,6 +109,11 @@ class View:
     def tally(self) -> Tally:
         """Give what was counted of all calls since the mock was started, in namespaces too."""
         return self._states.tally
+
+    @property
+    def coverage(self) -> list[Tried]:
+        """Give what was tried of each operation since the mock was started, in namespaces too."""
+        return self._loop.call(lambda: deepcopy(self._states.coverage.tried()))
 
     def patch_world(self, patch: Mapping[str, Any]) -> None:
         """Apply a merge patch (RFC 7396) to the world; WorldError for a bad one changes nothing."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mockserver.base.problems import Errors, Kind, Problem
+from mockserver.contract.operations import Contract
+from mockserver.journal.coverage import Coverage
 from mockserver.journal.feed import Feed
 from mockserver.journal.journal import Journal, Pool, Tally
 from mockserver.world.loading import patched, with_profile, with_resources
@@ -111,10 +113,14 @@ class State:
 class States:
     """Keep the states by name; the one that needs no name is `DEFAULT`, each other a namespace.
 
-    `check` looks at each world that a patch makes; WorldError refuses it.
+    `check` looks at each world that a patch makes; WorldError refuses it. `coverage` is what the
+    calls in all of them try.
     """
 
-    def __init__(self, loaded: World, check: Check = lambda *_: None) -> None:
+    def __init__(
+        self, loaded: World, check: Check = lambda *_: None, coverage: Coverage | None = None
+    ) -> None:
+        self.coverage = coverage or Coverage(Contract({}, ()), loaded)
         self._loaded = loaded
         self._check = check
         self._begin()
@@ -184,6 +190,7 @@ class States:
 
     def _begin(self) -> None:
         self._closed = False
+        self.coverage.clear()
         self._pool = Pool()
         self._states = {DEFAULT: self._new(Feed())}
 

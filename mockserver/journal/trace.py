@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 from uuid import uuid4
 
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
@@ -326,6 +326,17 @@ class Attempt:
         return Delivery(**{**vars(self), **fixed})
 
 
+class Asked(NamedTuple):
+    """What a call that kept the contract sent; `body` is spelled as in the document.
+
+    `given` are the parameters, with defaults; `query` has the names in the query as they came.
+    """
+
+    body: object
+    given: Mapping[str, object]
+    query: Sequence[str]
+
+
 @dataclass
 class Trace:
     """Record what one call causes, while it happens; passed down the call, never looked up."""
@@ -349,6 +360,7 @@ class Trace:
     message_id: str | None = None
     lenient: list[Note] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    asked: Asked | None = None
 
     def body(self, masked: object) -> None:
         """Record the body, which the caller has masked."""

@@ -25,7 +25,7 @@ from mockserver.http.wire import (
     whole_body,
 )
 from mockserver.journal.state import State, States
-from mockserver.journal.trace import Exchange, Trace
+from mockserver.journal.trace import Asked, Exchange, Trace
 from mockserver.product import access
 from mockserver.product import api_faults as faults
 from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
@@ -34,6 +34,7 @@ from mockserver.world.model import World
 
 # RFC 9745 wants a date; that of Command 25.1, which deprecated version 1, is assumed.
 _DEPRECATED_SINCE: Final = b"@1735689600"
+_UNAUTHORIZED: Final = 401
 
 Json = dict[str, Any]
 _Method = Callable[[Call], Awaitable[object]]
@@ -96,8 +97,18 @@ class Api:
         answer, status, problem = _ended(request, response, problem, broken)
         exchange = trace.exchange(status, problem, world.errors)
         state.journal.add_exchange(exchange)
+        meant = trace.operation or (self._meant(world, trace) if status == _UNAUTHORIZED else None)
+        self._states.coverage.count(meant, exchange, world, trace.asked)
         _log(exchange, name)
         return answer
+
+    def _meant(self, world: World, trace: Trace) -> str | None:
+        """Return the operation that somebody unknown asked for, which no other step looked up."""
+        contract = self._editions[world.edition].contract
+        try:
+            return contract.operation(self.below(trace.path), trace.method, trace.version).id
+        except Problem:
+            return None
 
     def _on_every_answer(self, world: World, trace: Trace) -> Iterator[tuple[bytes, bytes]]:
         """Give the headers of every answer: three are recorded, the last one is ours."""
@@ -187,6 +198,7 @@ class Api:
             text = operation.describe(found.headers, body, trace.violations)
             raise Problem(_kind(trace.violations), text)
         filled = operation.filled(body or {})
+        trace.asked = Asked(body, given, tuple(request.query_params))
         contract = self._editions[found.world.edition].contract
         call = Call(found.state, found.world, found.identity, given, filled, trace, contract)
         return _answered(await self._done(operation, call), operation.status)
