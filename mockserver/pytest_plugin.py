@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from mockserver.base.problems import STRICT_KINDS, NoteKind
+from mockserver.base.problems import STRICT_KINDS, NoteKind, Problem
 
 if TYPE_CHECKING:
     from mockserver.journal.assertions import View
+    from mockserver.journal.coverage import Tried, Wanted
     from mockserver.server import MockServer
 
 MAX_CALLS: Final = 10
@@ -24,11 +25,15 @@ _SHARED: Final = (
 )
 
 _STRICT: Final = "--keyfactor-strict"
+_COVERAGE: Final = "--keyfactor-coverage"
 
 _EDITIONS: Final = pytest.StashKey[tuple[str, ...]]()
 _KINDS: Final = pytest.StashKey[frozenset[str] | None]()
 _MOCKS: Final = pytest.StashKey[list["View"]]()
 _PASSED: Final = pytest.StashKey[bool]()
+_WANTED: Final = pytest.StashKey["Wanted | None"]()
+_TRIED: Final = pytest.StashKey[list[list["Tried"]]]()
+_TOLD: Final = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +64,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "asked for, an error of a test that passed, and so a call with a note of one of the kinds "
         f"(without any: {', '.join(STRICT_KINDS)}); write --keyfactor-strict=KIND,...",
     )
+    group.addoption(
+        _COVERAGE,
+        action="store_true",
+        help="end with a table of what of the contract the tests have tried, and what is missing",
+    )
+    group.addoption(f"{_COVERAGE}-json", metavar="FILE", help="write the same, whole, to a file")
+    group.addoption(
+        f"{_COVERAGE}-min", metavar="PERCENT", type=float, help="fail if less than that was tried"
+    )
+    group.addoption(
+        f"{_COVERAGE}-operations",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="count these operations too, by name or path, if no test calls them; repeatable",
+    )
     parser.addini("keyfactor_world", "the world file, relative to the folder of this file")
 
 
@@ -77,7 +98,9 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, and read the kinds of notes and the editions."""
+    """Make the marker known, and read the options."""
+    config.stash[_TRIED], config.stash[_TOLD] = [], []
+    config.stash[_WANTED] = _wanted(config)
     config.stash[_EDITIONS] = _editions(config)
     config.stash[_KINDS] = _kinds(config.getoption(_STRICT))
     config.addinivalue_line(
@@ -109,6 +132,7 @@ def keyfactor_server(pytestconfig: pytest.Config, keyfactor_world: Any) -> Itera
     edition = pytestconfig.getoption("--keyfactor-edition")
     with MockServer(world, edition=edition, https_port=0, smtp_port=0, smtps_port=0) as mock:
         yield mock
+        pytestconfig.stash[_TRIED].append(mock.coverage)
 
 
 @pytest.fixture
@@ -145,15 +169,18 @@ def keyfactor_factory(
 
     usual = _of_option(request.config) or keyfactor_world
     edition = request.config.getoption("--keyfactor-edition")
+    made: list[MockServer] = []
     with ExitStack() as running:
 
         def make(world: Any = None, **options: Any) -> MockServer:  # noqa: ANN401  # MockServer's own
             options.setdefault("edition", edition)
             mock = MockServer(usual if world is None else world, **options)
             _watch(request.node, mock)
+            made.append(mock)
             return running.enter_context(mock)
 
         yield make
+    request.config.stash[_TRIED].extend(mock.coverage for mock in made)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -216,6 +243,38 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     return result
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401  # of pytest-xdist
+    """Take what the tests of a worker have tried."""
+    if text := getattr(node, "workeroutput", {}).get(_COVERAGE):
+        from mockserver.journal.coverage import unpacked  # noqa: PLC0415  # as above
+
+        node.config.stash[_TRIED].append(unpacked(text))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Add up what was tried, and fail a run that tried too little; a worker hands it on."""
+    wanted, runs = session.config.stash[_WANTED], session.config.stash[_TRIED]
+    if wanted is None:
+        return
+    from mockserver.journal.coverage import added, packed  # noqa: PLC0415  # as above
+
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[_COVERAGE] = packed(added(*runs))
+        return
+    session.config.stash[_TOLD], good = wanted.conclude(added(*runs))
+    if not good and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401  # pytest has no public type
+    """Tell what of the contract was tried."""
+    if lines := config.stash[_TOLD]:
+        terminalreporter.section(f"{_TITLE} coverage")
+        for line in lines:
+            terminalreporter.line(line)
+
+
 def _of_option(config: pytest.Config) -> Path | None:
     path = config.getoption("--keyfactor-world")
     return config.invocation_params.dir / path if path else None
@@ -272,6 +331,23 @@ def _editions(config: pytest.Config) -> tuple[str, ...]:
         return (editions[one].name,)[1:] if several is None else editions.named(several)
     except DocumentError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _wanted(config: pytest.Config) -> "Wanted | None":
+    """Read what is wanted to know of coverage; UsageError for what could not be told."""
+    names = ("", "-json", "-min", "-operations")
+    table, file, minimum, globs = (config.getoption(_COVERAGE + name) for name in names)
+    if not table and file is None and minimum is None and not globs:
+        return None
+    from mockserver.journal.coverage import Wanted  # noqa: PLC0415  # as above
+    from mockserver.server import load_editions  # noqa: PLC0415  # as above
+
+    wanted = Wanted(table, file and config.invocation_params.dir / file, minimum, tuple(globs))
+    try:
+        wanted.check(load_editions().newest.contract.operations)
+    except Problem as problem:
+        raise pytest.UsageError(f"{_COVERAGE}: {problem.message}") from None
+    return wanted
 
 
 def _kinds(option: str | None) -> frozenset[str] | None:

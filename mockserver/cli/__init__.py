@@ -20,6 +20,7 @@ from mockserver.base.certificates import CertificateError
 from mockserver.base.documents import DocumentError
 from mockserver.base.loops import new_event_loop
 from mockserver.base.masking import Secret
+from mockserver.base.problems import Problem
 from mockserver.base.sockets import is_loopback
 from mockserver.base.text import one_line
 from mockserver.base.version import __version__
@@ -27,6 +28,7 @@ from mockserver.cli.compare import compare
 from mockserver.cli.parts import Command, option, written
 from mockserver.control.compare import CompareError
 from mockserver.http.listener import raise_file_limit
+from mockserver.journal.coverage import Tried, Wanted, added
 from mockserver.journal.journal import Tally
 from mockserver.oauth import idp
 from mockserver.product import access
@@ -126,6 +128,10 @@ def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
 @_server_options(**_FREE, **{"log-level": "warning"})
 @option("--auth", "the one kind of account that COMMAND gets", type=click.Choice(_KINDS))
 @option("--editions", "run COMMAND once for each: all, or such as 10,current", metavar="NAMES")
+@option("--coverage", "end with what of the contract COMMAND has tried", is_flag=True)
+@option("--coverage-json", "write that to a file", metavar="FILE")
+@option("--coverage-min", "fail below so much of it", metavar="PERCENT", type=float)
+@option("--coverage-operations", "count these too, if not called", metavar="GLOB", multiple=True)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
     command: tuple[str, ...],
@@ -142,17 +148,30 @@ def run(
     logs.configure(options["log_format"], options["log_level"])
     raise_file_limit()
 
+    wanted = Wanted(*[options[f"coverage{each}"] for each in ("", "_json", "_min", "_operations")])
+    tried: list[list[Tried]] = []
+    try:
+        wanted.check(load_editions().newest.contract.operations)
+    except Problem as problem:
+        raise click.UsageError(problem.message) from None
+
     def once(edition: str | None) -> tuple[int, Tally]:
         mock = _mock({**options, "edition": edition})
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             status = runner.run(_run(mock, options["ready_file"], command, auth))
+        tried.append(mock.coverage)
         return status, mock.tally
 
     if editions is None:
-        return once(options["edition"])[0]
-    if options["edition"] is not None:
+        status, _ = once(options["edition"])
+    elif options["edition"] is not None:
         raise click.UsageError("--edition and --editions exclude each other")
-    return _rehearse(load_editions().named(editions), once)
+    else:
+        status = _rehearse(load_editions().named(editions), once)
+    lines, good = wanted.conclude(added(*tried))
+    for line in lines:
+        click.echo(line, err=True)
+    return status if good else status or _EXIT_OUTPUT
 
 
 @cli.command()

@@ -231,7 +231,11 @@ def _sorted(gaps: Iterable[Point]) -> list[Point]:
     """Put first what is worth reading, and of each sort something."""
     seen: dict[str, int] = {}
     ranked = []
-    for point in sorted(gaps, key=_plainness):
+    points = list(gaps)
+    ordered = [each for each in points if each.kind in {"stage", "status", "value"}]
+    # A document begins with what everybody sends.
+    ordered += [each for each in reversed(points) if each not in ordered]
+    for point in sorted(ordered, key=_plainness):
         sort = point.kind
         if sort == "rule" and point.rule == "required" and point.path[:1] == "/":
             sort = "required"
@@ -257,6 +261,19 @@ def added(*runs: Iterable[Tried]) -> list[Tried]:
             found[each.operation] = Tried(each.operation, each.version, each.path)
         found[each.operation].add(each)
     return list(found.values())
+
+
+def packed(tried: Iterable[Tried]) -> str:
+    """Write what was tried as a text, for another process."""
+    return json.dumps([{**vars(each), "points": [*each.points.items()]} for each in tried])
+
+
+def unpacked(text: str) -> list[Tried]:
+    """Read what `packed` has written."""
+    return [
+        Tried(**{**each, "points": {Point(*point): reached for point, reached in each["points"]}})
+        for each in json.loads(text)
+    ]
 
 
 def report(tried: Iterable[Tried], globs: Sequence[str] = ()) -> Json:
@@ -319,7 +336,7 @@ class Wanted:
     """What whoever starts a run wants to know of its coverage; `minimum` is in percent."""
 
     table: bool = False
-    file: str | None = None
+    file: str | Path | None = None
     minimum: float | None = None
     globs: tuple[str, ...] = ()
 
