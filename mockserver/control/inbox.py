@@ -18,6 +18,7 @@ from mockserver.control import recipes
 from mockserver.control.impact import Impact
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file, render
 from mockserver.http import wire
+from mockserver.journal.coverage import gaps, report
 from mockserver.journal.journal import Journal, in_turns
 from mockserver.journal.state import DEFAULT, State, States
 from mockserver.journal.story import story, tone
@@ -199,6 +200,9 @@ class Inbox:
         """Give what the right side shows: the selected row, or else the world."""
         ask = request.query_params
         wanted = ask.get("request") or ask.get("message")
+        if ask.get("view") == "coverage":
+            found = report(self._states.coverage.tried())
+            return {"selected": None, "gone": False, "coverage": found, "gaps": gaps(found)}
         if wanted is None:
             return {"selected": None, "gone": False, **self._world(state.world, ask)}
         for row in _rows(state.journal):
@@ -224,6 +228,7 @@ class Inbox:
             "text": text[:MAX_SHOWN],
             "cut": max(len(raw), len(text)) > MAX_SHOWN,
             "curl": exchange and recipes.curl(exchange, root + _prefix(name)),
+            "newer": exchange and recipes.newer(exchange, root + _prefix(name)),
             "editions": list(self._impact.told(world.edition, exchange)) if exchange else [],
             "assertion": recipes.assertion(exchange, message),
         }

@@ -1,13 +1,15 @@
 """What the inbox offers to copy and to try: curl lines, assertions, and bodies of test mails."""
 
+import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
 from mockserver.base.masking import MASK, Secret
 from mockserver.base.sasl import MECHANISMS
-from mockserver.journal.trace import Exchange, Message
+from mockserver.journal.trace import Exchange, Message, Received
 from mockserver.product import pam
 from mockserver.product.keyfactor import ANONYMOUS, BASIC, OAUTH
 from mockserver.world.model import OAuthClient, PamProvider, Relay, World
@@ -42,6 +44,15 @@ def curl(exchange: Exchange, root: str) -> str:
     # The brackets of an IPv6 address are no range to expand.
     words += ["--globoff", root + quote(exchange.path)]
     return shlex.join(words)
+
+
+def newer(exchange: Exchange, root: str) -> tuple[str, Sequence[str]] | None:
+    """Return such a command for the call of version 2 that does the same, and what that loses."""
+    if (made := exchange.v2) is None:
+        return None
+    text = None if made.body is None else json.dumps(made.body, ensure_ascii=False)
+    request = Received(made.headers, text)
+    return curl(replace(exchange, request=request), root), made.lost
 
 
 def _credentials(value: str) -> list[str]:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Final, Literal
 
 from mockserver.base.text import one_line
+from mockserver.contract.operations import VERSION_HEADER
 from mockserver.journal.trace import Delivery, Exchange, Message, Step, timestamp
 
 _MAX_DIALOGUE: Final = 100
@@ -97,6 +98,10 @@ def _checked(exchange: Exchange, check: Step) -> Iterator[Line]:
         yield Line("header", f"{name}: {value}")
     if exchange.request.body_text is not None:
         yield Line("body", exchange.request.body_text)
+    if newer := exchange.v2:
+        body = "" if newer.body is None else f" {json.dumps(newer.body, ensure_ascii=False)}"
+        yield Line("version 2", f"{VERSION_HEADER}: {dict(newer.headers)[VERSION_HEADER]}{body}")
+        yield from (Line("lost", text) for text in newer.lost)
     for note in exchange.lenient:
         yield Line("note", f"{note.kind} {note.message}")
     if check is not _NO_STEP:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 from uuid import uuid4
 
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
+from mockserver.contract.upgrade import Upgrade, Upgraded
 from mockserver.journal import mailtext
 
 Json = dict[str, Any]
@@ -172,6 +173,17 @@ class Exchange:
     message_id: str | None
     lenient: tuple[Note, ...]
     steps: tuple[Step, ...]
+    upgrade: Upgrade | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def v2(self) -> Upgraded | None:
+        """Give the call of version 2 that does the same as one of deprecated version 1, or None.
+
+        The name of its field stands for each password, as in `<RelayPassword>`.
+        """
+        if self.upgrade is None:
+            return None
+        return self.upgrade(self.request.headers, self.request.body)
 
     @property
     def refused(self) -> bool:
@@ -181,7 +193,9 @@ class Exchange:
     def as_json(self) -> Json:
         """Give the exchange as `GET /_mock/requests` shows it: each field under its name."""
         request = {"headers": self.request.headers, "body": self.request.body}
-        return {**_fields(self), "request": request}
+        shown = {**_fields(self), "request": request, "v2": self.v2 and vars(self.v2)}
+        del shown["upgrade"]
+        return shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,6 +364,7 @@ class Trace:
     version: str | None = None
     operation: str | None = None
     deprecated: bool = False
+    upgrade: Upgrade | None = None
     identity: str | None = None
     permission: Permission | None = None
     body_text: str | None = None

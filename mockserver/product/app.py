@@ -16,6 +16,7 @@ from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.text import cut, one_line
 from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
+from mockserver.contract.upgrade import Upgrade, upgrades
 from mockserver.http.wire import (
     LEFT,
     contained,
@@ -67,6 +68,7 @@ class Api:
         self._tags = {operation.id: operation.tag for operation in contract.operations}
         self._versions: dict[str, Mapping[str, str]] = {}  # by edition
         self._resources: dict[str, Resources] = {}  # as well
+        self._upgrades: dict[str, Mapping[str, Upgrade]] = {}  # as well
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -181,7 +183,14 @@ class Api:
         operation = contract.operation(path, request.method, headers.get(VERSION_HEADER))
         trace.operation = operation.id
         trace.deprecated = operation.deprecated
+        if operation.deprecated:
+            trace.upgrade = self._upgrade(world.edition, operation)
         return _Admitted(request, state, world, trace, path, headers, identity, operation)
+
+    def _upgrade(self, edition: str, operation: Operation) -> Upgrade | None:
+        if edition not in self._upgrades:
+            self._upgrades[edition] = upgrades(self._editions[edition].contract)
+        return self._upgrades[edition].get(operation.id)
 
     async def _operate(self, found: "_Admitted", early: bytes | Problem | None) -> Response:
         """Take the other steps: 403, 413, 415, 400; `early` is the body if it was read already."""
