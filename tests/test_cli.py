@@ -656,3 +656,42 @@ def test_a_signal_ends_all_of_a_rehearsal() -> None:
     done = under_mock("kill -TERM $$", "--editions", "all")
     assert done.returncode == 128 + signal.SIGTERM
     assert [line.split()[0] for line in done.stderr.splitlines()[1:]] == ["edition", "10"]
+
+
+# coverage
+
+
+def test_a_run_tells_what_it_has_tried(tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    options = ("--coverage", "--coverage-json", str(file), "--coverage-min", "50")
+    script = f"{PROBE} $KEYFACTOR_MOCK_CONTROL_URL/ns/a/KeyfactorAPI/SMTP"
+    done = under_mock(script, *options, "--coverage-operations", "get_smtp_v?")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == "get_smtp_v2     1 of    7  1 call: 1 with 200"
+    assert lines[1] == "7.1 %: 1 of 14 points"
+    assert lines[2] == "  get_smtp_v2: never called with wrong credentials (401)"
+    assert lines[-1] == "coverage 7.1 % is below 50 %"
+    assert json.loads(file.read_text("utf-8"))["summary"]["points"] == 14
+
+
+def test_what_was_tried_in_each_edition_is_added_up() -> None:
+    script = f"{PROBE} $KEYFACTOR_MOCK_API_URL/SMTP"
+    done = under_mock(f"{script}; exit 3", "--editions", "25.1,current", "--coverage")
+    assert done.returncode == 3
+    assert "get_smtp_v2     1 of    7  2 calls: 2 with 200" in done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        (("--coverage-min", "101"), "101 is no percentage from 0 to 100"),
+        (("--coverage-min", "x"), "'x' is not a valid float"),
+        (("--coverage-json", "no/such/file"), "no/such/file: there is no such folder"),
+        (("--coverage-operations", "tst"), "'tst' names no operation; the nearest is"),
+    ],
+)
+def test_what_cannot_be_told_of_coverage_is_one_line(option: tuple[str, str], text: str) -> None:
+    done = run("run", *option, "--", "true")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert text in done.stderr

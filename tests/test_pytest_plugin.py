@@ -1,5 +1,6 @@
 """The fixtures, as the tests of a downstream repository use them."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -847,3 +848,116 @@ def test_the_downstream_repository_is_rehearsed_with_all_editions(
         ["FAILED *::test_the_mail_arrives?10? - *", "FAILED *::test_the_mail_arrives?25.1? - *"]
     )
     result.assert_outcomes(passed=4, failed=13)
+
+
+# Coverage
+
+THREE = """
+import pytest
+
+def test_accepted(keyfactor):
+    assert call(keyfactor) == 200
+
+@pytest.mark.parametrize("port", [0, 65_536])
+def test_refused(keyfactor, port):
+    assert call(keyfactor, Port=port) == 400
+    assert len(keyfactor.requests) == 1
+"""
+ALL_OF_IT = "test_smtp_v2 *9 of  157  3 calls: 1 with 200, 2 with 400"
+
+
+def test_coverage_survives_the_reset_before_each_test(pytester: pytest.Pytester) -> None:
+    options = ("--keyfactor-coverage", "--keyfactor-coverage-json=found.json")
+    result = inner(pytester, THREE, *options)
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "*= keyfactor-mock coverage =*",
+            ALL_OF_IT,
+            "5.7 %: 9 of 157 points",
+            "  test_smtp_v2: never saw the relay refuse the login (Host badlogin.test does)",
+        ]
+    )
+    found = json.loads((pytester.path / "found.json").read_text("utf-8"))
+    assert found["summary"] == {"points": 157, "covered": 9, "percent": 5.7}
+
+
+def test_coverage_of_other_mocks_is_added(pytester: pytest.Pytester) -> None:
+    source = """
+def test_it(keyfactor, keyfactor_factory):
+    assert call(keyfactor) == 200
+    for port in (0, 65_536):
+        assert call(keyfactor_factory(), Port=port) == 400
+"""
+    result = inner(pytester, source, "--keyfactor-coverage")
+    result.stdout.fnmatch_lines([ALL_OF_IT])
+
+
+def test_too_little_coverage_fails_the_run(pytester: pytest.Pytester) -> None:
+    result = inner(pytester, THREE, "--keyfactor-coverage-min=5.8")
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["coverage 5.7 % is below 5.8 %"])
+    result.stdout.no_fnmatch_line("*never*")
+    result = inner(pytester, THREE, "--keyfactor-coverage-min=5.7")
+    assert result.ret == pytest.ExitCode.OK
+    options = ("--keyfactor-coverage-min=5.7", "--keyfactor-coverage-operations=/smtp*")
+    result = inner(pytester, THREE, *options)
+    result.stdout.fnmatch_lines(["coverage * % is below 5.7 %"])
+
+
+def test_a_session_without_a_mock_has_covered_nothing(pytester: pytest.Pytester) -> None:
+    result = inner(pytester, "def test_it(): pass", "--keyfactor-coverage")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["0.0 %: 0 of 0 points"])
+    result = inner(pytester, "def test_it(): assert False", "--keyfactor-coverage-min=1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result = inner(pytester, "", "--keyfactor-coverage-min=1")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("-min=101", "*--keyfactor-coverage: 101 is no percentage from 0 to 100*"),
+        ("-min=x", "*--keyfactor-coverage-min: invalid float value: 'x'*"),
+        ("-json=no/such.json", "*no/such.json: there is no such folder*"),
+        ("-operations=tst*", "*'tst[*]' names no operation; the nearest is *"),
+    ],
+)
+def test_what_cannot_be_told_of_coverage_ends_the_session(
+    pytester: pytest.Pytester, option: str, text: str
+) -> None:
+    result = inner(pytester, "def test_it(): pass", f"--keyfactor-coverage{option}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([text])
+
+
+def test_coverage_of_workers_of_xdist_is_added_up(pytester: pytest.Pytester, alone: str) -> None:
+    pytester.makepyfile(test_inner="from client import call\n" + THREE)
+    workers = ("-pxdist.plugin", "--dist=each", "--tx=2*popen")
+    options = ("--keyfactor-coverage", "--keyfactor-coverage-min=6")
+    result = pytester.runpytest_subprocess(alone, *workers, *options)
+    result.assert_outcomes(passed=6)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "test_smtp_v2 *9 of  157  6 calls: 2 with 200, 4 with 400",
+            "coverage 5.7 % is below 6 %",
+        ]
+    )
+
+
+def test_the_coverage_of_the_downstream_repository_is_that_in_the_readme(
+    pytester: pytest.Pytester, alone: str
+) -> None:
+    folder = pytester.path / "downstream"
+    shutil.copytree(DOWNSTREAM, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    options = ("-Werror", alone, "--keyfactor-coverage")
+    result = pytester.run(sys.executable, "-m", "pytest", *options, folder)
+    told = result.stdout.str().partition("keyfactor-mock coverage =")[2]
+    told = told.partition("\n")[2].partition("\n====")[0]
+    readme = (DOWNSTREAM.parent / "README.md").read_text("utf-8")
+    assert told in readme
+    assert told.count("\n") == 11

@@ -107,16 +107,18 @@ def statuses(contract: Contract, operation: Operation) -> tuple[str, ...]:
     return tuple(item[operation.method.lower()]["responses"])
 
 
-def values_at(value: object, steps: tuple[str, ...]) -> Iterator[object]:
-    """Give what stands at the end of the steps, and is not null."""
-    if not steps:
-        yield value
-    elif isinstance(value, dict) and steps[0] != _ANY:
-        if (inner := value.get(steps[0])) is not None:
-            yield from values_at(inner, steps[1:])
-    elif isinstance(value, list) and steps[0] == _ANY:
-        for each in value:
-            yield from values_at(each, steps[1:])
+def values_at(value: object, steps: tuple[str, ...]) -> list[object]:
+    """Return what stands at the end of the steps, and is not null."""
+    found = [value]
+    for step in steps:
+        inner: list[object] = []
+        for each in found:
+            if step == _ANY:
+                inner += each if isinstance(each, list) else []
+            else:
+                inner += [each.get(step)] if isinstance(each, dict) else []
+        found = inner
+    return [each for each in found if each is not None]
 
 
 def _name(path: str) -> str:

@@ -106,7 +106,7 @@ class _Counter:
 
     def count(self, exchange: Exchange, world: World, asked: Asked | None) -> None:
         """Count one call; `asked` is there where it kept the contract."""
-        tried, status = self.tried, str(exchange.status)
+        tried, status = self.tried, str(exchange.status or "none")
         tried.calls += 1
         tried.statuses[status] = tried.statuses.get(status, 0) + 1
         if not self._open:
@@ -114,11 +114,11 @@ class _Counter:
         self._reach(("status", "", status, ""))
         for each in exchange.violations:
             self._reach(rule_key(each.path, each.rule, each.pointer))
-        if exchange.problem is not None:
+        if exchange.problem is None and asked is not None:
+            self._accepted(asked)
+        else:
             for stage in _refusals(exchange, world, asked):
                 self._reach(("stage", "", stage, ""))
-        elif asked is not None:
-            self._accepted(asked)
 
     def _reach(self, key: tuple[str, ...]) -> None:
         if (point := self._open.pop(key, None)) is not None:
@@ -173,7 +173,8 @@ class Coverage:
 
 
 def _of_statuses(listed: Iterable[str]) -> Iterator[Point]:
-    for status in listed:
+    # A 400 comes of so much else that it says the least.
+    for status in sorted(listed, key="400".__eq__):
         if status not in _UNCOUNTED:
             text = "never accepted" if status[0] == "2" else _STATUSES.get(status, "")
             yield Point("status", "", status, "", text or f"never answered with {status}")
@@ -220,7 +221,8 @@ def _refusals(exchange: Exchange, world: World, asked: Asked | None) -> Iterator
         yield "secret provider" if provider is None else f"secret {provider.fault or ''}".strip()
     if exchange.token_requests and asked and isinstance(asked.body, dict):
         # A relay refuses the token that some endpoints give.
-        found = world.token_endpoint(asked.body.get(_TOKEN) or exchange.token_requests[-1].url)
+        named = (asked.body.get(_TOKEN) or "").strip()
+        found = world.token_endpoint(named or exchange.token_requests[-1].url)
         if found and found[1].fault:
             yield f"token {found[1].fault}"
         elif kind is Kind.TOKEN:
@@ -309,7 +311,8 @@ def told(found: Json) -> Iterator[str]:
     for each in called:
         seen = ", ".join(f"{count} with {status}" for status, count in each["statuses"].items())
         share = f"{each['covered']:4} of {each['points']:4}"
-        yield f"{each['operation']:{width}}  {share}  {each['calls']} calls: {seen}"
+        calls = f"{each['calls']} call{'s' * (each['calls'] > 1)}"
+        yield f"{each['operation']:{width}}  {share}  {calls}: {seen}"
     summary = found["summary"]
     yield f"{summary['percent']} %: {summary['covered']} of {summary['points']} points"
     for text in gaps(found)[:MAX_GAPS]:

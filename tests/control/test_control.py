@@ -347,7 +347,7 @@ def test_an_exchange_has_its_documented_keys(caller: Caller) -> None:
     assert list(exchange) == [
         "id", "received_at", "duration_ms", "method", "path", "version", "operation", "identity",
         "status", "deprecated", "permission", "request", "violations", "problem", "secrets",
-        "token_requests", "delivery", "message_id", "lenient", "steps",
+        "token_requests", "delivery", "message_id", "lenient", "steps", "v2",
     ]  # fmt: skip
     assert exchange["operation"] == "test_smtp_v2"
     assert exchange["request"]["body"] == V2
