@@ -112,7 +112,7 @@ class MockServer(View):
         self._editions = Editions(documents, files) if documents else load_editions(*files)
         self._command = command
         loaded = load_world(world, self._editions, edition)
-        coverage = Coverage(self._editions[loaded.edition].contract, loaded)
+        coverage = Coverage(self._editions[loaded.edition].contract.operations, loaded)
         states = States(loaded, self._check_patch, coverage)
         super().__init__(states, DEFAULT, self._editions.newest.contract.operations, Loop())
         self._ports = {

@@ -151,7 +151,7 @@ def run(
     wanted = Wanted(*[options[f"coverage{each}"] for each in ("", "_json", "_min", "_operations")])
     tried: list[list[Tried]] = []
     try:
-        wanted.check(load_editions().newest.contract.operations)
+        wanted.check(load_editions(*options["openapi"]).newest.contract.operations)
     except Problem as problem:
         raise click.UsageError(problem.message) from None
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import eq
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from mockserver.base.schema import Node, Schema
-from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
+from mockserver.contract.operations import VERSION_HEADER, Operation
 from mockserver.contract.wording import WORDS
 
-Json = dict[str, Any]
+_Steps = tuple[str, ...]
 _Test = Callable[[object], bool]
 _Conditions = tuple[tuple[Schema, bool], ...]
 
@@ -71,7 +71,7 @@ class Sought(NamedTuple):
     """
 
     point: Point
-    steps: tuple[str, ...]
+    steps: _Steps
     test: _Test
 
 
@@ -84,11 +84,11 @@ def rules(operation: Operation) -> Iterator[Point]:
         # Another version is another operation, and a header is always a text.
         if each.name != VERSION_HEADER:
             textual = each.place == "header" or (each.place == "path" and "string" in each.types)
-            for point in _rules(each.schema.node, where):
+            for point in _rules(each.schema.node, where, seen=set()):
                 if point.rule != "type" or not textual:
                     yield point
     if operation.body is not None:
-        yield from _rules(operation.body.node, "")
+        yield from _rules(operation.body.node, "", seen=set())
 
 
 def sought(operation: Operation) -> Iterator[Sought]:
@@ -96,18 +96,17 @@ def sought(operation: Operation) -> Iterator[Sought]:
     for each in operation.parameters:
         if each.place == "query":
             where = f"query {each.name}"
-            yield from _field(each.schema.node, where, (where,))
+            yield from _field(each.schema.node, where, (where,), ())
     if operation.body is not None:
-        yield from _parts(operation.body.node, "", ())
+        yield from _parts(operation.body.node, "", (), ())
 
 
-def statuses(contract: Contract, operation: Operation) -> tuple[str, ...]:
-    """Return the statuses that a document lists for an operation."""
-    item: Json = contract.documents[operation.version]["paths"][operation.path]
-    return tuple(item[operation.method.lower()]["responses"])
+def statuses(operation: Operation) -> tuple[str, ...]:
+    """Return the statuses that the document lists for an operation."""
+    return tuple(operation.place.at("responses").value)
 
 
-def values_at(value: object, steps: tuple[str, ...]) -> list[object]:
+def values_at(value: object, steps: _Steps) -> list[object]:
     """Return what stands at the end of the steps, and is not null."""
     found = [value]
     for step in steps:
@@ -133,11 +132,23 @@ def _rule(path: str, rule: str, pointer: str, expected: str = "", when: str = ""
     return Point("rule", path, rule, pointer, f"never refused {what}{when}")
 
 
-def _rules(
-    node: Node, path: str, expected: str = "valid", when: str = "", *, typed: bool = True
+def _rules(  # noqa: PLR0913  # what is known on the way down
+    node: Node,
+    path: str,
+    expected: str = "valid",
+    when: str = "",
+    *,
+    seen: set[tuple[str, bool]],
+    typed: bool = True,
 ) -> Iterator[Point]:
-    """Give the rules of a schema and of all in it; `typed` says whether its own types are told."""
+    """Give the rules of a schema and of all in it, each place of the document once.
+
+    `typed` says whether its own types are told.
+    """
     schema = node.value
+    if (node.pointer, typed) in seen:
+        return
+    seen.add((node.pointer, typed))
     expected = schema.get("x-expected", expected)
     when = f" when {schema['x-when']}" if "x-when" in schema else when
     for rule, value in schema.items():
@@ -149,7 +160,7 @@ def _rules(
         elif rule in _SENTENCES and not _untold(rule, value, typed=typed):
             yield _rule(path, rule, at, expected, when)
     for inner, where, kept in _inner(node, path):
-        yield from _rules(inner, where, expected, when, typed=kept)
+        yield from _rules(inner, where, expected, when, seen=seen, typed=kept)
 
 
 def _untold(rule: str, value: object, *, typed: bool) -> bool:
@@ -172,33 +183,35 @@ def _inner(node: Node, path: str) -> Iterator[tuple[Node, str, bool]]:
             yield node.at(rule), path, True
 
 
-def _parts(node: Node, path: str, steps: tuple[str, ...]) -> Iterator[Sought]:
-    """Give the branches and the members of what a schema describes."""
+def _parts(node: Node, path: str, steps: _Steps, way: _Steps) -> Iterator[Sought]:
+    """Give the branches and the members of what a schema describes, unless it is in itself."""
+    if node.pointer in way:
+        return
+    way = (*way, node.pointer)
     yield from _branches(node, path, steps, ())
     for name in node.value.get("properties", ()):
-        yield from _field(node.at("properties", name), f"{path}/{name}", (*steps, name))
+        yield from _field(node.at("properties", name), f"{path}/{name}", (*steps, name), way)
     if "items" in node.value:
-        yield from _parts(node.at("items"), f"{path}/{_ANY}", (*steps, _ANY))
+        yield from _parts(node.at("items"), f"{path}/{_ANY}", (*steps, _ANY), way)
     for branch in node.at("anyOf").items() if "anyOf" in node.value else ():
-        yield from _parts(branch, path, steps)
+        yield from _parts(branch, path, steps, way)
 
 
-def _field(node: Node, path: str, steps: tuple[str, ...]) -> Iterator[Sought]:
+def _field(node: Node, path: str, steps: _Steps, way: _Steps) -> Iterator[Sought]:
     """Give a field, its enumerated values, and what is in it."""
     shown = _shown(path)
     point = Point("field", path, "properties", node.pointer, f"{shown} never sent")
     yield Sought(point, steps, lambda _: True)
     for each in node.at("anyOf").items() if "anyOf" in node.value else [node]:
         for index, value in enumerate(each.value.get("enum", ())):
-            pointer = f"{each.pointer}/enum/{index}"
-            point = Point("value", path, "enum", pointer, f"{shown} never {value}")
-            yield Sought(point, steps, partial(eq, value))
-    yield from _parts(node, path, steps)
+            if value is not None:
+                pointer = f"{each.pointer}/enum/{index}"
+                point = Point("value", path, "enum", pointer, f"{shown} never {value}")
+                yield Sought(point, steps, partial(eq, value))
+    yield from _parts(node, path, steps, way)
 
 
-def _branches(
-    node: Node, path: str, steps: tuple[str, ...], before: _Conditions
-) -> Iterator[Sought]:
+def _branches(node: Node, path: str, steps: _Steps, before: _Conditions) -> Iterator[Sought]:
     """Give the branches that ask for fields; the others are what is left of the fields."""
     if "if" not in node.value:
         return

@@ -28,8 +28,7 @@ class Upgraded:
 class Upgrade:
     """Make the call of a newer version from that of an older one, both of one operation."""
 
-    def __init__(self, contract: Contract, older: Operation, newer: Operation) -> None:
-        self._contract = contract
+    def __init__(self, older: Operation, newer: Operation) -> None:
         self._older = older
         self._newer = newer
 
@@ -69,22 +68,15 @@ class Upgrade:
         return made, lost
 
     def _answers(self) -> Iterator[str]:
-        old, new = (self._answer(each) for each in (self._older, self._newer))
-        if old and not new:
+        if self._older.answer is not None and self._newer.answer is None:
             yield f"The answer has no body in version {self._newer.version}."
-
-    def _answer(self, operation: Operation) -> object:
-        item: Json = self._contract.documents[operation.version]["paths"][operation.path]
-        return item[operation.method.lower()]["responses"][str(operation.status)].get("content")
 
 
 def upgrades(contract: Contract) -> Mapping[str, Upgrade]:
     """Map each deprecated operation to the way to the newest version of it, where there is one."""
     newest = {(each.method, each.path): each for each in contract.operations}
     pairs = [(each, newest[each.method, each.path]) for each in contract.operations]
-    return {
-        old.id: Upgrade(contract, old, new) for old, new in pairs if old.deprecated and old != new
-    }
+    return {old.id: Upgrade(old, new) for old, new in pairs if old.deprecated and old != new}
 
 
 def _named(value: object, name: str = "") -> object:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import nearest
-from mockserver.contract.operations import Contract, Operation
+from mockserver.contract.operations import Operation
 from mockserver.contract.points import Point, Sought, rule_key, rules, sought, statuses, values_at
 from mockserver.journal.trace import Asked, Exchange
 from mockserver.world.model import World
@@ -39,6 +39,7 @@ _STATUSES: Final = {
     "401": "never called with wrong credentials (401)",
     "403": "never called without the permission (403)",
     "404": "never asked for what does not exist (404)",
+    "default": "never refused",
     "415": "never sent in another media type or content coding (415)",
 }
 # How telling a gap is: the first one of its sort, and how much less so each further one is.
@@ -89,11 +90,11 @@ class Tried:
 class _Counter:
     """Count the calls of one operation, and look in them for what was not tried yet."""
 
-    def __init__(self, contract: Contract, operation: Operation, world: World) -> None:
-        listed = statuses(contract, operation)
+    def __init__(self, operation: Operation, world: World) -> None:
         self.tried = Tried(operation.id, operation.version, operation.path)
+        self._listed = statuses(operation)
         self._sought: dict[str, list[Sought]] = {}  # by the member or the parameter that it is of
-        found = [*_of_statuses(listed), *rules(operation)]
+        found = [*_of_statuses(self._listed), *rules(operation)]
         for each in sought(operation):
             self._sought.setdefault(each.steps[0], []).append(each)
             found.append(each.point)
@@ -111,7 +112,8 @@ class _Counter:
         tried.statuses[status] = tried.statuses.get(status, 0) + 1
         if not self._open:
             return
-        self._reach(("status", "", status, ""))
+        if status not in _UNCOUNTED:
+            self._reach(("status", "", status if status in self._listed else "default", ""))
         for each in exchange.violations:
             self._reach(rule_key(each.path, each.rule, each.pointer))
         if exchange.problem is None and asked is not None:
@@ -145,10 +147,9 @@ class _Counter:
 class Coverage:
     """Count what the calls of a run try, over all states and through every reset."""
 
-    def __init__(self, contract: Contract, world: World) -> None:
-        self._contract = contract
+    def __init__(self, operations: Iterable[Operation], world: World) -> None:
         self._world = world  # as it was loaded: what it shows is there to be met
-        self._operations = {operation.id: operation for operation in contract.operations}
+        self._operations = {operation.id: operation for operation in operations}
         self._counters: dict[str, _Counter] = {}
 
     def count(
@@ -168,7 +169,7 @@ class Coverage:
 
     def _counter(self, name: str) -> _Counter:
         if name not in self._counters:
-            self._counters[name] = _Counter(self._contract, self._operations[name], self._world)
+            self._counters[name] = _Counter(self._operations[name], self._world)
         return self._counters[name]
 
 

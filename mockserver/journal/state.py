@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mockserver.base.problems import Errors, Kind, Problem
-from mockserver.contract.operations import Contract
 from mockserver.journal.coverage import Coverage
 from mockserver.journal.feed import Feed
 from mockserver.journal.journal import Journal, Pool, Tally
@@ -120,7 +119,7 @@ class States:
     def __init__(
         self, loaded: World, check: Check = lambda *_: None, coverage: Coverage | None = None
     ) -> None:
-        self.coverage = coverage or Coverage(Contract({}, ()), loaded)
+        self.coverage = coverage or Coverage((), loaded)
         self._loaded = loaded
         self._check = check
         self._begin()

@@ -15,6 +15,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ import reference
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
 from mockserver.base.loops import new_event_loop
+from mockserver.journal.coverage import Coverage
+from mockserver.journal.trace import Asked
+from mockserver.server import load_editions
 
 PATH = "/KeyfactorAPI/SMTP/Test"
 PRISM = "node_modules/.bin/prism"
@@ -257,6 +261,22 @@ def deliveries(ours: Connection) -> None:
     loop.close()
 
 
+def coverage(ours: Connection) -> None:
+    """Print how long it takes to count what a call tries, beside what it may take of the call."""
+    operations = load_editions().newest.contract.operations
+    with MockServer() as server:
+        for name, port in (("refused", 0), ("delivered", 25)):
+            body = MAIL | {"Port": port}
+            Connection(server.port("http") or 0).call(request(PATH, body))
+            [exchange], world = server.requests, server.world
+            server.reset()
+            asked = None if port == 0 else Asked(body, {}, ())
+            known = Coverage(operations, world)
+            count = partial(known.count, exchange.operation, exchange, world, asked)
+            medians = in_turns(count, partial(ours.call, request(PATH, body)))
+            row(f"coverage of a {name} call, ms", "2 % of it", medians[0], medians[1] / 50)
+
+
 def memory(process: subprocess.Popen[bytes], ours: Connection) -> None:
     """Print what 100,000 calls leave behind, half of them refused, half delivered."""
     calls = [request(PATH, MAIL | {"Port": port}) for port in (0, 25)]
@@ -280,6 +300,7 @@ def main() -> None:
                 raise SystemExit("the mock does not answer as it should")
         refusals(folder, ours)
         deliveries(ours)
+        coverage(ours)
         memory(process, ours)
     in_threads()
 

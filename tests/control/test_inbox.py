@@ -709,6 +709,22 @@ def test_no_secret_of_the_world_is_shown(caller: Caller) -> None:
             assert secret not in page
 
 
+def test_coverage_has_a_page(caller: Caller) -> None:
+    assert 'href="/?view=coverage">Coverage</a>' in caller.http.get("/").text
+    caller.http.delete("/_mock/coverage")
+    text = caller.http.get("/?view=coverage").text
+    assert "Coverage: 0.0 %" in text
+    assert "Not tried yet" not in text
+    caller.send("2", V2)
+    caller.send("2", V2 | {"Port": 0}, headers={"x-mock-namespace": "a"})
+    for query in ("view=coverage", "view=coverage&fragment=pane&ns=a"):
+        text = caller.http.get(f"/?{query}").text
+        assert "Coverage: 5.0 %" in text
+        assert "8 of 157" in text
+        assert "1 with 200, 1 with 400" in text
+        assert "test_smtp_v2: RequestHeaders never sent" in text
+
+
 def test_a_form_says_who_sends_and_where(caller: Caller) -> None:
     form = {"host": "x.test", "port": "25", "type": "0", "recipient": "me@b.test"}
     post(caller, "try", **form, user="operator")
