@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from mockserver.base.masking import MASK
 from mockserver.base.schema import Node
@@ -31,6 +31,12 @@ class Upgrade:
     def __init__(self, older: Operation, newer: Operation) -> None:
         self._older = older
         self._newer = newer
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self  # nothing in it changes
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # a compiled document does not go to another process
 
     def __call__(self, headers: Headers, body: object) -> Upgraded:
         """Return the newer call; a masked value is the name of its field in angle brackets."""

@@ -1,6 +1,9 @@
 """The call of version 2 that does the same as one of version 1."""
 
 import json
+import pickle
+from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -123,6 +126,16 @@ def test_an_edition_without_the_newer_version_has_none() -> None:
     with MockServer(edition="25.1") as mock, calling(mock) as caller:
         assert v2(caller, V1) is None
         assert v2(caller, None, "GET /KeyfactorAPI/SMTP")["body"] is None
+
+
+def test_a_call_can_be_copied_and_handed_on(caller: Caller) -> None:
+    caller.send("1", V1)
+    [exchange] = caller.mock.requests
+    assert exchange.v2 is not None
+    assert deepcopy(exchange).v2 == exchange.v2
+    assert asdict(exchange)["id"] == exchange.id
+    sent = pickle.loads(pickle.dumps(exchange))
+    assert (sent, sent.v2) == (exchange, None)
 
 
 def test_story_and_inbox_show_it(caller: Caller) -> None:
