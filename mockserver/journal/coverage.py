@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import nearest
@@ -70,8 +70,11 @@ class Tried:
         self.calls += other.calls
         for status, count in other.statuses.items():
             self.statuses[status] = self.statuses.get(status, 0) + count
+        # The words of a point may differ, by the world.
+        own = {point.key: point for point in self.points}
         for point, reached in other.points.items():
-            self.points[point] = reached or self.points.get(point, False)
+            known = own.get(point.key, point)
+            self.points[known] = reached or self.points.get(known, False)
 
     def as_json(self) -> Json:
         """Give it as `GET /_mock/coverage` has it, the most telling gaps first."""
@@ -202,32 +205,29 @@ def _of_mail(world: World, fields: Mapping[str, Iterable[Sought]]) -> Iterator[P
 
 def _by_name(world: World, stage: str) -> str:
     """Say which host of the world shows a stage, where one does."""
-    faults = {"resolve": "unresolvable", "connect": "refused"}
+    fault = {"resolve": "unresolvable", "connect": "refused"}.get(stage, "")
     for key, relay in world.relays.items():
-        if "*" in key:
-            continue
-        by_fault = relay.fault is not None and relay.fault == faults.get(stage)
-        if by_fault or stage in relay.replies or (stage == "tls" and relay.certificate != "good"):
-            return f" (Host {key} does)" if stage not in {"resolve", "tls"} else f" (Host {key})"
+        shows = stage in relay.replies or relay.fault == fault
+        if "*" not in key and (shows or (stage == "tls" and relay.certificate != "good")):
+            return f" (such as {key})"
     return ""
 
 
 def _refusals(exchange: Exchange, world: World, asked: Asked | None) -> Iterator[str]:
     """Name the parts of a test mail that refused it."""
-    kind = exchange.problem and exchange.problem.kind
-    if exchange.delivery:
-        yield exchange.delivery.stage
+    kind = exchange.problem.kind if exchange.problem else ""
+    if kind.startswith("mail_"):
+        yield kind.removeprefix("mail_")
     if kind is Kind.SECRET and exchange.secrets:
         provider = world.provider(exchange.secrets[-1].provider or "")
         yield "secret provider" if provider is None else f"secret {provider.fault or ''}".strip()
-    if exchange.token_requests and asked and isinstance(asked.body, dict):
-        # A relay refuses the token that some endpoints give.
-        named = (asked.body.get(_TOKEN) or "").strip()
+    if kind in {Kind.TOKEN, Kind.MAIL_AUTH} and exchange.token_requests and asked is not None:
+        named = (cast("Json", asked.body).get(_TOKEN) or "").strip()
         found = world.token_endpoint(named or exchange.token_requests[-1].url)
-        if found and found[1].fault:
-            yield f"token {found[1].fault}"
-        elif kind is Kind.TOKEN:
-            yield "token"
+        fault = found[1].fault if found else None
+        # A relay refuses the tokens that some endpoints give.
+        if fault or kind is Kind.TOKEN:
+            yield f"token {fault or ''}".strip()
 
 
 def _sorted(gaps: Iterable[Point]) -> list[Point]:

@@ -52,7 +52,7 @@ REFUSED_2: list[Json] = [
     LOGIN | {"RelayPassword": {"Provider": "77", "Parameters": {"SecretName": "a"}}},
     LOGIN | {"RelayPassword": {"Provider": "1", "Parameters": {"SecretName": "a"}}},
     OAUTH | {"Scope": "x", "TokenEndpoint": " "},
-    OAUTH | {"Host": "denied.test"},
+    OAUTH | {"Host": "noauth.test"},
     *(
         {"Host": "smtp.keyexample.com", "Port": 587, "UseSSL": True}
         | OAUTH
@@ -287,7 +287,7 @@ def test_the_first_gaps_are_worth_reading(fresh: Caller) -> None:
     for line in (
         "never accepted when RelayAuthenticationType is 3",
         "never refused for a missing ClientSecret when RelayAuthenticationType is 3",
-        "never saw the relay refuse the login (Host badlogin.test does)",
+        "never saw the relay refuse the login (such as badlogin.test)",
         "never called with wrong credentials (401)",
         "RequestHeaders never sent",
     ):
@@ -460,6 +460,22 @@ def test_runs_are_added_up_whatever_their_points_are(fresh: Caller) -> None:
     assert (found["calls"], found["statuses"], found["covered"]) == (3, {"200": 2, "400": 1}, 8)
     assert added(both, [])[0] is not both[0]
     assert report([])["summary"] == {"points": 0, "covered": 0, "percent": 0}
+
+
+def test_runs_with_other_worlds_are_added_up(fresh: Caller) -> None:
+    """The words of a gap name a host of the world, and it is the same gap."""
+    fresh.send("2", BODY_2)
+    with MockServer("fuzz") as other, calling(other) as caller:
+        caller.send("2", BODY_2)
+        both = report(added(other.coverage, fresh.mock.coverage))
+    assert both["summary"] == report(fresh.mock.coverage)["summary"]
+
+
+def test_a_mail_that_arrived_was_refused_by_no_relay(fresh: Caller) -> None:
+    with pytest.raises(httpx2.HTTPError):
+        fresh.send("2", BODY_2, headers={"x-mock-fault": "truncate"})
+    [found] = [each.as_json() for each in fresh.mock.coverage if each.calls]
+    assert (found["statuses"], found["covered"]) == ({"200": 1}, 1)
 
 
 @pytest.mark.parametrize(
