@@ -4,13 +4,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 from uuid import uuid4
 
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
@@ -20,6 +20,7 @@ Json = dict[str, Any]
 _Read = TypeVar("_Read")
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
+Said = tuple[_Speaker, str]
 
 _NO_ERRORS: Final[Errors] = MappingProxyType({})
 _MAX_SUBJECT: Final = 4_000  # characters by which a mail is found
@@ -64,6 +65,14 @@ class Envelope:
 
     sender: str
     recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The ESMTP parameters of MAIL, and those of RCPT for each recipient (RFC 5321, 4.1.1.11)."""
+
+    mail: Mapping[str, str] = field(default_factory=dict)
+    rcpt: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,8 +157,8 @@ class Step:
 class Exchange:
     """One API call and all that it caused; nothing secret is in it.
 
-    `status` is None where a fault broke the connection off without an answer, and where the client
-    left before it.
+    `status` is None where a fault broke the connection off without an answer, where the client
+    left before it, and as long as the call is under way, which has not `ended`.
     """
 
     id: str
@@ -172,6 +181,7 @@ class Exchange:
     message_id: str | None
     lenient: tuple[Note, ...]
     steps: tuple[Step, ...]
+    ended: bool = True
 
     @property
     def refused(self) -> bool:
@@ -181,13 +191,14 @@ class Exchange:
     def as_json(self) -> Json:
         """Give the exchange as `GET /_mock/requests` shows it: each field under its name."""
         request = {"headers": self.request.headers, "body": self.request.body}
-        return {**_fields(self), "request": request}
+        return {**as_plain(self), "request": request}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """One mail that the sink kept; `raw` are its bytes as they came over the wire."""
 
+    ended: ClassVar[bool] = True  # a mail is kept when all of it has come
     id: str = field(default_factory=new_id)
     request_id: str | None = None
     identity: str | None = None
@@ -198,7 +209,9 @@ class Message:
     mechanism: str | None
     username: str | None
     envelope: Envelope
-    dialogue: tuple[tuple[_Speaker, str], ...]
+    helo: str | None = None
+    parameters: Parameters = field(default_factory=Parameters)
+    dialogue: tuple[Said, ...]
     raw: bytes = field(repr=False)
 
     @property
@@ -209,12 +222,12 @@ class Message:
     @property
     def text(self) -> str:
         """Give the plain text part, or an empty text where there is none."""
-        return self._remembered("text", lambda: mailtext.text(self.raw, "plain"))
+        return self._parts.text
 
     @property
     def html(self) -> str:
         """Give the HTML part, or an empty text where there is none."""
-        return mailtext.text(self.raw, "html")
+        return self._parts.html
 
     @cached_property
     def subject(self) -> str:
@@ -232,6 +245,31 @@ class Message:
         return self._header("To")
 
     @property
+    def cc(self) -> str:
+        """Give the decoded `Cc`, empty where there is none."""
+        return self._header("Cc")
+
+    @property
+    def from_addresses(self) -> tuple[mailtext.Address, ...]:
+        """Give the names and addresses of `From`."""
+        return mailtext.addresses(self.raw, "From")
+
+    @property
+    def to_addresses(self) -> tuple[mailtext.Address, ...]:
+        """Give the names and addresses of `To`."""
+        return mailtext.addresses(self.raw, "To")
+
+    @property
+    def attachments(self) -> tuple[mailtext.Attachment, ...]:
+        """Give the attachments, each with its content."""
+        return self._parts.attachments
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """Say what a strict receiver would miss (RFC 5322, 3.6), or not take."""
+        return mailtext.defects(self.raw)
+
+    @property
     def size(self) -> int:
         """Give the octets of the mail."""
         return len(self.raw)
@@ -245,6 +283,10 @@ class Message:
     def may_remember(self) -> int:
         """Give the octets that are kept of what was read, at most."""
         return _WIDE * (3 * self.size if self.size <= _REMEMBERED else _MAX_SUBJECT)
+
+    @property
+    def _parts(self) -> mailtext.Content:
+        return self._remembered("parts", lambda: mailtext.content(self.raw))
 
     def _remembered(self, name: str, read: Callable[[], _Read]) -> _Read:
         """Return what is read, and keep it where the mail is small."""
@@ -263,10 +305,20 @@ class Message:
 
         The octets themselves have a call of their own.
         """
-        shown, headers = _fields(self), self.headers
+        shown, headers = as_plain(self), self.headers
         dialogue, _ = shown.pop("dialogue"), shown.pop("raw")
-        read = {name.lower(): _first(headers, name) for name in ("Subject", "From", "To")}
-        parts = {"headers": headers, "text": self.text, "size": self.size}
+        read = {name.lower(): _first(headers, name) for name in ("Subject", "From", "To", "Cc")}
+        content = self._parts
+        parts = {
+            "from_addresses": _plain(self.from_addresses),
+            "to_addresses": _plain(self.to_addresses),
+            "headers": headers,
+            "text": content.text,
+            "html": content.html,
+            "attachments": [each.as_json() for each in content.attachments],
+            "defects": self.defects,
+            "size": self.size,
+        }
         return {**shown, **read, **parts, "dialogue": dialogue}
 
 
@@ -274,7 +326,8 @@ def _first(headers: Headers, wanted: str) -> str:
     return next((value for name, value in headers if name.lower() == wanted.lower()), "")
 
 
-def _fields(kept: Any) -> Json:  # noqa: ANN401  # any dataclass
+def as_plain(kept: Any) -> Json:  # noqa: ANN401  # any dataclass
+    """Return the fields of a kept value under their names, in the types of JSON."""
     return {each.name: _plain(getattr(kept, each.name)) for each in fields(kept)}
 
 
@@ -285,7 +338,7 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if is_dataclass(value):
-        return _fields(value)
+        return as_plain(value)
     if isinstance(value, datetime):
         return timestamp(value)
     return dict(value) if isinstance(value, Mapping) else value
@@ -371,6 +424,10 @@ class Trace:
         finally:
             ended = milliseconds(self.started)
             self.steps.append(Step(name, began, round(ended - began, 3)))
+
+    def under_way(self) -> Exchange:
+        """Give what there is so far as a value."""
+        return replace(self.exchange(None, None), ended=False)
 
     def exchange(
         self, status: int | None, problem: Problem | None, errors: Errors = _NO_ERRORS
