@@ -8,7 +8,7 @@ rule is read as an ordinary mail reader would.
 import re
 from binascii import a2b_base64, a2b_qp
 from codecs import lookup
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
@@ -28,6 +28,7 @@ _MAX_DIVIDED: Final = 24 * 1024 * 1024  # octets of all parts that are divided, 
 _MAX_FILES: Final = 100  # attachments of one mail
 _MAX_NAME: Final = 200  # characters
 _MAX_PARAMETERS: Final = 2_000  # characters of a header in which the name of a file is looked for
+_MAX_LINE: Final = 1_000  # octets with the line end (RFC 5322, 2.1.1)
 _MAX_ADDRESSES: Final = 10_000  # characters of a header
 _TEXTS: Final = ("text/plain", "text/html")
 _MAX_BOUNDARY: Final = 998  # RFC 2046, 5.1.1 says 70; no line has more
@@ -59,11 +60,6 @@ _ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "base64": lambda octets: a2b_base64(octets + b"==="),
     "quoted-printable": a2b_qp,
 }
-
-
-def headers(raw: bytes) -> _Pairs:
-    """Return all headers, unfolded and decoded, in the order of the mail."""
-    return _first(partial(_headers, raw), tuple)
 
 
 @dataclass(frozen=True)
@@ -100,19 +96,29 @@ class Content(NamedTuple):
     attachments: tuple[Attachment, ...] = ()
 
 
-def content(raw: bytes) -> Content:
-    """Return what is in a mail."""
-    return _first(partial(_read_parts, raw), Content)
+class Reading:
+    """Read one mail, each thing when it is asked for."""
 
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._mail = raw.decode("latin-1")
+        self._top = _divided(self._mail)
 
-def addresses(raw: bytes, name: str) -> tuple[Address, ...]:
-    """Return the addresses of each header of that name."""
-    return _first(partial(_addresses, raw, name), tuple)
+    def headers(self) -> _Pairs:
+        """Return all headers, unfolded and decoded, in the order of the mail."""
+        return _first(lambda: _headers(self._top), tuple)
 
+    def content(self) -> Content:
+        """Return what is in it."""
+        return _first(lambda: _content(self._mail, self._top), Content)
 
-def defects(raw: bytes) -> tuple[str, ...]:
-    """Say what a strict receiver would miss in a mail (RFC 5322, 3.6), or not take (2.1.1, 2.2)."""
-    return _first(lambda: tuple(_defects(raw)), tuple)
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """Return the addresses of each header of that name."""
+        return _first(lambda: _addresses(self._top.headers.get_all(name, ())), tuple)
+
+    def defects(self) -> tuple[str, ...]:
+        """Say what a strict receiver would miss (RFC 5322, 3.6), or not take (2.1.1 and 2.2)."""
+        return _first(lambda: tuple(_defects(self._raw, self._top.headers)), tuple)
 
 
 def _first(*readings: Callable[[], _Read]) -> _Read:
@@ -180,8 +186,7 @@ def _codec(charset: str) -> str:
 # Headers
 
 
-def _headers(raw: bytes) -> _Pairs:
-    found = _divided(raw.decode("latin-1"))
+def _headers(found: _Part) -> _Pairs:
     shown = tuple((name, _header(name, value)) for name, value in found.headers.raw_items())
     return (*shown, (_MORE, _more(found.unread))) if found.unread else shown
 
@@ -217,52 +222,59 @@ def _octets(encoding: str, octets: bytes) -> bytes:
     return _ENCODINGS[encoding.lower()](octets)
 
 
-def _addresses(raw: bytes, name: str) -> tuple[Address, ...]:
+def _addresses(values: Iterable[str]) -> tuple[Address, ...]:
     # Before anything is decoded: a decoded name may have a comma.
-    lines = [
-        _FOLD.sub("", each) for each in _divided(raw.decode("latin-1")).headers.get_all(name, ())
-    ]
-    found = getaddresses([line[:_MAX_ADDRESSES] for line in lines])
+    found = getaddresses([_FOLD.sub("", value)[:_MAX_ADDRESSES] for value in values])
     return tuple(
-        Address(_header("Subject", label), _header("To", address))
-        for label, address in found
+        Address(_header("Subject", name), _header("To", address))
+        for name, address in found
         if address
     )
 
 
-def _defects(raw: bytes) -> Iterator[str]:
-    part = _divided(raw.decode("latin-1")).headers
-    for name, form in _DEMANDED.items():
-        values = part.get_all(name, ())
+def _defects(raw: bytes, headers: Message) -> Iterator[str]:
+    for name, holds in _DEMANDED.items():
+        values = headers.get_all(name, ())
         if len(values) != 1:
-            yield f"{name} is {'missing' if not values else 'there more than once'}"
-        elif not _first(lambda: form(_FOLD.sub("", values[0])), lambda: None):  # noqa: B023  # called at once
+            yield f"{name} is {'there more than once' if values else 'missing'}"
+        elif not _first(partial(holds, _FOLD.sub("", values[0])[:_MAX_ADDRESSES]), bool):
             yield f"{name} is malformed"
-    if not raw.partition(b"\r\n\r\n")[0].isascii():
-        yield "a header has octets beyond ASCII, which needs SMTPUTF8 (RFC 6532)"
-    if re.search(rb"[^\n]{1000}", raw):
+    if not raw[: raw.find(b"\r\n\r\n")].isascii():
+        yield "a header has octets beyond ASCII (RFC 6532)"
+    if _has_long_line(raw):
         yield "a line has more than 998 octets"
+
+
+def _has_long_line(raw: bytes) -> bool:
+    begin = 0
+    while len(raw) - begin > _MAX_LINE:
+        begin = raw.rfind(b"\n", begin, begin + _MAX_LINE) + 1
+        if not begin:
+            return True
+    return False
 
 
 # Content
 
 
-def _read_parts(raw: bytes) -> Content:
+def _content(mail: str, top: _Part) -> Content:
     left = _Left()
     texts: dict[str, str] = {}
     files: list[Attachment] = []
-    for kind, part, body, is_file in _leaves(raw.decode("latin-1"), left):
+    for kind, part, body, is_file in _leaves(mail, left, top=top):
         if is_file and len(files) < _MAX_FILES:
             files.append(Attachment(_filename(part), kind[:_MAX_NAME], _octets_of(part, body)))
         elif not is_file and kind not in texts:
-            texts[kind] = _content(part, body)
+            texts[kind] = _text(part, body)
     # Of very many parts the first are looked at.
     unread = "[one of very many parts, which the raw mail has]" if left.parts < 0 else ""
     text, html = (texts.get(kind, unread) for kind in _TEXTS)
     return Content(text, html, tuple(files))
 
 
-def _leaves(mail: str, left: _Left, depth: int = 0) -> Iterator[tuple[str, Message, str, bool]]:
+def _leaves(
+    mail: str, left: _Left, depth: int = 0, top: _Part | None = None
+) -> Iterator[tuple[str, Message, str, bool]]:
     """Give type, headers and body of each part that has none within it, and whether it is a file.
 
     What cannot be understood is plain text (RFC 2045, 5.2); a file is what is called an attachment,
@@ -271,7 +283,7 @@ def _leaves(mail: str, left: _Left, depth: int = 0) -> Iterator[tuple[str, Messa
     left.parts -= 1
     if left.parts < 0:
         return
-    part, body, _ = _divided(mail)
+    part, body, _ = top or _divided(mail)
     found = _TYPE.match(_field(part, "Content-Type"))
     kind = found[0].lower() if found else "text/plain"
     if _field(part, "Content-Disposition").lower().startswith("attachment"):
@@ -323,7 +335,7 @@ def _octets_of(part: Message, body: str) -> bytes:
     return _first(lambda: _octets(encoding, octets), lambda: octets)
 
 
-def _content(part: Message, body: str) -> str:
+def _text(part: Message, body: str) -> str:
     plain = _octets_of(part, body[:MAX_TEXT])
     text = _decoded(plain, _first(lambda: _codec(_parameter(part, "charset")), lambda: "utf-8"))
     more = max(0, len(body) - MAX_TEXT)

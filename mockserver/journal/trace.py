@@ -252,12 +252,12 @@ class Message:
     @property
     def from_addresses(self) -> tuple[mailtext.Address, ...]:
         """Give the names and addresses of `From`."""
-        return mailtext.addresses(self.raw, "From")
+        return mailtext.Reading(self.raw).addresses("From")
 
     @property
     def to_addresses(self) -> tuple[mailtext.Address, ...]:
         """Give the names and addresses of `To`."""
-        return mailtext.addresses(self.raw, "To")
+        return mailtext.Reading(self.raw).addresses("To")
 
     @property
     def attachments(self) -> tuple[mailtext.Attachment, ...]:
@@ -267,7 +267,7 @@ class Message:
     @property
     def defects(self) -> tuple[str, ...]:
         """Say what a strict receiver would miss (RFC 5322, 3.6), or not take."""
-        return mailtext.defects(self.raw)
+        return mailtext.Reading(self.raw).defects()
 
     @property
     def size(self) -> int:
@@ -277,7 +277,7 @@ class Message:
     @property
     def headers(self) -> Headers:
         """Give all headers, unfolded and decoded, in the order of the mail."""
-        return self._remembered("headers", lambda: mailtext.headers(self.raw))
+        return self._remembered("headers", lambda: mailtext.Reading(self.raw).headers())
 
     @property
     def may_remember(self) -> int:
@@ -286,7 +286,7 @@ class Message:
 
     @property
     def _parts(self) -> mailtext.Content:
-        return self._remembered("parts", lambda: mailtext.content(self.raw))
+        return self._remembered("parts", lambda: mailtext.Reading(self.raw).content())
 
     def _remembered(self, name: str, read: Callable[[], _Read]) -> _Read:
         """Return what is read, and keep it where the mail is small."""
@@ -305,18 +305,18 @@ class Message:
 
         The octets themselves have a call of their own.
         """
-        shown, headers = as_plain(self), self.headers
+        shown, reading = as_plain(self), mailtext.Reading(self.raw)
+        headers, content = reading.headers(), reading.content()
         dialogue, _ = shown.pop("dialogue"), shown.pop("raw")
         read = {name.lower(): _first(headers, name) for name in ("Subject", "From", "To", "Cc")}
-        content = self._parts
         parts = {
-            "from_addresses": _plain(self.from_addresses),
-            "to_addresses": _plain(self.to_addresses),
+            "from_addresses": _plain(reading.addresses("From")),
+            "to_addresses": _plain(reading.addresses("To")),
             "headers": headers,
             "text": content.text,
             "html": content.html,
             "attachments": [each.as_json() for each in content.attachments],
-            "defects": self.defects,
+            "defects": reading.defects(),
             "size": self.size,
         }
         return {**shown, **read, **parts, "dialogue": dialogue}

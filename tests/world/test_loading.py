@@ -674,7 +674,7 @@ BAD_FILES = {
         "/relays/a.test/replies/rcpt: must be a reply that refuses, such as 550"
     ),
     "extends: default\nrelays: {a.test: {replies: {rcpt: 550}}}": (
-        "/rcpt: must be a text, a map or a list"
+        "/rcpt: must be a text or a list or a map"
     ),
     'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\n551 b"}}}': "same code in each",
     'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\r\\n550 b"}}}': "must be a reply",
