@@ -347,7 +347,7 @@ class Control:
 
         found = await shelf.wait(matches, seconds, max(1, expected))
         if sum(entry.ended for entry in found) < expected:
-            noun = f"at least {expected} {name}"
+            noun = f"at least {expected} {name if expected > 1 else name[:-1]}"
             criteria = {key: readings[0] for key, readings in query.items()}
             text = Wanted(noun, criteria, wanted.misses, describe).failure(found, list(shelf))
             raise Problem(Kind.CONTROL, text, status=404)

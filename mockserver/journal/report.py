@@ -56,7 +56,8 @@ class Report:
     """Take what happens in a run, and keep the stories of what was refused.
 
     A call is told that was refused or not answered, unless that was expected, or that has a note of
-    one of `kinds`; a session from outside, if it had a refusal. Of very many the first and the last 100 are kept.
+    one of `kinds`; a session from outside, if it had a refusal. Of very many the first and the last
+    100 are kept.
     """
 
     def __init__(self, expected: Collection[Expected] = (), kinds: Collection[str] = ()) -> None:

@@ -119,8 +119,20 @@ def _conflicts(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if twin != key:
             yield (
                 pointer(["relays", key, "listen"]),
-                f"the same port as that of the relay '{one_line(twin)}'",
+                f"the same port as that of the relay '{one_line(twin)}'"
+                f"{_of_namespaces(relay, data['relays'][twin])}",
             )
+
+
+def _of_namespaces(*relays: Mapping[str, Any]) -> str:
+    own, others = (relay.get("namespace") for relay in relays)
+    if own == others:
+        return ""
+    return f"; this is for {_namespace(own)}, that for {_namespace(others)}"
+
+
+def _namespace(name: str | None) -> str:
+    return "the state without a name" if name is None else f"the namespace '{name}'"
 
 
 def _twins(
