@@ -199,6 +199,9 @@ class Inbox:
         """Give what the right side shows: the selected row, or else the world."""
         ask = request.query_params
         wanted = ask.get("request") or ask.get("message")
+        if ask.get("view") == "sessions":
+            kept = list(state.journal.sessions)[-MAX_ROWS:]
+            return {"selected": None, "gone": False, "sessions": kept[::-1]}
         if wanted is None:
             return {"selected": None, "gone": False, **self._world(state.world, ask)}
         for row in _rows(state.journal):
@@ -223,6 +226,8 @@ class Inbox:
             "raw": raw[:MAX_SHOWN],
             "text": text[:MAX_SHOWN],
             "cut": max(len(raw), len(text)) > MAX_SHOWN,
+            "files": message.attachments if message else (),
+            "defects": message.defects if message else (),
             "curl": exchange and recipes.curl(exchange, root + _prefix(name)),
             "editions": list(self._impact.told(world.edition, exchange)) if exchange else [],
             "assertion": recipes.assertion(exchange, message),

@@ -308,7 +308,11 @@ def _filename(part: Message) -> str | None:
     for name in ("Content-Disposition", "Content-Type"):
         short[name] = _field(part, name)[:_MAX_PARAMETERS]
     found = _first(lambda: short.get_filename() or "", str)
-    return _header("Subject", found)[:_MAX_NAME] or None
+    # UTF-8 as it is, or else what was decoded already; encoded words, which many write here too.
+    plain = _first(lambda: found.encode("latin-1").decode(), lambda: found)
+    return (
+        _decoded(_IN_TEXT.sub(_read, plain).encode("utf-8", "replace"), "utf-8")[:_MAX_NAME] or None
+    )
 
 
 def _parts(body: str, boundary: str) -> list[str]:

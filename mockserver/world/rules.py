@@ -117,11 +117,9 @@ def _conflicts(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
         twin = listening.setdefault(relay.get("listen", key), key)
         if twin != key:
-            yield (
-                pointer(["relays", key, "listen"]),
-                f"the same port as that of the relay '{one_line(twin)}'"
-                f"{_of_namespaces(relay, data['relays'][twin])}",
-            )
+            place = pointer(["relays", key, "listen"])
+            namespaces = _of_namespaces(relay, data["relays"][twin])
+            yield place, f"the same port as that of the relay '{one_line(twin)}'{namespaces}"
 
 
 def _of_namespaces(*relays: Mapping[str, Any]) -> str:
