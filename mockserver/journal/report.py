@@ -111,13 +111,17 @@ class Report:
         if left_out:
             texts.append(f"… {left_out} more\n")
         texts += [each.text for each in self._last]
-        head = f"keyfactor-mock: {self.calls} calls, {self.told} calls or sessions to look at\n"
+        head = f"keyfactor-mock: {self._called}, {self.told} calls or sessions to look at\n"
         return head + "\n".join(["", *texts])
 
     def written(self, name: str) -> str:
         """Give the whole report as a file of that name has it: by `.json`, `.xml`, or as text."""
         writers: Mapping[str, Callable[[], str]] = {".json": self._json, ".xml": self._junit}
         return writers.get(PurePath(name).suffix.lower(), self.text)()
+
+    @property
+    def _called(self) -> str:
+        return f"{self.calls} call{'' if self.calls == 1 else 's'}"
 
     def _json(self) -> str:
         stories = [
@@ -133,8 +137,7 @@ class Report:
         counts = {"tests": str(len(stories) + 1), "failures": str(len(stories))}
         suites = ET.Element("testsuites", counts)
         suite = ET.SubElement(suites, "testsuite", {"name": "keyfactor-mock", **counts})
-        name = f"{self.calls} calls"
-        ET.SubElement(suite, "testcase", {"classname": "keyfactor-mock", "name": name})
+        ET.SubElement(suite, "testcase", {"classname": "keyfactor-mock", "name": self._called})
         for each in stories:
             named = {"classname": f"keyfactor-mock.{each.kind}", "name": _xml(each.title)}
             case = ET.SubElement(suite, "testcase", named)
