@@ -99,14 +99,17 @@ class Shelf(Generic[Entry]):
         """Add an entry that counts as `size` bytes, and wake those who wait for it."""
         self._under_way.pop(entry.id, None)
         self._entries.append((entry, size))
-        self.tell(entry)
+        self.tell(lambda: entry)
 
     def begin(self, identity: str, look: Callable[[], Entry]) -> None:
         """Show what `look` gives as an entry, until one of this id is added."""
         self._under_way[identity] = look
 
-    def tell(self, entry: Entry) -> None:
-        """Wake those who wait for such an entry."""
+    def tell(self, look: Callable[[], Entry]) -> None:
+        """Wake those who wait for such an entry as `look` gives."""
+        if not self._waiting:
+            return
+        entry = look()
         for arrival, matches in self._waiting.items():
             if not arrival.done() and entry.ended and matches(entry):
                 arrival.set_result(None)
@@ -143,10 +146,6 @@ class Tally:
         if exchange.refused:
             self.refused += 1
             self.first_refused = self.first_refused or exchange
-
-    def add_session(self, session: SmtpSession) -> None:
-        """Tell of a session that has ended."""
-        self.report(session)
 
 
 class Pool:
@@ -215,13 +214,13 @@ class Journal:
         self._add(self.tokens, request, octets(request))
 
     def _follow(self, trace: SessionTrace) -> None:
-        session = trace.kept()
         if trace.closed_at is None:
-            self.sessions.tell(session)
-        else:
-            self._add(self.sessions, session, octets(session))
-            self._tally.add_session(session)
-            self.feed.publish("session", session)
+            self.sessions.tell(trace.kept)
+            return
+        session = trace.kept()
+        self._add(self.sessions, session, octets(session))
+        self._tally.report(session)
+        self.feed.publish("session", session)
 
     def remove_messages(self, matches: Callable[[Message], bool]) -> None:
         """Remove the messages that match."""

@@ -308,18 +308,15 @@ class Message:
         shown, reading = as_plain(self), mailtext.Reading(self.raw)
         headers, content = reading.headers(), reading.content()
         dialogue, _ = shown.pop("dialogue"), shown.pop("raw")
-        read = {name.lower(): _first(headers, name) for name in ("Subject", "From", "To", "Cc")}
-        parts = {
-            "from_addresses": _plain(reading.addresses("From")),
-            "to_addresses": _plain(reading.addresses("To")),
-            "headers": headers,
-            "text": content.text,
-            "html": content.html,
-            "attachments": [each.as_json() for each in content.attachments],
-            "defects": reading.defects(),
-            "size": self.size,
+        read: Json = {
+            name.lower(): _first(headers, name) for name in ("Subject", "From", "To", "Cc")
         }
-        return {**shown, **read, **parts, "dialogue": dialogue}
+        for name in ("From", "To"):
+            read[f"{name.lower()}_addresses"] = _plain(reading.addresses(name))
+        files = [each.as_json() for each in content.attachments]
+        read |= {"headers": headers, **content._asdict(), "attachments": files}
+        read |= {"defects": reading.defects(), "size": self.size}
+        return {**shown, **read, "dialogue": dialogue}
 
 
 def _first(headers: Headers, wanted: str) -> str:

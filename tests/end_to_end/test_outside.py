@@ -180,7 +180,7 @@ def test_filters_of_sessions_are_checked(caller: Caller, query: str, words: str)
 
 def test_what_a_client_says_of_itself_is_always_text(caller: Caller) -> None:
     with smtp(caller.mock) as client:
-        client.sock.sendall(b"EHLO \xff\xfe\r\n")
+        client.send(b"EHLO \xff\xfe\r\n")
         client.getreply()
         client.mail("a@b.test")
         client.rcpt("c@d.test")
