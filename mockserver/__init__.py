@@ -8,6 +8,7 @@ from mockserver.base.version import __version__
 if TYPE_CHECKING:
     from mockserver.base.problems import Problem
     from mockserver.journal.assertions import View
+    from mockserver.journal.outside import SmtpSession, TokenCall
     from mockserver.journal.trace import Exchange, Message, TokenRequest
     from mockserver.server import BindError, MockServer, SettingError
     from mockserver.world.model import World
@@ -20,6 +21,8 @@ __all__ = [
     "MockServer",
     "Problem",
     "SettingError",
+    "SmtpSession",
+    "TokenCall",
     "TokenRequest",
     "View",
     "World",
@@ -31,6 +34,7 @@ _HOMES: Final = {
     "base.problems": ("Problem",),
     "server": ("BindError", "MockServer", "SettingError"),
     "journal.trace": ("Exchange", "Message", "TokenRequest"),
+    "journal.outside": ("SmtpSession", "TokenCall"),
     "journal.assertions": ("View",),
     "world.model": ("World",),
     "world.reading": ("WorldError",),

@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -24,6 +25,7 @@ from mockserver.base.certificates import (
 from mockserver.base.data import data_folder
 from mockserver.base.documents import DocumentError
 from mockserver.base.loops import Loop, LoopThread
+from mockserver.base.problems import Problem
 from mockserver.base.sockets import BACKLOG, listening
 from mockserver.base.text import host_name
 from mockserver.base.version import __version__
@@ -38,7 +40,7 @@ from mockserver.http.connection import LIMITS, Limits
 from mockserver.http.listener import HttpListener
 from mockserver.journal.assertions import View
 from mockserver.journal.coverage import Coverage
-from mockserver.journal.state import DEFAULT, States
+from mockserver.journal.state import DEFAULT, State, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider, discovery_url
@@ -47,7 +49,7 @@ from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
 from mockserver.product.resources import check_paths
 from mockserver.world import loading as worlds
-from mockserver.world.model import World
+from mockserver.world.model import Relay, World
 from mockserver.world.reading import WorldError
 
 Json = dict[str, Any]
@@ -217,7 +219,8 @@ class MockServer(View):
                 if relay.listen is not None:
                     sock = self._bind(f"smtp {key}", relay.listen)
                     implicit = relay.listen in relay.implicit_ports
-                    await self._sink.listen(sock, self._states.get, key, implicit=implicit)
+                    state = partial(self._state_of, key)
+                    await self._sink.listen(sock, state, key, implicit=implicit)
         except BaseException:
             await self.stop()
             raise
@@ -273,6 +276,14 @@ class MockServer(View):
     def _url(self, scheme: str, host: str) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to connect to
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port(scheme)}"
+
+    def _state_of(self, key: str) -> State:
+        """Return the state that gets the mail of a relay's own port."""
+        usual = self._states.get()
+        relay = usual.world.relays.get(key, Relay())
+        with suppress(Problem):  # there are too many namespaces already
+            return self._states.get(relay.namespace)
+        return usual
 
     def _check_patch(self, world: World, source: str) -> None:
         _check(world, self._editions, source)

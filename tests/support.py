@@ -10,8 +10,9 @@ import httpx2
 import yaml
 
 from mockserver import MockServer
+from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
-from mockserver.journal.trace import Endpoint
+from mockserver.journal.trace import Dialogue, Endpoint
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.part import Part
 from mockserver.world.loading import load
@@ -54,8 +55,8 @@ def part_of(state: State, host: str = "relay.test", port: int = 25, **changes: A
     """Return what the relay of the state's world plays for a call that names it."""
     key, relay = state.world.relay(host, port) or ("", Relay(fault="unresolvable"))
     fields: Json = {"implicit": port in relay.implicit_ports, "request_id": "1"} | changes
-    endpoint, keep = Endpoint(host, port), state.journal.add_message
-    return Part(state, state.world, key, relay, endpoint, keep=keep, **fields)
+    session, keep = SessionTrace(Endpoint(host, port), Dialogue()), state.journal.add_message
+    return Part(state, state.world, key, relay, session, keep=keep, **fields)
 
 
 def rule_of_relay(key: str) -> Json:

@@ -24,6 +24,7 @@ from mockserver.base.problems import Problem
 from mockserver.base.sockets import is_loopback
 from mockserver.base.text import one_line
 from mockserver.base.version import __version__
+from mockserver.cli import report
 from mockserver.cli.compare import compare
 from mockserver.cli.parts import Command, option, written
 from mockserver.control.compare import CompareError
@@ -132,6 +133,7 @@ def serve(**options: Any) -> None:  # noqa: ANN401  # click's own
 @option("--coverage-json", "write that to a file", metavar="FILE")
 @option("--coverage-min", "fail below so much of it", metavar="PERCENT", type=float)
 @option("--coverage-operations", "count these too, if not called", metavar="GLOB", multiple=True)
+@report.report_options
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
     command: tuple[str, ...],
@@ -143,10 +145,12 @@ def run(
 
     It finds the mock in its environment: KEYFACTOR_MOCK_URL and others, and what the vendor's
     clients read. Of those, some go by user name and password where they find both kinds of account:
-    --auth hands down only one. With --editions it ends with a table, and the worst status.
+    --auth hands down only one. With --editions it ends with a table, and the worst status. Where
+    COMMAND fails, the story of each refused call and mail goes to stderr.
     """
     logs.configure(options["log_format"], options["log_level"])
     raise_file_limit()
+    told = report.begin(options)
 
     wanted = Wanted(*[options[f"coverage{each}"] for each in ("", "_json", "_min", "_operations")])
     tried: list[list[Tried]] = []
@@ -157,6 +161,8 @@ def run(
 
     def once(edition: str | None) -> tuple[int, Tally]:
         mock = _mock({**options, "edition": edition})
+        mock.tally.report = told.add
+        told.prefix = f"edition {edition}: " if editions else ""
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             status = runner.run(_run(mock, options["ready_file"], command, auth))
         tried.append(mock.coverage)
@@ -171,7 +177,7 @@ def run(
     lines, good = wanted.conclude(added(*tried))
     for line in lines:
         click.echo(line, err=True)
-    return status if good else status or _EXIT_OUTPUT
+    return report.end(told, status if good else status or _EXIT_OUTPUT, options)
 
 
 @cli.command()
@@ -381,6 +387,11 @@ def _environment(mock: MockServer) -> dict[str, str]:
         "KEYFACTOR_MOCK_API_URL": mock.api_url,
         "KEYFACTOR_MOCK_CONTROL_URL": mock.control_url,
         "KEYFACTOR_MOCK_TOKEN_URL": mock.token_url,
+        **{
+            f"KEYFACTOR_MOCK_{name.upper()}_PORT": str(mock.port(name))
+            for name in ("smtp", "smtps")
+            if mock.port(name) is not None
+        },
         # What the vendor's own clients read.
         "KEYFACTOR_API_PATH": mock.base_path.strip("/"),
     }
@@ -392,6 +403,7 @@ def _environment(mock: MockServer) -> dict[str, str]:
     bundle.write_text(text, "utf-8")
     return variables | {
         "KEYFACTOR_MOCK_HTTPS_URL": mock.https_url,
+        "KEYFACTOR_MOCK_HTTPS_API_URL": str(mock.https_api_url),
         "KEYFACTOR_HOSTNAME": mock.https_url.partition("://")[2],
         # The Go SDKs take the port from the host name if their own is 0.
         "KEYFACTOR_PORT": "0",

@@ -4,11 +4,12 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,11 +26,19 @@ from mockserver.control.impact import Impact
 from mockserver.http import wire
 from mockserver.http.framing import is_host
 from mockserver.http.wire import namespace, read_body, refuse, token_cookie
+from mockserver.journal.assertions import Wanted
 from mockserver.journal.coverage import report
-from mockserver.journal.filters import Either, Filter, exchange_filter, message_filter
+from mockserver.journal.filters import (
+    Either,
+    Filter,
+    exchange_filter,
+    message_filter,
+    session_filter,
+    token_filter,
+)
 from mockserver.journal.journal import Entry, Shelf
 from mockserver.journal.state import State, States
-from mockserver.journal.story import exchange_text
+from mockserver.journal.story import exchange_text, message_line, session_text, token_line
 from mockserver.oauth import idp
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
@@ -37,9 +46,10 @@ from mockserver.world.rules import masked
 Json = dict[str, Any]
 _MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
 
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 _MAX_WAIT_S: Final = 60
 _MAX_LISTED: Final = 1_000
-_OF_LISTS: Final = ("wait", "limit", "after")  # beside the filters
+_OF_LISTS: Final = ("wait", "limit", "after", "expect")  # beside the filters
 PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
 _PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
@@ -143,6 +153,10 @@ class Control:
                 Route(f"{PREFIX}/messages", self._delete_messages, methods=["DELETE"]),
                 Route(f"{PREFIX}/messages/{{id}}", self._message),
                 Route(f"{PREFIX}/messages/{{id}}/raw", self._raw_message),
+                Route(f"{PREFIX}/messages/{{id}}/attachments/{{number}}", self._attachment),
+                Route(f"{PREFIX}/sessions", self._sessions),
+                Route(f"{PREFIX}/sessions/{{id}}", self._session),
+                Route(f"{PREFIX}/tokens", self._tokens),
                 Route(f"{PREFIX}/requests", self._requests),
                 Route(f"{PREFIX}/requests/{{id}}", self._request),
                 Route(f"{PREFIX}/reset", self._reset, methods=["POST"]),
@@ -188,7 +202,7 @@ class Control:
 
     async def _messages(self, request: Request) -> Response:
         shelf = self._state(request).journal.messages
-        return await self._listing(request, "messages", shelf, message_filter)
+        return await self._listing(request, "messages", shelf, message_filter, message_line)
 
     async def _delete_messages(self, request: Request) -> Response:
         matches = _filter(message_filter, _query(request))
@@ -202,6 +216,36 @@ class Control:
         message = _one(request, self._state(request).journal.messages)
         return Response(message.raw, headers=_HEADERS, media_type="message/rfc822")
 
+    async def _attachment(self, request: Request) -> Response:
+        """Answer one attachment, by its place in `attachments`: the first is 0."""
+        files = _one(request, self._state(request).journal.messages).attachments
+        number = request.path_params["number"]
+        if not (number.isascii() and number.isdigit() and int(number[:5]) < len(files)):
+            text = f"the message has {len(files)} attachments; the first is 0"
+            raise Problem(Kind.CONTROL, text, status=404)
+        file = files[int(number)]
+        name = quote(file.filename or f"attachment-{number}", safe="", errors="replace")
+        # Never shown by a browser: whoever wrote the mail would speak for the mock.
+        known = _MEDIA_TYPE.fullmatch(file.content_type)
+        headers = {
+            **_HEADERS,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "Content-Security-Policy": f"{_HEADERS['Content-Security-Policy']}; sandbox",
+            "Content-Type": file.content_type if known else "application/octet-stream",
+        }
+        return Response(file.content, headers=headers)
+
+    async def _sessions(self, request: Request) -> Response:
+        shelf = self._state(request).journal.sessions
+        return await self._listing(request, "sessions", shelf, session_filter, session_text)
+
+    async def _session(self, request: Request) -> Response:
+        return _json(_one(request, self._state(request).journal.sessions).as_json())
+
+    async def _tokens(self, request: Request) -> Response:
+        shelf = self._state(request).journal.tokens
+        return await self._listing(request, "tokens", shelf, token_filter, token_line)
+
     async def _requests(self, request: Request) -> Response:
         shelf = self._state(request).journal.exchanges
         matching = partial(
@@ -209,7 +253,7 @@ class Control:
             operations=self._editions.newest.contract.operations,
             errors=self._state(request).world.errors,
         )
-        return await self._listing(request, "requests", shelf, matching)
+        return await self._listing(request, "requests", shelf, matching, exchange_text)
 
     async def _request(self, request: Request) -> Response:
         journal = self._state(request).journal
@@ -285,23 +329,39 @@ class Control:
         request = Request(scope)
         prefix = scope.get(wire.PREFIX, PREFIX)
         url = str(request.url.replace(path=f"{prefix}/idp/token", query=""))
+        state = self._state(request)
         outside = {**scope, "path": prefix + scope["path"].removeprefix(PREFIX)}
         try:
-            await self._idp.play(self._state(request).world, url)(outside, receive, send)
+            site = self._idp.play(state.world, url, state.journal.add_token)
+            await site(outside, receive, send)
         except ConnectionRefusedError:
             # The connection is open already; this comes nearest to refusing one.
             await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
 
-    async def _listing(
-        self, request: Request, name: str, shelf: Shelf[Entry], make: _MakeFilter[Entry]
+    async def _listing(  # what differs from list to list
+        self,
+        request: Request,
+        name: str,
+        shelf: Shelf[Entry],
+        make: _MakeFilter[Entry],
+        describe: Callable[[Entry], str],
     ) -> Response:
         """List what a query asks for, as soon as there is something, or when the wait is over."""
         query = _query(request)
         own = {key: query.pop(key)[0] for key in _OF_LISTS if key in query}
         seconds, limit = _seconds(own.get("wait", "0")), _limit(own.get("limit", str(_MAX_LISTED)))
         wanted = _filter(make, query, _OF_LISTS)
-        passed = _passed(shelf, own.get("after"))
-        found = await shelf.wait(lambda entry: entry.id not in passed and wanted(entry), seconds)
+        passed, expected = _passed(shelf, own.get("after")), _expected(own.get("expect", "0"))
+
+        def matches(entry: Entry) -> bool:
+            return entry.id not in passed and wanted(entry)
+
+        found = await shelf.wait(matches, seconds, max(1, expected))
+        if sum(entry.ended for entry in found) < expected:
+            noun = f"at least {expected} {name if expected > 1 else name[:-1]}"
+            criteria = {key: readings[0] for key, readings in query.items()}
+            text = Wanted(noun, criteria, wanted.misses, describe).failure(found, list(shelf))
+            raise Problem(Kind.CONTROL, text, status=404)
         counts = {"count": len(found), "total": len(shelf), "dropped": shelf.dropped}
         # RFC 9112, 7.1: version 1.0 knows no chunks.
         whole = request.scope["http_version"] == "1.0"
@@ -370,6 +430,13 @@ def _limit(text: str) -> int:
     """Return how many entries a list has at most."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= _MAX_LISTED):
         raise Problem(Kind.CONTROL, f"limit: a number from 1 to {_MAX_LISTED}")
+    return int(text)
+
+
+def _expected(text: str) -> int:
+    """Return how many entries there must be."""
+    if not (text.isascii() and text.isdigit() and int(text[:5]) <= _MAX_LISTED):
+        raise Problem(Kind.CONTROL, f"expect: a number from 0 to {_MAX_LISTED}")
     return int(text)
 
 

@@ -203,6 +203,9 @@ class Inbox:
         if ask.get("view") == "coverage":
             found = report(self._states.coverage.tried())
             return {"selected": None, "gone": False, "coverage": found, "gaps": gaps(found)}
+        if ask.get("view") == "sessions":
+            kept = list(state.journal.sessions)[-MAX_ROWS:]
+            return {"selected": None, "gone": False, "sessions": kept[::-1]}
         if wanted is None:
             return {"selected": None, "gone": False, **self._world(state.world, ask)}
         for row in _rows(state.journal):
@@ -227,6 +230,8 @@ class Inbox:
             "raw": raw[:MAX_SHOWN],
             "text": text[:MAX_SHOWN],
             "cut": max(len(raw), len(text)) > MAX_SHOWN,
+            "files": message.attachments if message else (),
+            "defects": message.defects if message else (),
             "curl": exchange and recipes.curl(exchange, root + _prefix(name)),
             "newer": exchange and recipes.newer(exchange, root + _prefix(name)),
             "editions": list(self._impact.told(world.edition, exchange)) if exchange else [],

@@ -9,17 +9,25 @@ from collections.abc import (
     Sequence,
 )
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from mockserver.base.loops import Loop
 from mockserver.base.problems import Errors, Note
 from mockserver.contract.operations import Operation
 from mockserver.journal.coverage import Tried
-from mockserver.journal.filters import exchange_filter, message_filter, token_filter
-from mockserver.journal.journal import Tally
+from mockserver.journal.filters import (
+    Filter,
+    exchange_filter,
+    message_filter,
+    session_filter,
+    token_filter,
+)
+from mockserver.journal.journal import Entry, Shelf, Tally
+from mockserver.journal.outside import SmtpSession, TokenCall
 from mockserver.journal.state import State, States
-from mockserver.journal.story import exchange_text, message_line
+from mockserver.journal.story import exchange_text, message_line, session_text, token_line
 from mockserver.journal.trace import Exchange, Message, TokenRequest
 from mockserver.world.model import World
 
@@ -29,9 +37,10 @@ _MAX_SHOWN: Final = 10
 
 
 class MessageCriteria(TypedDict, total=False):
-    """What a message may be asked for; texts without letter case, `subject` by a part of it.
+    """What a message may be asked for; texts without letter case.
 
-    A value that no message can have is a ValueError.
+    `subject` and `text` go by a part, and so does the value of a `header`, such as
+    `X-Mailer: x`. A value that no message can have is a ValueError.
     """
 
     recipient: str
@@ -43,6 +52,31 @@ class MessageCriteria(TypedDict, total=False):
     tls_mode: str
     mechanism: str | None
     username: str | None
+    text: str
+    header: str
+
+
+class SessionCriteria(TypedDict, total=False):
+    """What an SMTP session from outside may be asked for; `stage` is one that was refused."""
+
+    relay: str
+    username: str | None
+    stage: str | None
+    tls_mode: str
+    mechanism: str | None
+    id: str
+
+
+class RequestCriteria(TypedDict, total=False):
+    """What a call may be asked for; a value that no call can have is a ValueError."""
+
+    path: str
+    status: int | None
+    identity: str | None
+    version: str | None
+    operation: str | None
+    code: str | None
+    stage: str | None
 
 
 class RejectionCriteria(TypedDict, total=False):
@@ -73,6 +107,8 @@ class TokenCriteria(TypedDict, total=False):
     url: str
     status: int | None
     kind: str
+    client_id: str | None
+    error: str | None
 
 
 class View:
@@ -99,6 +135,16 @@ class View:
     def requests(self) -> tuple[Exchange, ...]:
         """Give the exchanges that are kept, oldest first."""
         return self._loop.call(lambda: tuple(self._state.journal.exchanges))
+
+    @property
+    def sessions(self) -> tuple[SmtpSession, ...]:
+        """Give the SMTP sessions from outside, those that were refused too; last the open ones."""
+        return self._loop.call(lambda: tuple(self._state.journal.sessions))
+
+    @property
+    def tokens(self) -> tuple[TokenCall, ...]:
+        """Give the requests from outside to the identity provider, refused ones too."""
+        return self._loop.call(lambda: tuple(self._state.journal.tokens))
 
     @property
     def world(self) -> World:
@@ -131,7 +177,33 @@ class View:
 
         Raises TimeoutError. Only for a mock in a thread: on its own loop, `await next_message()`.
         """
-        return self._loop.run(self._arrival(criteria, timeout))
+        return self._loop.run(self._message(criteria, timeout))
+
+    def wait_for_request(
+        self, *, timeout: float = 5, **criteria: Unpack[RequestCriteria]
+    ) -> Exchange:
+        """Return the newest call that has ended and fulfils every criterion, in the same way."""
+        world = self.world
+        matches = exchange_filter(
+            {"ended": True, **criteria}, operations=self._operations, errors=world.errors
+        )
+        wanted = Wanted("a call", criteria, matches.misses, exchange_text)
+        return self._loop.run(
+            self._arrival(lambda: self._state.journal.exchanges, matches, wanted, timeout)
+        )
+
+    def wait_for_session(
+        self, *, timeout: float = 5, **criteria: Unpack[SessionCriteria]
+    ) -> SmtpSession:
+        """Return the newest SMTP session from outside that fulfils every criterion, likewise.
+
+        It may still be open.
+        """
+        matches = session_filter(criteria)
+        wanted = Wanted("an SMTP session", criteria, matches.misses, session_text)
+        return self._loop.run(
+            self._arrival(lambda: self._state.journal.sessions, matches, wanted, timeout)
+        )
 
     async def next_message(
         self,
@@ -140,7 +212,7 @@ class View:
         **criteria: Unpack[MessageCriteria],
     ) -> Message:
         """Do the same as `wait_for_message` on the loop of the mock, or on any other."""
-        return await self._loop.awaitable(self._arrival(criteria, timeout))
+        return await self._loop.awaitable(self._message(criteria, timeout))
 
     def assert_delivered(self, *, count: int = 1, **criteria: Unpack[MessageCriteria]) -> Message:
         """Return the newest of the messages that fulfil the criteria; there must be `count`."""
@@ -148,23 +220,30 @@ class View:
         if count < 1:
             raise ValueError("count is at least 1; for none there is assert_not_delivered")
         noun = "1 message" if count == 1 else f"{count} messages"
-        wanted = _Wanted(noun, criteria, message_filter(criteria).misses, message_line)
+        wanted = Wanted(noun, criteria, message_filter(criteria).misses, message_line)
         return self._newest(wanted, self.messages, count)
 
     def assert_not_delivered(self, **criteria: Unpack[MessageCriteria]) -> None:
         """Fail if a message fulfils the criteria; without any, if there is a message."""
         __tracebackhide__ = True
         misses = message_filter(criteria).misses
-        wanted = _Wanted("no message", criteria, misses, message_line)
+        wanted = Wanted("no message", criteria, misses, message_line)
         messages = self.messages
         if found := wanted.among(messages):
             raise AssertionError(wanted.failure(found, messages))
+
+    def assert_session(self, **criteria: Unpack[SessionCriteria]) -> SmtpSession:
+        """Return the newest SMTP session from outside that fulfils the criteria."""
+        __tracebackhide__ = True
+        misses = session_filter(criteria).misses
+        wanted = Wanted("an SMTP session", criteria, misses, session_text)
+        return self._newest(wanted, self.sessions)
 
     def assert_rejected(self, **criteria: Unpack[RejectionCriteria]) -> Exchange:
         """Return the newest refused call that fulfils the criteria; there must be one or more."""
         __tracebackhide__ = True
         misses = _misses_of_rejection(self._operations, self.world.errors, **criteria)
-        wanted = _Wanted("a refused call", criteria, misses, exchange_text)
+        wanted = Wanted("a refused call", criteria, misses, exchange_text)
         refused = [exchange for exchange in self.requests if exchange.refused]
         self._expected |= {exchange.id for exchange in wanted.among(refused)}
         return self._newest(wanted, refused)
@@ -172,13 +251,20 @@ class View:
     def assert_token_requested(self, **criteria: Unpack[TokenCriteria]) -> TokenRequest:
         """Return the newest request to an identity provider that fulfils the criteria.
 
-        There must be one or more; `kind` is `token`, unless `discovery` or `jwks` is asked for.
+        It came for a test mail, or from outside. There must be one or more; `kind` is `token`,
+        unless `discovery` or `jwks` is asked for.
         """
         __tracebackhide__ = True
         asked_for: TokenCriteria = {"kind": "token", **criteria}
-        wanted = _Wanted("a token request", asked_for, _misses_of_token(**asked_for), repr)
-        asked = [request for exchange in self.requests for request in exchange.token_requests]
-        return self._newest(wanted, asked)
+        wanted = Wanted("a token request", asked_for, _misses_of_token(**asked_for), token_line)
+        timed: list[tuple[datetime, TokenRequest]] = [
+            (exchange.received_at, request)
+            for exchange in self.requests
+            for request in exchange.token_requests
+        ]
+        timed += [(request.received_at, request) for request in self.tokens]
+        timed.sort(key=lambda each: each[0])
+        return self._newest(wanted, [request for _, request in timed])
 
     @property
     def unexpected(self) -> tuple[Exchange, ...]:
@@ -202,18 +288,27 @@ class View:
     def _state(self) -> State:
         return self._states.get(self._name)
 
-    async def _arrival(self, criteria: MessageCriteria, seconds: float) -> Message:
+    async def _message(self, criteria: MessageCriteria, seconds: float) -> Message:
         matches = message_filter(criteria)
-        shelf = self._state.journal.messages
-        found = await shelf.wait(matches, seconds)
+        wanted = Wanted("a message", criteria, matches.misses, message_line)
+        return await self._arrival(lambda: self._state.journal.messages, matches, wanted, seconds)
+
+    async def _arrival(
+        self,
+        shelf: Callable[[], Shelf[Entry]],
+        matches: Filter[Entry],
+        wanted: "Wanted[Entry]",
+        seconds: float,
+    ) -> Entry:
+        entries = shelf()
+        found = await entries.wait(matches, seconds)
         if not found:
-            noun = f"a message within {seconds:g} s"
-            wanted = _Wanted(noun, criteria, matches.misses, message_line)
-            raise TimeoutError(wanted.failure(found, list(shelf)))
+            wanted = replace(wanted, noun=f"{wanted.noun} within {seconds:g} s")
+            raise TimeoutError(wanted.failure(found, list(entries)))
         return found[-1]
 
     def _newest(
-        self, wanted: "_Wanted[_Seen]", entries: Sequence[_Seen], count: int | None = None
+        self, wanted: "Wanted[_Seen]", entries: Sequence[_Seen], count: int | None = None
     ) -> _Seen:
         """Return the newest entry that is wanted; without `count` there may be several."""
         __tracebackhide__ = True
@@ -229,7 +324,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class _Wanted(Generic[_Seen]):
+class Wanted(Generic[_Seen]):
     """What an assertion looks for, and how it says that it is not there.
 
     `misses` gives what an entry has instead of each criterion that it does not fulfil.
@@ -241,6 +336,7 @@ class _Wanted(Generic[_Seen]):
     describe: Callable[[_Seen], str]
 
     def among(self, entries: Sequence[_Seen]) -> list[_Seen]:
+        """Return the entries that miss nothing."""
         return [entry for entry in entries if not self.misses(entry)]
 
     def failure(self, found: Sequence[_Seen], entries: Sequence[_Seen]) -> str:

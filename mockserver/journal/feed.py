@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 from mockserver.base.problems import Problem
 from mockserver.http.wire import contained
+from mockserver.journal.outside import SmtpSession
 from mockserver.journal.trace import Exchange, Message
 
 MAX_BEHIND: Final = 8 * 1024 * 1024  # octets that may wait for one follower
@@ -50,8 +51,8 @@ class Follower:
 class Feed:
     """Tell those who follow what happens in one state, across its resets.
 
-    An event is a `message` or a `request`, with its entry, or a `reset`. A follower that is 8 MiB
-    behind is told no more.
+    An event is a `message`, a `request` or a `session` that has ended, with its entry, or a
+    `reset`. A follower that is 8 MiB behind is told no more.
     """
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ class Feed:
         self._followers.add(follower)
         return follower
 
-    def publish(self, kind: str, entry: Exchange | Message | None = None) -> None:
+    def publish(self, kind: str, entry: Exchange | Message | SmtpSession | None = None) -> None:
         """Tell all followers."""
         if not self._followers:
             return
@@ -87,6 +88,6 @@ def _weight(event: bytes | None) -> int:
     return len(event or b"") + _EVENT_OCTETS
 
 
-def _written(kind: str, entry: Exchange | Message | None) -> bytes:
+def _written(kind: str, entry: Exchange | Message | SmtpSession | None) -> bytes:
     data = json.dumps(entry.as_json() if entry else {})
     return f"event: {kind}\n{f'id: {entry.id}' if entry else 'id'}\ndata: {data}\n\n".encode()

@@ -11,12 +11,13 @@ from mockserver.base.problems import Errors, Kind
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import cut, host_name, nearest
 from mockserver.contract.operations import Operation
+from mockserver.journal.outside import SmtpSession
 from mockserver.journal.trace import Endpoint, Exchange, Message, TokenRequest
 
 _NOTHING: Final = "null"
 _MAX_PORT: Final = 65_535
 
-_Asked = TypeVar("_Asked")
+_Asked_contra = TypeVar("_Asked_contra", contravariant=True)
 
 
 class Either(tuple[str, ...]):
@@ -60,7 +61,17 @@ class _Criterion:
             return text
 
 
-class Filter(Generic[_Asked]):
+class _Headers(_Criterion):
+    """Ask for a header by its name, and by a part of its value."""
+
+    def holds(self, wanted: Iterable[str], found: Iterable[object]) -> bool:
+        """Say whether one of the readings is one of the things found."""
+        there = [self._form(str(each)).partition(": ")[::2] for each in found]
+        asked = [each.partition(": ")[::2] for each in wanted]
+        return any(name == its and part in value for name, part in asked for its, value in there)
+
+
+class Filter(Generic[_Asked_contra]):
     """Test whether an entry fulfils every criterion.
 
     Raises ValueError for a criterion or a value that cannot be. `also` are names that the caller
@@ -85,11 +96,11 @@ class Filter(Generic[_Asked]):
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
 
-    def __call__(self, entry: _Asked) -> bool:
+    def __call__(self, entry: _Asked_contra) -> bool:
         """Say whether an entry fulfils every criterion."""
         return not self.misses(entry)
 
-    def misses(self, entry: _Asked) -> dict[str, list[object]]:
+    def misses(self, entry: _Asked_contra) -> dict[str, list[object]]:
         """Give, for each criterion that does not hold, what the entry has instead."""
         found = {name: list(criterion.read(entry)) for name, criterion, _ in self._wanted}
         return {
@@ -126,6 +137,11 @@ def exchange_filter(
         "operation": _Criterion(lambda exchange: [exchange.operation], _one_of(*ids, _NOTHING)),
     }
     return Filter({**_EXCHANGE_CRITERIA, **documented}, wanted, also)
+
+
+def session_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Filter[SmtpSession]:
+    """Return a test for SMTP sessions in the same way."""
+    return Filter(_SESSION_CRITERIA, wanted, also)
 
 
 def token_filter(wanted: Mapping[str, object], also: Iterable[str] = ()) -> Filter[TokenRequest]:
@@ -173,6 +189,14 @@ def _sender(text: str) -> str:
     return _address(text) if text else ""  # the null path
 
 
+def _header(text: str) -> str:
+    """Return a header as `name: value`, without letter case and blanks around the value."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ValueError("is no header: write NAME:VALUE, or NAME: for any value")
+    return f"{name.strip()}: {value.strip()}".casefold()
+
+
 def _relay(text: str) -> str:
     found = _RELAY.fullmatch(text)
     with suppress(ValueError):
@@ -201,6 +225,23 @@ _MESSAGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
     "tls_mode": _Criterion(lambda message: [message.tls_mode], _one_of(*_TLS_MODES)),
     "mechanism": _Criterion(lambda message: [message.mechanism], _one_of(*MECHANISMS, _NOTHING)),
     "username": _Criterion(lambda message: [message.username], _address),
+    "text": _Criterion(
+        lambda message: [f"{message.text}\n{message.html}".strip()], str.casefold, in_part=True
+    ),
+    "header": _Headers(
+        lambda message: [f"{name}: {value}" for name, value in message.headers], _header
+    ),
+}
+_SESSION_CRITERIA: Final[Mapping[str, _Criterion]] = {
+    "relay": _Criterion(lambda session: _spellings(session.relay), _relay),
+    "username": _Criterion(lambda session: [session.username], _address),
+    "stage": _Criterion(
+        lambda session: [each.stage for each in session.refusals] or [None],
+        _one_of(*_STAGES, _NOTHING),
+    ),
+    "tls_mode": _MESSAGE_CRITERIA["tls_mode"],
+    "mechanism": _MESSAGE_CRITERIA["mechanism"],
+    "id": _Criterion(lambda session: [session.id], _folded),
 }
 _EXCHANGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
     "path": _Criterion(lambda exchange: [exchange.path], _folded),
@@ -210,6 +251,7 @@ _EXCHANGE_CRITERIA: Final[Mapping[str, _Criterion]] = {
         lambda exchange: [exchange.delivery and exchange.delivery.stage],
         _one_of(*_STAGES, _NOTHING),
     ),
+    "ended": _Criterion(lambda exchange: [exchange.ended], _one_of("true", "false")),
 }
 # Scopes, audiences and URLs have a letter case (RFC 6749, 3.3; RFC 3986, 6.2.2.1).
 _TOKEN_CRITERIA: Final[Mapping[str, _Criterion]] = {
@@ -218,6 +260,9 @@ _TOKEN_CRITERIA: Final[Mapping[str, _Criterion]] = {
     "url": _Criterion(lambda request: [request.url], str),
     "status": _Criterion(lambda request: [request.status], _status),
     "kind": _Criterion(lambda request: [request.kind], _one_of(*_KINDS)),
+    # A client of its own is asked for only where there is one: in what came from outside.
+    "client_id": _Criterion(lambda request: [getattr(request, "client_id", None)], str),
+    "error": _Criterion(lambda request: [getattr(request, "error", None)], _folded),
 }
 
 

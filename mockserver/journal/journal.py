@@ -8,10 +8,11 @@ from datetime import datetime
 from itertools import chain
 from sys import getsizeof
 from time import monotonic
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from mockserver.journal.feed import Feed
-from mockserver.journal.trace import Exchange, Message
+from mockserver.journal.outside import SessionTrace, SmtpSession, TokenCall
+from mockserver.journal.trace import Exchange, Message, Trace
 
 MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
@@ -19,7 +20,7 @@ _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 _ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
 _SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
-Entry = TypeVar("Entry", Exchange, Message)
+Entry = TypeVar("Entry", Exchange, Message, SmtpSession, TokenCall)
 _Item = TypeVar("_Item")
 
 
@@ -34,43 +35,58 @@ async def in_turns(items: Iterable[_Item]) -> AsyncIterator[_Item]:
 
 
 class Shelf(Generic[Entry]):
-    """Keep the entries of one kind in order of arrival, and tell those who wait for one."""
+    """Keep the entries of one kind in order of arrival, and tell those who wait for one.
+
+    Behind those that are kept come those that are under way, as they are now.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
+        self._released = False
         self._entries: deque[tuple[Entry, int]] = deque()
+        self._under_way: dict[str, Callable[[], Entry]] = {}
         self._waiting: dict[asyncio.Future[None], Callable[[Entry], bool]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter([entry for entry, _ in self._entries.copy()])  # other threads may ask too
+        kept = [entry for entry, _ in self._entries.copy()]  # other threads may ask too
+        return iter(kept + [look() for look in list(self._under_way.values())])
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) + len(self._under_way)
+
+    @property
+    def full(self) -> bool:
+        """Say whether there are as many as may be kept."""
+        return len(self._entries) > MAX_ENTRIES
 
     def find(self, wanted: str | None) -> Entry | None:
         """Return the entry of that id, or None."""
         return next((entry for entry in self if entry.id == wanted), None)
 
-    async def wait(self, matches: Callable[[Entry], bool], seconds: float) -> list[Entry]:
-        """Return the entries that match as soon as there is one, or none when the time is over."""
-        found = await self.matching(matches)
-        if found or seconds <= 0:
-            return found
-        arrival = asyncio.get_running_loop().create_future()
-        self._waiting[arrival] = matches
-        try:
-            await asyncio.wait([arrival], timeout=seconds)
-        finally:
-            del self._waiting[arrival]
-        # Another request may have reset or filled the shelf meanwhile.
-        return await self.matching(matches)
+    async def wait(
+        self, matches: Callable[[Entry], bool], seconds: float, count: int = 1
+    ) -> list[Entry]:
+        """Return the entries that match as soon as `count` have ended, or when the time is over."""
+        until = monotonic() + seconds
+        while True:
+            arrival = asyncio.get_running_loop().create_future()
+            self._waiting[arrival] = matches  # before looking, which takes turns
+            try:
+                found = await self.matching(matches)
+                left = until - monotonic()
+                if left <= 0 or self._released or sum(entry.ended for entry in found) >= count:
+                    return found
+                await asyncio.wait([arrival], timeout=left)
+            finally:
+                del self._waiting[arrival]
 
     async def matching(self, matches: Callable[[Entry], bool]) -> list[Entry]:
         """Return the entries that match."""
         return [entry async for entry in in_turns(self) if matches(entry)]
 
     def release(self) -> None:
-        """End every wait now."""
+        """End every wait now, and those that are still to come."""
+        self._released = True
         for arrival in self._waiting:
             if not arrival.done():
                 arrival.set_result(None)
@@ -81,9 +97,21 @@ class Shelf(Generic[Entry]):
 
     def append(self, entry: Entry, size: int) -> None:
         """Add an entry that counts as `size` bytes, and wake those who wait for it."""
+        self._under_way.pop(entry.id, None)
         self._entries.append((entry, size))
+        self.tell(lambda: entry)
+
+    def begin(self, identity: str, look: Callable[[], Entry]) -> None:
+        """Show what `look` gives as an entry, until one of this id is added."""
+        self._under_way[identity] = look
+
+    def tell(self, look: Callable[[], Entry]) -> None:
+        """Wake those who wait for such an entry as `look` gives."""
+        if not self._waiting:
+            return
+        entry = look()
         for arrival, matches in self._waiting.items():
-            if not arrival.done() and matches(entry):
+            if not arrival.done() and entry.ended and matches(entry):
                 arrival.set_result(None)
 
     def drop_oldest(self) -> int:
@@ -101,15 +129,20 @@ class Shelf(Generic[Entry]):
 
 @dataclass
 class Tally:
-    """Count the calls of a run, over all states and through every reset."""
+    """Count the calls of a run, over all states and through every reset.
+
+    `report` is told of each call, and of each session from outside, when it has ended.
+    """
 
     calls: int = 0
     refused: int = 0
     first_refused: Exchange | None = None
+    report: Callable[[Exchange | SmtpSession], None] = lambda _: None
 
     def add(self, exchange: Exchange) -> None:
         """Count one call."""
         self.calls += 1
+        self.report(exchange)
         if exchange.refused:
             self.refused += 1
             self.first_refused = self.first_refused or exchange
@@ -140,7 +173,7 @@ class Pool:
 
 
 class Journal:
-    """Keep what happened in one state: at most 1,000 exchanges, 1,000 messages and 64 MiB."""
+    """Keep what happened in one state: at most 1,000 entries of each kind, and 64 MiB."""
 
     def __init__(
         self, pool: Pool, feed: Feed | None = None, *, max_bytes: int = _MAX_BYTES
@@ -148,6 +181,8 @@ class Journal:
         self.feed = feed or Feed()
         self.messages: Shelf[Message] = Shelf()
         self.exchanges: Shelf[Exchange] = Shelf()
+        self.sessions: Shelf[SmtpSession] = Shelf()
+        self.tokens: Shelf[TokenCall] = Shelf()
         self.size = 0
         self._max_bytes = max_bytes
         self._pool = pool
@@ -165,36 +200,59 @@ class Journal:
         self._add(self.exchanges, exchange, octets(exchange))
         self.feed.publish("request", exchange)
 
+    def begin_exchange(self, trace: Trace) -> None:
+        """Show a call that is under way, until its exchange is added."""
+        self.exchanges.begin(trace.request_id, trace.under_way)
+
+    def begin_session(self, trace: SessionTrace) -> None:
+        """Show a session from outside as it goes on, and keep it when it ends."""
+        self.sessions.begin(trace.id, trace.kept)
+        trace.tell = self._follow
+
+    def add_token(self, request: TokenCall) -> None:
+        """Keep a request to the identity provider."""
+        self._add(self.tokens, request, octets(request))
+
+    def _follow(self, trace: SessionTrace) -> None:
+        if trace.closed_at is None:
+            self.sessions.tell(trace.kept)
+            return
+        session = trace.kept()
+        self._add(self.sessions, session, octets(session))
+        self._tally.report(session)
+        self.feed.publish("session", session)
+
     def remove_messages(self, matches: Callable[[Message], bool]) -> None:
         """Remove the messages that match."""
         self._count(-self.messages.remove(matches))
 
     def clear(self) -> None:
         """Remove everything, and tell who follows as a reset does; the world stays."""
-        self._count(-self.exchanges.remove(lambda _: True))
-        self.remove_messages(lambda _: True)
+        for shelf in self._shelves:
+            self._count(-shelf.remove(lambda _: True))
         self.feed.publish("reset")
 
     def drop_oldest(self) -> None:
         """Drop the entry that came first."""
-        messages, exchanges = self.messages.oldest(), self.exchanges.oldest()
-        if exchanges is None or (messages is not None and messages < exchanges):
-            self._count(-self.messages.drop_oldest())
-        else:
-            self._count(-self.exchanges.drop_oldest())
+        filled = [shelf for shelf in self._shelves if shelf.oldest()]
+        self._count(-min(filled, key=lambda shelf: cast("datetime", shelf.oldest())).drop_oldest())
 
     def close(self) -> None:
         """End every wait and give the room back; what is still added counts no more."""
-        self.messages.release()
-        self.exchanges.release()
+        for shelf in self._shelves:
+            shelf.release()
         self._pool.leave(self)
         self._pool = Pool()
+
+    @property
+    def _shelves(self) -> "tuple[Shelf[Any], ...]":
+        return self.messages, self.exchanges, self.sessions, self.tokens
 
     def _add(self, shelf: Shelf[Entry], entry: Entry, size: int) -> None:
         size += _ENTRY_BYTES
         shelf.append(entry, size)
         self._count(size)
-        if len(shelf) > MAX_ENTRIES:
+        if shelf.full:
             self._count(-shelf.drop_oldest())
         while self.size > self._max_bytes:
             self.drop_oldest()

@@ -8,13 +8,13 @@ rule is read as an ordinary mail reader would.
 import re
 from binascii import a2b_base64, a2b_qp
 from codecs import lookup
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
 from email.policy import compat32
-from email.utils import unquote
+from email.utils import getaddresses, parsedate_to_datetime, unquote
 from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple, TypeVar
@@ -25,6 +25,12 @@ MAX_TEXT: Final = 1024 * 1024  # octets of a text
 _MAX_LINES: Final = 2_000  # of headers
 _MAX_PARTS: Final = 1_000
 _MAX_DIVIDED: Final = 24 * 1024 * 1024  # octets of all parts that are divided, one within another
+_MAX_FILES: Final = 100  # attachments of one mail
+_MAX_NAME: Final = 200  # characters
+_MAX_PARAMETERS: Final = 2_000  # characters of a header in which the name of a file is looked for
+_MAX_LINE: Final = 1_000  # octets with the line end (RFC 5322, 2.1.1)
+_MAX_ADDRESSES: Final = 10_000  # characters of a header
+_TEXTS: Final = ("text/plain", "text/html")
 _MAX_BOUNDARY: Final = 998  # RFC 2046, 5.1.1 says 70; no line has more
 
 _MORE: Final = "…"  # no name of a header
@@ -56,14 +62,63 @@ _ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 }
 
 
-def headers(raw: bytes) -> _Pairs:
-    """Return all headers, unfolded and decoded, in the order of the mail."""
-    return _first(partial(_headers, raw), tuple)
+@dataclass(frozen=True)
+class Address:
+    """One address of a header, with the name before it."""
+
+    name: str
+    address: str
 
 
-def text(raw: bytes, kind: str) -> str:
-    """Return the first text of a kind (`plain`, `html`) that is no attachment, or an empty one."""
-    return _first(partial(_text, raw, f"text/{kind}"), str)
+@dataclass(frozen=True)
+class Attachment:
+    """A part that is a file; `content` are its octets, decoded."""
+
+    filename: str | None
+    content_type: str
+    content: bytes = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Give the octets of its content."""
+        return len(self.content)
+
+    def as_json(self) -> dict[str, str | int | None]:
+        """Give what a message shows of it."""
+        return {"filename": self.filename, "content_type": self.content_type, "size": self.size}
+
+
+class Content(NamedTuple):
+    """What is in a mail: the first plain text and HTML that are no attachments, and those."""
+
+    text: str = ""
+    html: str = ""
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Reading:
+    """Read one mail, each thing when it is asked for."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._mail = raw.decode("latin-1")
+        self._top = _divided(self._mail)
+
+    def headers(self) -> _Pairs:
+        """Return all headers, unfolded and decoded, in the order of the mail."""
+        return _first(lambda: _headers(self._top), tuple)
+
+    def content(self) -> Content:
+        """Return what is in it."""
+        return _first(lambda: _content(self._mail, self._top), Content)
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """Return the addresses of each header of that name."""
+        return _first(lambda: _addresses(self._top.headers.get_all(name, ())), tuple)
+
+    def defects(self) -> tuple[str, ...]:
+        """Say what a strict receiver would miss (RFC 5322, 3.6), or not take (2.1.1 and 2.2)."""
+        return _first(lambda: tuple(_defects(self._raw, self._top.headers)), tuple)
 
 
 def _first(*readings: Callable[[], _Read]) -> _Read:
@@ -131,8 +186,7 @@ def _codec(charset: str) -> str:
 # Headers
 
 
-def _headers(raw: bytes) -> _Pairs:
-    found = _divided(raw.decode("latin-1"))
+def _headers(found: _Part) -> _Pairs:
     shown = tuple((name, _header(name, value)) for name, value in found.headers.raw_items())
     return (*shown, (_MORE, _more(found.unread))) if found.unread else shown
 
@@ -168,30 +222,73 @@ def _octets(encoding: str, octets: bytes) -> bytes:
     return _ENCODINGS[encoding.lower()](octets)
 
 
-# Texts
+def _addresses(values: Iterable[str]) -> tuple[Address, ...]:
+    # Before anything is decoded: a decoded name may have a comma.
+    found = getaddresses([_FOLD.sub("", value)[:_MAX_ADDRESSES] for value in values])
+    return tuple(
+        Address(_header("Subject", name), _header("To", address))
+        for name, address in found
+        if address
+    )
 
 
-def _text(raw: bytes, wanted: str) -> str:
+def _defects(raw: bytes, headers: Message) -> Iterator[str]:
+    for name, holds in _DEMANDED.items():
+        values = headers.get_all(name, ())
+        if len(values) != 1:
+            yield f"{name} is {'there more than once' if values else 'missing'}"
+        elif not _first(partial(holds, _FOLD.sub("", values[0])[:_MAX_ADDRESSES]), bool):
+            yield f"{name} is malformed"
+    if not raw[: raw.find(b"\r\n\r\n")].isascii():
+        yield "a header has octets beyond ASCII (RFC 6532)"
+    if _has_long_line(raw):
+        yield "a line has more than 998 octets"
+
+
+def _has_long_line(raw: bytes) -> bool:
+    begin = 0
+    while len(raw) - begin > _MAX_LINE:
+        begin = raw.rfind(b"\n", begin, begin + _MAX_LINE) + 1
+        if not begin:
+            return True
+    return False
+
+
+# Content
+
+
+def _content(mail: str, top: _Part) -> Content:
     left = _Left()
-    leaves = _leaves(raw.decode("latin-1"), left)
-    found = ((part, body) for kind, part, body in leaves if kind == wanted)
-    text = next((_content(part, body) for part, body in found), "")
-    return "[one of very many parts, which the raw mail has]" if left.parts < 0 else text
+    texts: dict[str, str] = {}
+    files: list[Attachment] = []
+    for kind, part, body, is_file in _leaves(mail, left, top=top):
+        if is_file and len(files) < _MAX_FILES:
+            files.append(Attachment(_filename(part), kind[:_MAX_NAME], _octets_of(part, body)))
+        elif not is_file and kind not in texts:
+            texts[kind] = _text(part, body)
+    # Of very many parts the first are looked at.
+    unread = "[one of very many parts, which the raw mail has]" if left.parts < 0 else ""
+    text, html = (texts.get(kind, unread) for kind in _TEXTS)
+    return Content(text, html, tuple(files))
 
 
-def _leaves(mail: str, left: _Left, depth: int = 0) -> Iterator[tuple[str, Message, str]]:
-    """Give the type, headers and body of each part that has none within it and is no attachment.
+def _leaves(
+    mail: str, left: _Left, depth: int = 0, top: _Part | None = None
+) -> Iterator[tuple[str, Message, str, bool]]:
+    """Give type, headers and body of each part that has none within it, and whether it is a file.
 
-    What cannot be understood is plain text (RFC 2045, 5.2).
+    What cannot be understood is plain text (RFC 2045, 5.2); a file is what is called an attachment,
+    and what is neither plain text nor HTML.
     """
     left.parts -= 1
     if left.parts < 0:
         return
-    part, body, _ = _divided(mail)
-    if _field(part, "Content-Disposition").lower().startswith("attachment"):
-        return
+    part, body, _ = top or _divided(mail)
     found = _TYPE.match(_field(part, "Content-Type"))
     kind = found[0].lower() if found else "text/plain"
+    if _field(part, "Content-Disposition").lower().startswith("attachment"):
+        yield kind, part, body, True
+        return
     within = []
     if kind.startswith("multipart/"):
         kind = "text/plain"
@@ -202,7 +299,20 @@ def _leaves(mail: str, left: _Left, depth: int = 0) -> Iterator[tuple[str, Messa
     for each in within:
         yield from _leaves(each, left, depth + 1)
     if not within:
-        yield kind, part, body
+        yield kind, part, body, kind not in _TEXTS
+
+
+def _filename(part: Message) -> str | None:
+    """Return what a file is called (RFC 2183, 2.3), in any of the ways in which it is encoded."""
+    short = Message()  # of a long one the library makes copies, for each character one
+    for name in ("Content-Disposition", "Content-Type"):
+        short[name] = _field(part, name)[:_MAX_PARAMETERS]
+    found = _first(lambda: short.get_filename() or "", str)
+    # UTF-8 as it is, or else what was decoded already; encoded words, which many write here too.
+    plain = _first(lambda: found.encode("latin-1").decode(), lambda: found)
+    return (
+        _decoded(_IN_TEXT.sub(_read, plain).encode("utf-8", "replace"), "utf-8")[:_MAX_NAME] or None
+    )
 
 
 def _parts(body: str, boundary: str) -> list[str]:
@@ -222,10 +332,22 @@ def _parameter(part: Message, name: str) -> str:
     return next((unquote(pair[2]) for pair in pairs if pair[1].lower() == name), "")
 
 
-def _content(part: Message, body: str) -> str:
-    octets = body[:MAX_TEXT].encode("latin-1")
+def _octets_of(part: Message, body: str) -> bytes:
+    """Return the octets of a body, decoded where its encoding is known."""
+    octets = body.encode("latin-1")
     encoding = _field(part, "Content-Transfer-Encoding")
-    plain = _first(lambda: _octets(encoding, octets), lambda: octets)
+    return _first(lambda: _octets(encoding, octets), lambda: octets)
+
+
+def _text(part: Message, body: str) -> str:
+    plain = _octets_of(part, body[:MAX_TEXT])
     text = _decoded(plain, _first(lambda: _codec(_parameter(part, "charset")), lambda: "utf-8"))
-    more = len(body) - len(octets)
+    more = max(0, len(body) - MAX_TEXT)
     return f"{text}\n{_more(more)}" if more else text
+
+
+_DEMANDED: Final[Mapping[str, Callable[[str], object]]] = {
+    "Date": parsedate_to_datetime,
+    "From": lambda value: any("@" in address for _, address in getaddresses([value])),
+    "Message-ID": re.compile(r"\s*<[^<>@\s]+@[^<>@\s]+>\s*").fullmatch,
+}

@@ -8,7 +8,15 @@ from typing import Final, Literal
 
 from mockserver.base.text import one_line
 from mockserver.contract.operations import VERSION_HEADER
-from mockserver.journal.trace import Delivery, Exchange, Message, Step, timestamp
+from mockserver.journal.outside import SmtpSession, TokenCall
+from mockserver.journal.trace import (
+    Delivery,
+    Exchange,
+    Message,
+    Step,
+    TokenRequest,
+    timestamp,
+)
 
 _MAX_DIALOGUE: Final = 100
 _NO_STEP: Final = Step("", 0, 0)
@@ -54,6 +62,8 @@ def story(exchange: Exchange | None, message: Message | None = None) -> Iterator
 def tone(exchange: Exchange) -> str:
     """Name the kind of outcome: `good`, `refused` (4xx), `bad`, or `broken` without an answer."""
     status = exchange.status
+    if not exchange.ended:
+        return "good"
     return "broken" if status is None else {2: "good", 4: "refused"}.get(status // 100, "bad")
 
 
@@ -67,12 +77,42 @@ def message_line(message: Message) -> str:
     )
 
 
+def session_line(session: SmtpSession) -> str:
+    """Say in one line which SMTP session it is, and how it went."""
+    refusals = "; ".join(f"{each.stage}: {each.reply}" for each in session.refusals)
+    went = f"refused at {refusals}" if refusals else f"{len(session.message_ids)} mail kept"
+    who = f"{session.mechanism} as {session.username}" if session.mechanism else "no login"
+    still = "" if session.closed_at else ", still open"
+    return one_line(
+        f"SMTP session {session.id} by {session.relay}, {session.tls_mode}, {who}{still}: {went}"
+    )
+
+
+def session_text(session: SmtpSession) -> str:
+    """Tell a session line by line, the dialogue with at most 100 lines."""
+    said = [f"  {who} {text}" for who, text in session.dialogue]
+    lines = [session_line(session), *said[-_MAX_DIALOGUE:]]
+    if len(said) > _MAX_DIALOGUE:
+        lines.insert(1, f"  … {len(said) - _MAX_DIALOGUE} lines before")
+    return "\n".join(map(one_line, lines)) + "\n"
+
+
+def token_line(request: TokenRequest) -> str:
+    """Say in one line which request to an identity provider it is."""
+    if not isinstance(request, TokenCall):
+        return repr(request)
+    asked = f"client {request.client_id}, scope {request.scope}, audience {request.audience}"
+    error = f" {request.error}" if request.error else ""
+    return one_line(f"{request.kind} from outside -> {request.status}{error}: {asked}")
+
+
 def _good(holds: object) -> str:
     return "good" if holds else "refused"
 
 
 def _call(exchange: Exchange) -> str:
-    return f"{exchange.method} {exchange.path} -> {exchange.status or 'no answer'}"
+    answer = exchange.status or ("no answer" if exchange.ended else "under way")
+    return f"{exchange.method} {exchange.path} -> {answer}"
 
 
 def _asked(exchange: Exchange, delay: Step | None) -> Iterator[Line]:

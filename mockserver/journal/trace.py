@@ -4,13 +4,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar, cast
 from uuid import uuid4
 
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
@@ -21,6 +21,7 @@ Json = dict[str, Any]
 _Read = TypeVar("_Read")
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
+Said = tuple[_Speaker, str]
 
 _NO_ERRORS: Final[Errors] = MappingProxyType({})
 _MAX_SUBJECT: Final = 4_000  # characters by which a mail is found
@@ -65,6 +66,14 @@ class Envelope:
 
     sender: str
     recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The ESMTP parameters of MAIL, and those of RCPT for each recipient (RFC 5321, 4.1.1.11)."""
+
+    mail: Mapping[str, str] = field(default_factory=dict)
+    rcpt: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,8 +158,8 @@ class Step:
 class Exchange:
     """One API call and all that it caused; nothing secret is in it.
 
-    `status` is None where a fault broke the connection off without an answer, and where the client
-    left before it.
+    `status` is None where a fault broke the connection off without an answer, where the client
+    left before it, and as long as the call is under way, which has not `ended`.
     """
 
     id: str
@@ -173,6 +182,7 @@ class Exchange:
     message_id: str | None
     lenient: tuple[Note, ...]
     steps: tuple[Step, ...]
+    ended: bool = True
     upgrade: Upgrade | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -193,7 +203,7 @@ class Exchange:
     def as_json(self) -> Json:
         """Give the exchange as `GET /_mock/requests` shows it: each field under its name."""
         request = {"headers": self.request.headers, "body": self.request.body}
-        shown = {**_fields(self), "request": request, "v2": self.v2 and vars(self.v2)}
+        shown = {**as_plain(self), "request": request, "v2": self.v2 and vars(self.v2)}
         del shown["upgrade"]
         return shown
 
@@ -202,6 +212,7 @@ class Exchange:
 class Message:
     """One mail that the sink kept; `raw` are its bytes as they came over the wire."""
 
+    ended: ClassVar[bool] = True  # a mail is kept when all of it has come
     id: str = field(default_factory=new_id)
     request_id: str | None = None
     identity: str | None = None
@@ -212,7 +223,9 @@ class Message:
     mechanism: str | None
     username: str | None
     envelope: Envelope
-    dialogue: tuple[tuple[_Speaker, str], ...]
+    helo: str | None = None
+    parameters: Parameters = field(default_factory=Parameters)
+    dialogue: tuple[Said, ...]
     raw: bytes = field(repr=False)
 
     @property
@@ -223,12 +236,12 @@ class Message:
     @property
     def text(self) -> str:
         """Give the plain text part, or an empty text where there is none."""
-        return self._remembered("text", lambda: mailtext.text(self.raw, "plain"))
+        return self._parts.text
 
     @property
     def html(self) -> str:
         """Give the HTML part, or an empty text where there is none."""
-        return mailtext.text(self.raw, "html")
+        return self._parts.html
 
     @cached_property
     def subject(self) -> str:
@@ -246,6 +259,31 @@ class Message:
         return self._header("To")
 
     @property
+    def cc(self) -> str:
+        """Give the decoded `Cc`, empty where there is none."""
+        return self._header("Cc")
+
+    @property
+    def from_addresses(self) -> tuple[mailtext.Address, ...]:
+        """Give the names and addresses of `From`."""
+        return mailtext.Reading(self.raw).addresses("From")
+
+    @property
+    def to_addresses(self) -> tuple[mailtext.Address, ...]:
+        """Give the names and addresses of `To`."""
+        return mailtext.Reading(self.raw).addresses("To")
+
+    @property
+    def attachments(self) -> tuple[mailtext.Attachment, ...]:
+        """Give the attachments, each with its content."""
+        return self._parts.attachments
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """Say what a strict receiver would miss (RFC 5322, 3.6), or not take."""
+        return mailtext.Reading(self.raw).defects()
+
+    @property
     def size(self) -> int:
         """Give the octets of the mail."""
         return len(self.raw)
@@ -253,12 +291,16 @@ class Message:
     @property
     def headers(self) -> Headers:
         """Give all headers, unfolded and decoded, in the order of the mail."""
-        return self._remembered("headers", lambda: mailtext.headers(self.raw))
+        return self._remembered("headers", lambda: mailtext.Reading(self.raw).headers())
 
     @property
     def may_remember(self) -> int:
         """Give the octets that are kept of what was read, at most."""
         return _WIDE * (3 * self.size if self.size <= _REMEMBERED else _MAX_SUBJECT)
+
+    @property
+    def _parts(self) -> mailtext.Content:
+        return self._remembered("parts", lambda: mailtext.Reading(self.raw).content())
 
     def _remembered(self, name: str, read: Callable[[], _Read]) -> _Read:
         """Return what is read, and keep it where the mail is small."""
@@ -277,18 +319,26 @@ class Message:
 
         The octets themselves have a call of their own.
         """
-        shown, headers = _fields(self), self.headers
+        shown, reading = as_plain(self), mailtext.Reading(self.raw)
+        headers, content = reading.headers(), reading.content()
         dialogue, _ = shown.pop("dialogue"), shown.pop("raw")
-        read = {name.lower(): _first(headers, name) for name in ("Subject", "From", "To")}
-        parts = {"headers": headers, "text": self.text, "size": self.size}
-        return {**shown, **read, **parts, "dialogue": dialogue}
+        read: Json = {
+            name.lower(): _first(headers, name) for name in ("Subject", "From", "To", "Cc")
+        }
+        for name in ("From", "To"):
+            read[f"{name.lower()}_addresses"] = _plain(reading.addresses(name))
+        files = [each.as_json() for each in content.attachments]
+        read |= {"headers": headers, **content._asdict(), "attachments": files}
+        read |= {"defects": reading.defects(), "size": self.size}
+        return {**shown, **read, "dialogue": dialogue}
 
 
 def _first(headers: Headers, wanted: str) -> str:
     return next((value for name, value in headers if name.lower() == wanted.lower()), "")
 
 
-def _fields(kept: Any) -> Json:  # noqa: ANN401  # any dataclass
+def as_plain(kept: Any) -> Json:  # noqa: ANN401  # any dataclass
+    """Return the fields of a kept value under their names, in the types of JSON."""
     return {each.name: _plain(getattr(kept, each.name)) for each in fields(kept)}
 
 
@@ -299,7 +349,7 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if is_dataclass(value):
-        return _fields(value)
+        return as_plain(value)
     if isinstance(value, datetime):
         return timestamp(value)
     return dict(value) if isinstance(value, Mapping) else value
@@ -398,6 +448,10 @@ class Trace:
         finally:
             ended = milliseconds(self.started)
             self.steps.append(Step(name, began, round(ended - began, 3)))
+
+    def under_way(self) -> Exchange:
+        """Give what there is so far as a value."""
+        return replace(self.exchange(None, None), ended=False)
 
     def exchange(
         self, status: int | None, problem: Problem | None, errors: Errors = _NO_ERRORS

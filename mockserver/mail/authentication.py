@@ -50,6 +50,7 @@ class Authentication:
     async def log_in(self, name: str, initial: str) -> LoggedIn:
         """Ask for the responses that follow `initial`, and check them; RefusedError if bad."""
         mechanism = MECHANISMS[name]
+        self.part.session.mechanism = name
         responses = []
         for prompt in mechanism.prompts:
             responses.append(await self._response(initial, prompt))
@@ -58,6 +59,7 @@ class Authentication:
         if found is None:
             raise RefusedError(f"501 5.5.2 Not a response of {name}")
         username, proof = found[0].decode("utf-8", "replace"), found[1]
+        self.part.session.username = username
         await self.part.play("auth", self.connection.transport)
         account = self.part.relay.account(username)
         if mechanism.challenge is None:

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from aiosmtpd.smtp import SMTP
 
-from mockserver.journal.trace import Dialogue
+from mockserver.journal.outside import SessionTrace
 
 MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
 
@@ -25,7 +25,7 @@ class Connections(set["Connection"]):
 
 
 class Connection(SMTP):
-    """Read the lines of one client and send it replies, which `dialogue` records.
+    """Read the lines of one client and send it replies, which its `trace` records.
 
     `converse` is called with the connection, which ends when that does. `idle_timeout` is how many
     seconds it may wait for a line.
@@ -38,7 +38,7 @@ class Connection(SMTP):
     def __init__(
         self,
         others: Connections,
-        dialogue: Dialogue,
+        trace: SessionTrace,
         idle_timeout: float,
         converse: "Callable[[Connection], Awaitable[None]]",
     ) -> None:
@@ -46,7 +46,8 @@ class Connection(SMTP):
         # Without a host name it would ask the DNS.
         loop = asyncio.get_running_loop()
         super().__init__(self, hostname="-", timeout=idle_timeout, loop=loop)
-        self.dialogue = dialogue
+        self.trace = trace
+        self.dialogue = trace.dialogue
         self.tls_version: str | None = None
         self._others = others
         self._converse = converse
@@ -70,7 +71,11 @@ class Connection(SMTP):
         self._others.discard(self)
         if error is not None:
             reason = getattr(error, "reason", None) or type(error).__name__
-            self.dialogue.add("C", f"<connection lost: {reason}>")
+            text = f"<connection lost: {reason}>"
+            self.dialogue.add("C", text)
+            if self.trace.stage == "tls":
+                self.trace.refuse(text)
+        self.trace.close()
         super().connection_lost(error)
 
     def eof_received(self) -> bool:
@@ -99,12 +104,21 @@ class Connection(SMTP):
         if reply.startswith(("221", "421")):
             self._writer.close()
 
-    async def read_line(self, end: bytes = b"\n") -> bytes | None:
+    async def read_piece(self) -> bytes:
+        """Read a line with its CR LF, or of one that is too long the next piece without any."""
+        try:
+            piece = await self._reader.readuntil(b"\r\n")
+        except asyncio.LimitOverrunError as error:
+            piece = await self._reader.read(error.consumed)
+        self._heard = self.loop.time()
+        return piece
+
+    async def read_line(self) -> bytes | None:
         """Read a line with its end, or skip one of more than 12,288 octets and return None."""
         fits = True
         while True:
             try:
-                line = await self._reader.readuntil(end)
+                line = await self._reader.readuntil(b"\n")
             except asyncio.LimitOverrunError as error:
                 await self._reader.read(error.consumed)
                 fits = False
@@ -117,6 +131,7 @@ class Connection(SMTP):
         # What came in the clear must not be read as if it had been encrypted (RFC 3207, 4.2). With
         # implicit TLS it is the handshake, which a busy uvloop reads before this runs.
         self._may_speak = False
+        self.trace.stage = "tls"
         buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
         if implicit and buffer:
             self.loop.call_soon(self._hand_over, bytes(buffer))
@@ -141,6 +156,8 @@ class Connection(SMTP):
         lines = [*(f"{line[:3]}-{line[4:]}" for line in more), f"{last[:3]} {last[4:]}"]
         for line in lines:
             self.dialogue.add("S", line)
+        if reply[0] in "45":
+            self.trace.refuse(reply)
         self._writer.write("".join(f"{line}\r\n" for line in lines).encode())
         self._may_speak = True
 

@@ -5,12 +5,13 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from mockserver.base.sockets import reset_when_closed
+from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
-from mockserver.journal.trace import Dialogue, Endpoint, Message
+from mockserver.journal.trace import Endpoint, Message
 from mockserver.world.model import Relay, World
 
 
@@ -56,28 +57,35 @@ FAULTS: Final[Mapping[str, _Fault]] = {
 class Part:
     """What one session plays, for whom, and where its messages go.
 
-    `relay` is the world's entry under `key`, `endpoint` the address that the client called, and
-    `implicit` whether TLS begins with the first octet. Mail from outside has no `request_id`.
+    `relay` is the world's entry under `key`, and `implicit` whether TLS begins with the first
+    octet. `session` records it, with the address that the client called. Mail from outside has no
+    `request_id`.
     """
 
     state: State
     world: World
     key: str
     relay: Relay
-    endpoint: Endpoint
+    session: SessionTrace
     implicit: bool
     keep: Callable[[Message], None]
-    dialogue: Dialogue = field(default_factory=Dialogue)
     request_id: str | None = None
     identity: str | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Give the address that the client called."""
+        return self.session.relay
 
     @property
     def fault(self) -> _Fault | None:
         """Give the relay's fault, if it has one."""
         return FAULTS.get(self.relay.fault or "")
 
-    async def play(self, stage: str, transport: asyncio.Transport) -> None:
-        """Do at this stage what the relay's entry says.
+    async def play(
+        self, stage: str, transport: asyncio.Transport, address: str | None = None
+    ) -> None:
+        """Do at this stage what the relay's entry says, for this sender or recipient if it has one.
 
         RefusedError has the reply of the entry. If the fault ends the session here, the task waits
         to be cancelled, which happens when the connection is lost.
@@ -87,8 +95,9 @@ class Part:
             await asyncio.Event().wait()
         if self.relay.delay and stage != "connect":
             await asyncio.sleep(self.relay.delay)
-        reply = self.relay.replies.get(stage)
-        if reply is None:
-            return
-        if reply.first is None or self.state.count_use(f"relay {self.key} {stage}") <= reply.first:
-            raise RefusedError(reply.reply)
+        for number, reply in enumerate(self.relay.replies.get(stage, ())):
+            if not reply.covers(address):
+                continue
+            use = f"relay {self.key} {stage} {number}"
+            if reply.first is None or self.state.count_use(use) <= reply.first:
+                raise RefusedError(reply.reply)

@@ -14,10 +14,12 @@ from mockserver.base.masking import MASK
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import host_name
 from mockserver.journal.trace import Envelope, Message, new_id
+from mockserver.journal.trace import Parameters as Given
 from mockserver.mail.authentication import Authentication, LoggedIn, Tokens
 from mockserver.mail.connection import Connection
 from mockserver.mail.part import Part, RefusedError
 from mockserver.mail.syntax import Parameters, check_address, read_parameters, read_path
+from mockserver.world.model import Relay
 
 MAX_LINE: Final = 1_000  # octets with the line end; RFC 5321, 4.5.3.1.6
 _MAX_RECIPIENTS: Final = 100  # RFC 5321, 4.5.3.1.8
@@ -42,7 +44,7 @@ class _Transaction:
 
     sender: str | None = None
     parameters: Parameters = field(default_factory=dict)
-    recipients: list[str] = field(default_factory=list)
+    recipients: list[tuple[str, Parameters]] = field(default_factory=list)
 
 
 class Session:
@@ -58,14 +60,17 @@ class Session:
         self._name = _smtp_name(part.endpoint.host)
         self._peer = _Peer()
         self._mail = _Transaction()
-        self._before_mail: int | None = None  # how many lines were said before the first MAIL
+        self._mail_began: int | None = None  # at which line; None before the first MAIL
+        self._of_others: set[int] = set()  # the lines that belong to earlier mails
 
     async def converse(self) -> None:
         """Greet the client, and answer its commands until the connection ends."""
         connection, relay = self._connection, self._part.relay
         await self._stage("connect")
         if self._part.implicit:
+            self._part.session.tls_mode = "implicit"
             await connection.start_tls(self._tls_context(), implicit=True)
+        self._part.session.stage = "greeting"
         try:
             await self._stage("greeting")
         except RefusedError as refused:
@@ -78,12 +83,14 @@ class Session:
                 return
         await connection.say("421 4.7.0 Too many commands")
 
-    async def _stage(self, stage: str) -> None:
-        await self._part.play(stage, self._connection.transport)
+    async def _stage(self, stage: str, address: str | None = None) -> None:
+        await self._part.play(stage, self._connection.transport, address)
 
     async def _obey(self, line: bytes | None) -> None:
         word, _, rest = (line or b"").rstrip(b"\r\n").partition(b" ")
         name = word.upper().decode("ascii", "replace")
+        if (verb := _VERBS.get(name)) and verb.stage:
+            self._part.session.stage = verb.stage
         self._connection.dialogue.add("C", _shown(line, known=name in _VERBS))
         try:
             if line is None or (len(line) > MAX_LINE and name != "AUTH"):
@@ -108,14 +115,18 @@ class Session:
     # What the relay offers
 
     def _features(self) -> Iterable[str]:
-        yield f"SIZE {self._part.relay.max_size}"
-        if self._part.relay.smtputf8:
-            yield "SMTPUTF8"
-        if self._offers_starttls:
-            yield "STARTTLS"
-        if self._mechanisms and not self._needs_tls:
-            yield f"AUTH {' '.join(self._mechanisms)}"
-        yield "8BITMIME"
+        relay = self._part.relay
+        switches = {
+            f"SIZE {relay.max_size}": relay.size,
+            "PIPELINING": relay.pipelining,
+            "ENHANCEDSTATUSCODES": relay.enhancedstatuscodes,
+            "DSN": relay.dsn,
+            "SMTPUTF8": relay.smtputf8,
+            "STARTTLS": self._offers_starttls,
+            f"AUTH {' '.join(self._mechanisms)}": self._mechanisms and not self._needs_tls,
+            "8BITMIME": relay.eightbitmime,
+        }
+        return [line for line, offered in switches.items() if offered]
 
     @property
     def _offers_starttls(self) -> bool:
@@ -134,11 +145,13 @@ class Session:
 
     async def hello(self, name: str, *, extended: bool) -> str:
         """Take the client's name, and say what the relay offers to one that said EHLO."""
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         await self._stage("ehlo")
         if extended and not self._part.relay.esmtp:
             raise RefusedError("502 5.5.1 EHLO not implemented")
         self._mail = _Transaction()
         self._peer.name, self._peer.extended = name, extended
+        self._part.session.helo = name
         features = self._features() if extended else ()
         return "\n".join(f"250 {line}" for line in (self._name, *features))
 
@@ -148,10 +161,11 @@ class Session:
             raise RefusedError("502 5.5.1 STARTTLS not available")
         await self._stage("starttls")
         await self._connection.say("220 2.0.0 Ready to start TLS")
+        self._part.session.tls_mode = "starttls"
         await self._connection.start_tls(self._tls_context())
         self._peer = _Peer()
         self._mail = _Transaction()
-        self._before_mail = None
+        self._mail_began = None
 
     def _tls_context(self) -> ssl.SSLContext:
         host = host_name(self._part.endpoint.host).strip("[]")
@@ -165,7 +179,7 @@ class Session:
         mechanism = mechanism.upper()
         self._check_auth(mechanism)
         self._peer.login = await self._authentication.log_in(mechanism, initial.strip())
-        self._before_mail = None  # the login is for every mail that follows
+        self._mail_began = None  # the login is for every mail that follows
         return "235 2.7.0 Authentication successful"
 
     def _check_auth(self, mechanism: str) -> None:
@@ -186,8 +200,8 @@ class Session:
 
     async def mail(self, argument: str) -> str:
         """Begin a transaction."""
-        if self._before_mail is None:
-            self._before_mail = len(self._connection.dialogue.lines) - 1
+        if self._mail_began is None:
+            self._mail_began = len(self._connection.dialogue.lines) - 1
         if not self._peer.name:
             raise RefusedError("503 5.5.1 Send EHLO first")
         if self._mail.sender is not None:
@@ -195,10 +209,10 @@ class Session:
         sender, words = read_path("FROM:", argument)
         offered = self._features() if self._peer.extended else ()
         parameters = read_parameters(words, offered)
-        await self._stage("mail")
+        await self._stage("mail", sender)
         self._check_sender(sender, parameters)
         self._mail = _Transaction(sender, parameters)
-        return "250 OK"
+        return "250 2.1.0 OK"
 
     def _check_sender(self, sender: str, parameters: Parameters) -> None:
         relay, login = self._part.relay, self._peer.login
@@ -215,54 +229,60 @@ class Session:
         if self._mail.sender is None:
             raise RefusedError("503 5.5.1 Send MAIL first")
         recipient, words = read_path("TO:", argument)
-        read_parameters(words, ())
-        await self._stage("rcpt")
+        offered = self._features() if self._peer.extended else ()
+        parameters = read_parameters(words, offered, of_rcpt=True)
+        await self._stage("rcpt", recipient)
         if not recipient:
             raise RefusedError("553 5.1.3 A recipient must not be empty")
         if len(self._mail.recipients) >= _MAX_RECIPIENTS:
             raise RefusedError("452 4.5.3 Too many recipients")
         check_address(recipient, utf8="SMTPUTF8" in self._mail.parameters)
-        self._mail.recipients.append(recipient)
-        return "250 OK"
+        self._mail.recipients.append((recipient, parameters))
+        return "250 2.1.5 OK"
 
     async def data(self, _: str) -> None:
         """Take a message, and keep it before the client hears so."""
         if not self._mail.recipients:
             raise RefusedError("503 5.5.1 Need MAIL and RCPT first")
         await self._connection.say("354 End data with <CR><LF>.<CR><LF>")
-        content, refusal = await _read_content(self._connection, self._part.relay.max_size)
+        content, refusal = await _read_content(self._connection, self._part.relay)
         try:
             await self._stage("data")
-            utf8 = "SMTPUTF8" in self._mail.parameters
+            utf8 = "SMTPUTF8" in self._mail.parameters or not self._part.relay.strict
             reply = refusal or _refuse_content(content, utf8=utf8) or self._keep(content)
         except RefusedError as refused:
             reply = str(refused)
         self._mail = _Transaction()
         await self._connection.say(reply)
-        # The next message of this session is kept without this part of the dialogue. An API call
-        # sends one message only, and its dialogue stays whole.
-        if self._part.request_id is None:
-            del self._connection.dialogue.lines[self._before_mail :]
+        # The next message of this session is kept without this part of the dialogue.
+        said = len(self._connection.dialogue.lines)
+        self._of_others.update(range(self._mail_began or 0, said))
+        self._mail_began = said
 
     def _keep(self, content: bytes) -> str:
         part, login = self._part, self._peer.login
         message_id = new_id()
         reply = f"250 2.0.0 Kept as {message_id}"
-        lines = self._connection.dialogue.lines
+        lines = enumerate(self._connection.dialogue.lines)
+        own = ((who, line) for at, (_, who, line) in lines if at not in self._of_others)
+        mail = self._mail
         message = Message(
             raw=content,
-            envelope=Envelope(self._mail.sender or "", tuple(self._mail.recipients)),
+            envelope=Envelope(mail.sender or "", tuple(each for each, _ in mail.recipients)),
+            helo=self._peer.name,
+            parameters=Given(mail.parameters, tuple(each for _, each in mail.recipients)),
             relay=part.endpoint,
             tls_mode=self._tls_mode,
             tls_version=self._connection.tls_version,
             mechanism=login.mechanism,
             username=login.username,
-            dialogue=(*((who, line) for _, who, line in lines), ("S", reply)),
+            dialogue=(*own, ("S", reply)),
             request_id=part.request_id,
             identity=part.identity,
             id=message_id,
         )
         part.keep(message)
+        part.session.message_ids.append(message_id)
         return reply
 
     @property
@@ -274,12 +294,12 @@ class Session:
     async def rset(self, _: str) -> str:
         """Forget the transaction."""
         self._mail = _Transaction()
-        return "250 OK"
+        return "250 2.0.0 OK"
 
     async def advise(self, verb: str) -> str:
         """Say how one verb is written, or each of them."""
         names = [name for name in _VERBS if name == verb.upper()] or _VERBS
-        return "\n".join(f"214 {name} {_VERBS[name].syntax}".rstrip() for name in names)
+        return "\n".join(f"214 2.0.0 {name} {_VERBS[name].syntax}".rstrip() for name in names)
 
 
 @dataclass(frozen=True)
@@ -288,23 +308,24 @@ class _Verb:
 
     syntax: str
     answer: Callable[[Session, str], Awaitable[str | None]] | str
+    stage: str = ""
 
 
 _VERBS: Final[Mapping[str, _Verb]] = {
-    "EHLO": _Verb("name", partial(Session.hello, extended=True)),
-    "HELO": _Verb("name", partial(Session.hello, extended=False)),
-    "STARTTLS": _Verb("", Session.starttls),
-    "AUTH": _Verb("mechanism [initial-response]", Session.auth),
-    "MAIL": _Verb("FROM:<address> [parameters]", Session.mail),
-    "RCPT": _Verb("TO:<address>", Session.rcpt),
-    "DATA": _Verb("", Session.data),
+    "EHLO": _Verb("name", partial(Session.hello, extended=True), "ehlo"),
+    "HELO": _Verb("name", partial(Session.hello, extended=False), "ehlo"),
+    "STARTTLS": _Verb("", Session.starttls, "starttls"),
+    "AUTH": _Verb("mechanism [initial-response]", Session.auth, "auth"),
+    "MAIL": _Verb("FROM:<address> [parameters]", Session.mail, "mail"),
+    "RCPT": _Verb("TO:<address> [parameters]", Session.rcpt, "rcpt"),
+    "DATA": _Verb("", Session.data, "data"),
     "RSET": _Verb("", Session.rset),
     # RFC 5321, 3.5.3: 252 promises nothing, and only VRFY must be known.
     "VRFY": _Verb("address", "252 2.5.0 Not verified; try to send to it"),
     "EXPN": _Verb("list", "502 5.5.1 EXPN not implemented"),
     "HELP": _Verb("[verb]", Session.advise),
-    "NOOP": _Verb("[text]", "250 OK"),
-    "QUIT": _Verb("", "221 Bye"),
+    "NOOP": _Verb("[text]", "250 2.0.0 OK"),
+    "QUIT": _Verb("", "221 2.0.0 Bye"),
 }
 
 
@@ -333,18 +354,24 @@ def _shown(line: bytes | None, *, known: bool) -> str:
     return f"AUTH {found[1].decode()}" + (f" {MASK}" if found[2] else "")
 
 
-async def _read_content(connection: Connection, max_size: int) -> tuple[bytes, str | None]:
+async def _read_content(connection: Connection, relay: Relay) -> tuple[bytes, str | None]:
     """Read to the final dot; return the content, and the reply if that is refused already."""
     content = bytearray()
     size = lines = 0
     refusal = None
-    while (line := await connection.read_line(b"\r\n")) != b".\r\n":
-        text = (line or b"").removeprefix(b".")
+    begins = True  # a line, of which there may be several pieces
+    while True:
+        text = await connection.read_piece()
+        if begins and text == b".\r\n":
+            break
+        whole = begins and text.endswith(b"\r\n")
+        text = text.removeprefix(b".") if begins else text
+        begins = text.endswith(b"\r\n")
         size += len(text)
-        if line is None or len(text) > MAX_LINE:
-            refusal = "500 5.6.0 Line too long"
-        elif size > max_size:
-            refusal = "552 5.3.4 Message too big"
+        if relay.strict and not (whole and len(text) <= MAX_LINE):
+            refusal = refusal or "500 5.6.0 Line too long"
+        elif size > relay.max_size:
+            refusal = refusal or "552 5.3.4 Message too big"
         if refusal is None:
             content += text
         lines += 1

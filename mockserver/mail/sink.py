@@ -7,8 +7,9 @@ from weakref import WeakSet
 
 from mockserver.base.certificates import Authority
 from mockserver.base.sockets import BACKLOG
+from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
-from mockserver.journal.trace import Endpoint
+from mockserver.journal.trace import Dialogue, Endpoint
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.connection import Connection, Connections
 from mockserver.mail.part import Part
@@ -69,9 +70,10 @@ class Sink:
         def accept() -> Connection:
             now = state()
             relay = now.world.relays.get(key, Relay())
-            keep = now.journal.add_message
-            part = Part(now, now.world, key, relay, endpoint, implicit, keep)
+            session = SessionTrace(endpoint, Dialogue())
+            part = Part(now, now.world, key, relay, session, implicit, now.journal.add_message)
             connection = self._connection(part)
+            now.journal.begin_session(session)
             self._from_outside.add(connection)
             return connection
 
@@ -101,4 +103,4 @@ class Sink:
             return Session(connection, part, self._authority, self._tokens).converse()
 
         idle_timeout = part.relay.idle_timeout + part.relay.delay
-        return Connection(self.connections, part.dialogue, idle_timeout, converse)
+        return Connection(self.connections, part.session, idle_timeout, converse)

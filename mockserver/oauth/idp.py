@@ -14,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mockserver.base import masking
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import media_type
+from mockserver.base.text import cut, media_type
 from mockserver.http import wire
+from mockserver.journal.outside import TokenCall
 from mockserver.journal.trace import new_id
 from mockserver.world.model import OAuthClient, TokenEndpoint, World
 
@@ -38,6 +40,8 @@ _OTHER_AUDIENCE: Final = "another-audience.test"
 _ALGORITHM: Final = "ES256"
 _LIFETIME_S: Final = 3_600
 _MAX_PARAMETERS: Final = 100
+_MAX_KEPT: Final = 500  # characters of what a client asked for
+_Keep = Callable[[TokenCall], None]
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _STATUS: Final = {Kind.TOO_LARGE: 413, Kind.MEDIA_TYPE: 415}  # of what RFC 6749 does not foresee
@@ -57,16 +61,17 @@ class _GrantError(Exception):
 class IdentityProvider:
     """Play the token endpoints of all worlds, and sign every token with the same key."""
 
-    def play(self, world: World, token_url: str) -> ASGIApp:
+    def play(self, world: World, token_url: str, keep: _Keep = lambda _: None) -> ASGIApp:
         """Return the server behind a token URL, as an ASGI application.
 
-        It raises ConnectionRefusedError, as a network would, where the world has no such endpoint
-        or says that it is down.
+        `keep` gets each request of a kind that an identity provider knows, with its answer. It
+        raises ConnectionRefusedError, as a network would, where the world has no such endpoint or
+        says that it is down.
         """
         found = world.token_endpoint(token_url)
         if found is None or found[1].fault == "down":
             return _refuse_connection
-        return _Site(self, world, found[1], token_url)
+        return _Site(self, world, found[1], token_url, keep)
 
     def issue(self, claims: Json, fault: str | None = None) -> str:
         """Sign a token that is valid for an hour, or has the fault of that name."""
@@ -134,10 +139,14 @@ class _Site:
     world: World
     endpoint: TokenEndpoint
     token_url: str
+    keep: _Keep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
-        response = await self._answer(Request(scope, receive))
+        request = Request(scope, receive)
+        response = await self._answer(request)
+        if kind := self._kinds.get(request.scope["path"]):
+            self.keep(_told(request, self.token_url, kind, response))
         response.headers.update(_NOT_STORED)
         await response(scope, receive, send)
 
@@ -159,6 +168,12 @@ class _Site:
             )
         await asyncio.sleep(self.endpoint.delay)
         return await answer(request)
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, str]:
+        issuer = _issuer(self.token_url)
+        discovery = dict.fromkeys(_metadata_paths(issuer), "discovery")
+        return {**discovery, _path(issuer + "/jwks"): "jwks", _path(self.token_url): "token"}
 
     async def _discovery(self, _: Request) -> Response:
         """Answer with the metadata of RFC 8414, 2 and of OpenID Connect Discovery 1.0, 3."""
@@ -189,6 +204,7 @@ class _Site:
         try:
             return self._granted(*await _asked(request, self.world))
         except _GrantError as refusal:
+            request.state.error = refusal.error
             response = _refused(refusal)
             # RFC 6749, 5.2: only a client that used the header gets a challenge.
             if refusal.status == 401 and "authorization" in request.headers:  # noqa: PLR2004  # an HTTP status
@@ -217,15 +233,37 @@ class _Site:
         return JSONResponse({name: value for name, value in answer.items() if name != hidden})
 
 
+def _told(request: Request, token_url: str, kind: str, response: Response) -> TokenCall:
+    """Return what is kept of a request: what it asked for, and never a secret."""
+    found = request.scope.get("state", {})
+    form, site = found.get("form", {}), urlsplit(token_url)
+
+    def asked(name: str) -> str | None:
+        value = found.get(name) or form.get(name)
+        return value and cut(value, _MAX_KEPT)
+
+    return TokenCall(
+        url=f"{site.scheme}://{site.netloc}{request.scope['path']}",
+        kind=kind,
+        headers=tuple(masking.headers(request.headers.items())),
+        status=response.status_code,
+        error=found.get("error"),
+        client_id=asked("client_id"),
+        scope=asked("scope"),
+        audience=asked("audience"),
+    )
+
+
 async def _asked(request: Request, world: World) -> tuple[str, OAuthClient, Mapping[str, str]]:
     """Return the client of a client-credentials request, and the form (RFC 6749, 4.4.2)."""
-    form = await _form(request)
+    request.state.form = form = await _form(request)
     grant_type = form.get("grant_type")
     if grant_type is None:
         raise _GrantError("invalid_request", "grant_type is missing")
     if grant_type != "client_credentials":
         raise _GrantError("unsupported_grant_type", "only client_credentials is supported")
     names, secrets = _credentials(request.headers.get("authorization"), form)
+    request.state.client_id = names[0]
     return *_authenticated(world, names, secrets), form
 
 

@@ -89,6 +89,7 @@ class Api:
             )  # and there is no journal to keep the call in
         world = state.world
         trace = Trace(request.method, request.scope["path"], _headers(request))
+        state.journal.begin_exchange(trace)
         outcome, broken = await self._perform(request, state, trace)
         problem = outcome if isinstance(outcome, Problem) else None
         response = refuse(outcome, world.errors) if isinstance(outcome, Problem) else outcome

@@ -11,6 +11,7 @@ from mockserver.base.certificates import Authority
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.text import host_name
 from mockserver.contract.operations import Contract
+from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
 from mockserver.mail.client import deliver
@@ -210,10 +211,9 @@ class KeyfactorCommand:
             call.world,
             key,
             relay,
-            attempt.relay,
+            SessionTrace(attempt.relay, attempt.dialogue),
             implicit=speaks_tls or mode is TlsMode.IMPLICIT,
             keep=keep,
-            dialogue=attempt.dialogue,
             request_id=trace.request_id,
             identity=call.identity.name,
         )

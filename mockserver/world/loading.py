@@ -127,6 +127,12 @@ def _entry(kind: Callable[..., T], entry: object, fields: Mapping[str, str]) -> 
     return kind(**fields, **parts)
 
 
+def _replies(entry: object) -> tuple[Reply, ...]:
+    """Return the replies of a stage: of several, the first that covers an address counts."""
+    entries = entry if isinstance(entry, list | tuple) else [entry]
+    return tuple(_entry(Reply, each, {}) for each in entries)
+
+
 def _frozen(value: Any) -> Any:  # noqa: ANN401  # any JSON, and the callers know which
     if isinstance(value, Mapping):
         return MappingProxyType({key: _frozen(item) for key, item in value.items()})
@@ -139,7 +145,9 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401  # any JSON, and the callers kno
 _PARTS: Final[Mapping[str, Callable[[Any], object]]] = {
     "accounts": partial(_table, kind=Account),
     "password": Secret,
-    "replies": partial(_table, kind=Reply),
+    "replies": lambda stages: MappingProxyType(
+        {stage: _replies(entry) for stage, entry in stages.items()}
+    ),
     "secret": Secret,
     "secrets": partial(_table, kind=Secret),
 }

@@ -72,10 +72,18 @@ class TokenEndpoint:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a relay answers at a stage, in one line or more, the first so many times or always."""
+    """What a relay answers at a stage, in one line or more, the first so many times or always.
+
+    `match` is a pattern of the senders or recipients that get it; None is all.
+    """
 
     reply: str
     first: int | None = None
+    match: str | None = None
+
+    def covers(self, address: str | None) -> bool:
+        """Tell whether the reply is for this sender or recipient."""
+        return self.match is None or _covers((self.match,), address or "")
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Relay:
     mechanisms: tuple[str, ...] = tuple(MECHANISMS)
     accounts: Mapping[str, Account] | None = None
     fault: str | None = None
-    replies: Mapping[str, Reply] = field(default_factory=dict)
+    replies: Mapping[str, tuple[Reply, ...]] = field(default_factory=dict)
     certificate: str = "good"
     delay: float = 0
     timeout: float = 30
@@ -110,7 +118,14 @@ class Relay:
     implicit_ports: tuple[int, ...] = (465,)
     audience: str | None = None
     max_size: int = 10 * 1024 * 1024
+    size: bool = True
     smtputf8: bool = True
+    eightbitmime: bool = True
+    pipelining: bool = True
+    enhancedstatuscodes: bool = True
+    dsn: bool = False
+    strict: bool = True
+    namespace: str = ""
     description: str = ""
 
     def account(self, name: str) -> Account | None:

@@ -117,10 +117,20 @@ def _conflicts(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
         twin = listening.setdefault(relay.get("listen", key), key)
         if twin != key:
-            yield (
-                pointer(["relays", key, "listen"]),
-                f"the same port as that of the relay '{one_line(twin)}'",
-            )
+            place = pointer(["relays", key, "listen"])
+            namespaces = _of_namespaces(relay, data["relays"][twin])
+            yield place, f"the same port as that of the relay '{one_line(twin)}'{namespaces}"
+
+
+def _of_namespaces(*relays: Mapping[str, Any]) -> str:
+    own, others = (relay.get("namespace") for relay in relays)
+    if own == others:
+        return ""
+    return f"; this is for {_namespace(own)}, that for {_namespace(others)}"
+
+
+def _namespace(name: str | None) -> str:
+    return "the state without a name" if name is None else f"the namespace '{name}'"
 
 
 def _twins(

@@ -46,8 +46,9 @@ def test_a_message_has_its_documented_keys(caller: Caller) -> None:
     (message,) = caller.messages()
     assert list(message) == [
         "id", "request_id", "identity", "received_at", "relay", "tls_mode", "tls_version",
-        "mechanism", "username", "envelope", "subject", "from", "to", "headers", "text", "size",
-        "dialogue",
+        "mechanism", "username", "envelope", "helo", "parameters", "subject", "from", "to", "cc",
+        "from_addresses", "to_addresses", "headers", "text", "html", "attachments", "defects",
+        "size", "dialogue",
     ]  # fmt: skip
     assert message["request_id"] == response.headers["x-mock-request-id"]
     assert message["identity"] == "KEYEXAMPLE\\admin"
@@ -169,7 +170,9 @@ def test_an_unknown_filter_is_refused(caller: Caller) -> None:
         status, message = refusal(caller.http.get(path, params={"recipents": "x"}))
         assert (status, "recipents" in message) == (400, True)
         assert "recipient, " in message or "path, " in message
-        assert message.endswith("after; the nearest is recipient" if "recipient" in message else "")
+        assert message.endswith(
+            "expect; the nearest is recipient" if "recipient" in message else ""
+        )
     assert caller.http.delete("/_mock/messages", params={"to": "x"}).status_code == 400
     assert caller.http.delete("/_mock/messages", params={"wait": "1"}).status_code == 400
 
@@ -347,7 +350,7 @@ def test_an_exchange_has_its_documented_keys(caller: Caller) -> None:
     assert list(exchange) == [
         "id", "received_at", "duration_ms", "method", "path", "version", "operation", "identity",
         "status", "deprecated", "permission", "request", "violations", "problem", "secrets",
-        "token_requests", "delivery", "message_id", "lenient", "steps", "v2",
+        "token_requests", "delivery", "message_id", "lenient", "steps", "ended", "v2",
     ]  # fmt: skip
     assert exchange["operation"] == "test_smtp_v2"
     assert exchange["request"]["body"] == V2

@@ -98,7 +98,7 @@ def test_a_line_of_a_million_octets_is_refused_and_the_session_goes_on(
         served("amid the line")
         found = replies(session, after + b"NOOP\r\n")
         assert code in found
-        assert found.endswith(b"250 OK\r\n")
+        assert found.endswith(b"250 2.0.0 OK\r\n")
 
 
 def fields(body: Json) -> Iterator[str]:
@@ -137,7 +137,7 @@ def test_ten_thousand_recipients_end_the_session(
     with smtp(mock) as session, session.makefile("rwb") as file:
         file.write(b"EHLO a.test\r\nMAIL FROM:<a@b.test>\r\n")
         file.flush()
-        while file.readline() != b"250 OK\r\n":
+        while file.readline() != b"250 2.1.0 OK\r\n":
             pass
         found = []
         for number in range(10_000):
@@ -148,7 +148,7 @@ def test_ten_thousand_recipients_end_the_session(
                 break
         served("after the recipients")
     # 100 recipients (RFC 5321, 4.5.3.1.8), and 1,000 commands, two of which came before.
-    assert found == [b"250 OK\r\n"] * 100 + [b"452 4.5.3"] * 898 + [b"421 4.7.0"]
+    assert found == [b"250 2.1.5"] * 100 + [b"452 4.5.3"] * 898 + [b"421 4.7.0"]
 
 
 def test_what_is_injected_before_tls_is_not_obeyed_after_it(mock: MockServer) -> None:

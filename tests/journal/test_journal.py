@@ -224,7 +224,7 @@ def test_a_filter_of_another_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no filter form; there are recipient, sender"):
         message_filter({"form": "x"})
     for name, near in (("recipents", "recipient"), ("WAITS", "wait")):
-        with pytest.raises(ValueError, match=rf"username, wait; the nearest is {near}$"):
+        with pytest.raises(ValueError, match=rf"header, wait; the nearest is {near}$"):
             message_filter({name: "x"}, ["wait"])
 
 

@@ -114,7 +114,10 @@ def test_a_refusal_has_what_came_before_it(caller: Caller) -> None:
 
 
 README = ROOT / "tests/README.md"
-READ_OF_A_MAIL = {"subject", "from", "to", "headers", "text", "size"}
+READ_OF_A_MAIL = {
+    *("subject", "from", "to", "cc", "from_addresses", "to_addresses", "headers", "text", "html"),
+    *("attachments", "defects", "size"),
+}
 
 
 def names(kept: type[Exchange | Message]) -> set[str]:

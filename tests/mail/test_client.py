@@ -125,10 +125,9 @@ class Post:
 
     async def send(self, what: Submission) -> None:
         """Deliver, as the product does."""
-        dialogue = Dialogue()
-        self.delivery = Attempt(Endpoint(what.host, what.port), what.tls_mode, dialogue)
         implicit = what.speaks_tls or what.tls_mode is TlsMode.IMPLICIT
-        part = part_of(self.state, what.host, what.port, implicit=implicit, dialogue=dialogue)
+        part = part_of(self.state, what.host, what.port, implicit=implicit)
+        self.delivery = Attempt(part.endpoint, what.tls_mode, part.session.dialogue)
         try:
             dial = partial(self.sink.connect, part)
             await deliver(what, dial, AUTHORITY.client_context, self.delivery)
@@ -403,7 +402,7 @@ def test_a_mail_arrives(
     assert (delivery.stage, delivery.reply) == ("data", f"250 2.0.0 Kept as {message.id}")
     lines = tuple((who, line) for _, who, line in delivery.dialogue.lines)
     assert lines[: len(message.dialogue)] == message.dialogue
-    assert lines[len(message.dialogue) :] == (("C", "QUIT"), ("S", "221 Bye"))
+    assert lines[len(message.dialogue) :] == (("C", "QUIT"), ("S", "221 2.0.0 Bye"))
     assert "pässword" not in str(lines)
 
 

@@ -174,7 +174,7 @@ def test_one_entry_makes_a_mechanism_at_both_ends(monkeypatch: pytest.MonkeyPatc
     part = replace(part_of(state), relay=Relay(mechanisms=("THREE",)))
     login = Login("me", Secret("pw"))
     what = Submission("relay.test", 25, TlsMode.NONE, "n", "a@b.test", "c@d.test", login)
-    delivery = Attempt(part.endpoint, "none", part.dialogue)
+    delivery = Attempt(part.endpoint, "none", part.session.dialogue)
 
     async def send() -> None:
         sink = Sink(authority, NO_TOKENS)

@@ -156,14 +156,15 @@ def test_a_refusal_by_name_has_its_stage_and_reply(host: str, stage: str, reply:
     found = load().relay(host, 25)
     assert found
     assert list(found[1].replies) == [stage]
-    assert found[1].replies[stage].reply.startswith(reply + " ")
-    assert found[1].replies[stage].first is None
+    (told,) = found[1].replies[stage]
+    assert told.reply.startswith(reply + " ")
+    assert told.first is None
 
 
 def test_greylisting_refuses_the_first_time_only() -> None:
     found = load().relay("greylisted.test", 25)
     assert found
-    assert found[1].replies["rcpt"] == model.Reply("451 4.7.1 Greylisted", first=1)
+    assert found[1].replies["rcpt"] == (model.Reply("451 4.7.1 Greylisted", first=1),)
 
 
 def test_faults_of_token_endpoints_and_providers_have_their_names() -> None:
@@ -672,7 +673,9 @@ BAD_FILES = {
     "extends: default\nrelays: {a.test: {replies: {rcpt: 250 Ok}}}": (
         "/relays/a.test/replies/rcpt: must be a reply that refuses, such as 550"
     ),
-    "extends: default\nrelays: {a.test: {replies: {rcpt: 550}}}": "/rcpt: must be a text or a map",
+    "extends: default\nrelays: {a.test: {replies: {rcpt: 550}}}": (
+        "/rcpt: must be a text or a list or a map"
+    ),
     'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\n551 b"}}}': "same code in each",
     'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\r\\n550 b"}}}': "must be a reply",
     'extends: default\nrelays: {a.test: {replies: {rcpt: "550 a\\n\\n550 b"}}}': "must be a reply",

@@ -114,6 +114,9 @@ function follow() {
     arrived += 1;
     refresh();
   });
+  events.addEventListener("session", () => {
+    if (parameters().get("view") === "sessions") showPane().catch(() => {});
+  });
   events.addEventListener("reset", () => {
     said.textContent = "Cleared";
     refresh();

@@ -1,0 +1,71 @@
+"""What `run` tells of the calls that were refused, and when it fails by them."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from mockserver.base.problems import STRICT_KINDS
+from mockserver.cli.parts import Command, option, written
+from mockserver.journal.report import Expected, Report
+
+_ON_FAILURE: Final = "-"  # where no file is named
+_EXIT_STRICT: Final = 1
+
+
+def _expected(
+    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Expected, ...]:
+    try:
+        return tuple(map(Expected.read, texts))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def report_options(command: Command) -> Command:
+    """Add the options of a report to a command."""
+    for add in (
+        option(
+            "--expect",
+            "a refusal that is meant, such as 400:/SMTP/Test",
+            multiple=True,
+            metavar="STATUS:PATH",
+            callback=_expected,
+        ),
+        option("--strict", "fail on any other 4xx, and on notes", is_flag=True),
+        option(
+            "--report",
+            "write what was refused, as text, or as the name ends: .json, .xml (JUnit); without "
+            "FILE it goes to stderr if COMMAND fails, as it does without the option",
+            is_flag=False,
+            flag_value=_ON_FAILURE,
+            default=_ON_FAILURE,
+            metavar="[FILE]",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
+def begin(options: dict[str, Any]) -> Report:
+    """Return the report that the options ask for."""
+    return Report(options["expect"], STRICT_KINDS if options["strict"] else ())
+
+
+def end(report: Report, status: int, options: dict[str, Any]) -> int:
+    """Tell what was refused, where that is wanted; return the status of the run."""
+    name, strict = options["report"], options["strict"] and report.faults > 0
+    if name != _ON_FAILURE:
+        try:
+            written(Path(name), report.written(name))
+        except OSError as error:
+            raise click.UsageError(f"--report {name}: {error.strerror}") from None
+    elif report.told and (status or strict):
+        click.echo(report.text(), err=True)
+    if status or not strict:
+        return status
+    click.echo("keyfactor-mock: --strict: the command passed, but", err=True)
+    for story in report.stories:
+        for fault in story.faults:
+            click.echo(f"  {story.title}: {fault}", err=True)
+    return _EXIT_STRICT
