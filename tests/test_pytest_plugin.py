@@ -683,7 +683,7 @@ def test_it(keyfactor, monkeypatch, changes):
     finally:
         socket.setdefaulttimeout(None)
     deadline = time.monotonic() + 10
-    while not keyfactor.requests and time.monotonic() < deadline:
+    while not keyfactor.requests[0].ended and time.monotonic() < deadline:
         time.sleep(0.01)
     (exchange,) = keyfactor.requests
     assert (exchange.status, exchange.refused) == (None, False)

@@ -476,13 +476,13 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the reply to a wrong sender is the one of Exchange",
     ),
     (
-        'self.state.count_use(f"relay {self.key} {stage}") <= reply.first',
-        'self.state.count_use(f"relay {self.key} {stage}") < reply.first',
+        "self.state.count_use(use) <= reply.first",
+        "self.state.count_use(use) < reply.first",
         "a reply with `first` comes that many times",
     ),
     (
-        'self.state.count_use(f"relay {self.key} {stage}")',
-        'self.state.count_use(f"relay {self.key}")',
+        'use = f"relay {self.key} {stage} {number}"',
+        'use = f"relay {self.key} {number}"',
         "each stage of a relay counts for itself",
     ),
     (
@@ -531,8 +531,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "what came before the handshake is not read after it",
     ),
     (
-        "elif size > max_size:",
-        "elif size >= max_size:",
+        "elif size > relay.max_size:",
+        "elif size >= relay.max_size:",
         "a mail may be as large as the relay says",
     ),
     (
