@@ -200,14 +200,55 @@ def test_a_bad_variable_names_itself() -> None:
     assert (done.returncode, "KEYFACTOR_MOCK_PORT" in done.stderr) == (2, True)
 
 
-def test_a_taken_port_is_status_3() -> None:
+TAKEN = {
+    "http": "--port 9000 takes another one (make run PORT=9000), 0 a free one, none does without",
+    "smtps": "--smtps-port 9000 takes another one (make run SERVE='--smtps-port 9000'), "
+    "0 a free one, none does without",
+}
+
+
+@pytest.mark.parametrize("listener", TAKEN)
+def test_a_taken_port_is_status_3_and_says_which_option_takes_another(listener: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = run("serve", *PORTS, "--smtp-port", port)
+        option = "--port" if listener == "http" else f"--{listener}-port"
+        done = run("serve", *PORTS, option, port)
     assert done.returncode == 3
     assert done.stderr == (
-        f"keyfactor-mock: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+        f"keyfactor-mock: cannot listen on 127.0.0.1, port {port}, for {listener}: "
+        f"Address already in use; {TAKEN[listener]}\n"
     )
+
+
+def test_the_port_of_a_relay_that_is_taken_names_the_relay(tmp_path: Path) -> None:
+    world = tmp_path / "world.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        world.write_text(f"extends: default\nrelays: {{mail.test: {{listen: {port}}}}}\n")
+        done = run("serve", *PORTS, "--world", str(world))
+    assert done.returncode == 3
+    assert done.stderr.endswith("; the relay mail.test of the world has this port as `listen`\n")
+
+
+def test_the_logins_of_the_default_world_are_one_line_and_no_others(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, _):
+        _, output, _ = stopped_after_reading(process)
+    assert re.findall("^Logins .*", output, re.MULTILINE) == [
+        "Logins   smtp.keyexample.com:587, smtp.keyexample.com:465 by "
+        "command@keyexample.com:MySuperSecretPassword; "
+        "exchange.keyexample.com by KEYEXAMPLE\\mail:MySuperSecretPassword; "
+        "auth-required.test by any login"
+    ]
+    world = tmp_path / "world.yaml"
+    world.write_text(
+        "extends: default\nrelays: {auth-required.test: null, exchange.keyexample.com: null, "
+        "'smtp.keyexample.com:465': null, 'smtp.keyexample.com:587': {require_auth: true, "
+        "accounts: {command@keyexample.com: {password: ours}}}}"
+    )
+    with serving(tmp_path, "--world", str(world)) as (process, _):
+        _, output, _ = stopped_after_reading(process)
+    assert "Logins" not in output
+    assert "ours" not in output
 
 
 def test_a_bad_world_is_one_line_with_file_path_and_nearest_key(tmp_path: Path) -> None:

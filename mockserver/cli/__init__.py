@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import shlex
 import signal
 import ssl
@@ -20,7 +19,6 @@ from mockserver.base.certificates import CertificateError
 from mockserver.base.documents import DocumentError
 from mockserver.base.loops import new_event_loop
 from mockserver.base.masking import Secret
-from mockserver.base.sockets import is_loopback
 from mockserver.base.text import one_line
 from mockserver.base.version import __version__
 from mockserver.cli.compare import compare
@@ -218,7 +216,7 @@ def main() -> None:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, _EXIT_USAGE)
     except BindError as error:
-        _fail(str(error), _EXIT_PORT_TAKEN)
+        _fail(f"{error}; {_remedy(error)}", _EXIT_PORT_TAKEN)
     except OSError as error:
         # What could not be written would be tried once more at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -234,24 +232,26 @@ def _open_standard_files() -> None:
     os.close(descriptor)
 
 
+def _remedy(error: BindError) -> str:
+    if not error.other_port:
+        return "--host takes an address of this machine"
+    name, _, relay = error.listener.partition(" ")
+    if relay:
+        return f"the relay {relay} of the world has this port as `listen`"
+    ours = f"--{name}-port" if name != "http" else "--port"
+    by_make = "PORT=9000" if name == "http" else f"SERVE='{ours} 9000'"
+    return f"{ours} 9000 takes another one (make run {by_make}), 0 a free one, none does without"
+
+
 def _fail(message: str, status: int) -> None:
     click.echo(f"keyfactor-mock: {' '.join(message.split())}", err=True)
     sys.exit(status)
 
 
 def _mock(options: Mapping[str, Any]) -> MockServer:
-    remote = not is_loopback(options["host"])
-    if remote and not options["allow_remote"]:
-        raise click.UsageError(
-            f"--host {options['host']}: other machines could connect; --allow-remote permits it"
-        )
     tls_files = options["tls_cert"], options["tls_key"]
     if tls_files.count(None) == 1:
         raise click.UsageError("--tls-cert and --tls-key belong together")
-    token = options["control_token"]
-    if remote and token is None:
-        token = secrets.token_urlsafe(16)
-        click.echo(f"X-Mock-Token: {token}")
     mock = MockServer(
         options["world"],
         edition=options["edition"],
@@ -263,9 +263,12 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         base_path=options["base_path"],
         tls_names=options["tls_name"],
         tls_files=None if None in tls_files else tls_files,
-        control_token=token,
+        control_token=options["control_token"],
+        allow_remote=options["allow_remote"],
         openapi=options["openapi"],
     )
+    if mock.control_token != options["control_token"]:
+        click.echo(f"X-Mock-Token: {mock.control_token}")
     # Who serves for long does not want a slow first answer.
     load_editions()[mock.world.edition].contract.compile()
     return mock
@@ -456,6 +459,8 @@ def _announce(mock: MockServer) -> None:
             click.echo(f"{name.upper():8} {mock.host}:{mock.port(name)}")
     click.echo(f"Inbox    {mock.url}/")
     click.echo(f"Control  {mock.control_url}")
+    if logins := _logins(mock.world):
+        click.echo(f"Logins   {logins}")
     click.echo("Send a test mail:\n\n" + _curl(mock) + "\n")
 
 
@@ -474,6 +479,18 @@ def _curl(mock: MockServer) -> str:
         words += ["-H", f"x-keyfactor-{header}"]
     words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
     return shlex.join([*words, f"{mock.api_url}/SMTP/Test"])
+
+
+def _logins(world: World) -> str:
+    """Return a login for each relay of the default world that needs one; none has a secret."""
+    known = worlds.load().relays
+    relays: dict[str, list[str]] = {}
+    for key, relay in world.relays.items():
+        if relay.require_auth and relay == known.get(key):
+            name, account = next(iter((relay.accounts or {}).items()), ("any login", None))
+            login = f"{name}:{account.password.reveal()}" if account else name
+            relays.setdefault(login, []).append(key)
+    return "; ".join(f"{', '.join(keys)} by {login}" for login, keys in relays.items())
 
 
 def _credentials(world: World) -> str:

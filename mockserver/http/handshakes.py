@@ -14,15 +14,15 @@ _REFUSED: Final = (
     f"the client does not trust the CA of the certificate ({_OWN_CA}), "
     "or asks for a name that is not in it (--tls-name adds one)"
 )
-_NO_TLS: Final = "the client does not speak TLS; the URL of this port begins with https://"
+NO_TLS: Final = "the client does not speak TLS; the URL of this port begins with https://"
 # By the ends of OpenSSL's names: what they begin with depends on its version.
 _LIKELY: Final = {
     "UNKNOWN_CA": _UNTRUSTED,
     "BAD_CERTIFICATE": _REFUSED,
     "CERTIFICATE_UNKNOWN": _REFUSED,
-    "HTTP_REQUEST": _NO_TLS,
-    "HTTPS_PROXY_REQUEST": _NO_TLS,
-    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "HTTP_REQUEST": NO_TLS,
+    "HTTPS_PROXY_REQUEST": NO_TLS,
+    "WRONG_VERSION_NUMBER": NO_TLS,
 }
 
 log = logging.getLogger(__name__)

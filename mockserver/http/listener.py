@@ -14,10 +14,11 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from mockserver.base.problems import Errors
+from mockserver.base.problems import Errors, Kind
 from mockserver.base.sockets import BACKLOG
 from mockserver.http.connection import LIMITS, Connection, Limits
-from mockserver.http.handshakes import Warnings, cause
+from mockserver.http.framing import closing
+from mockserver.http.handshakes import NO_TLS, Warnings, cause
 
 _FILES_PER_CONNECTION: Final = 4  # it, both ends of a delivery, and room
 
@@ -114,18 +115,36 @@ class HttpListener:
         task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(self, sock: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._connection, sock, ssl=tls, ssl_handshake_timeout=self._limits.head_s
-            )
-        except OSError as error:
-            self._warn(f"HTTPS handshake failed from {peer} {cause(error)}")
+        loop = asyncio.get_running_loop()
+        with sock.dup() as spare:  # a handshake that fails closes the other one
+            try:
+                await loop.connect_accepted_socket(
+                    self._connection, sock, ssl=tls, ssl_handshake_timeout=self._limits.head_s
+                )
+            except OSError as error:
+                reason = cause(error)
+                self._warn(f"HTTPS handshake failed from {peer} {reason}")
+                if reason.endswith(NO_TLS):
+                    await self._refuse_clear(spare.dup())
+
+    async def _refuse_clear(self, sock: socket.socket) -> None:
+        """Answer HTTP in clear on a port for HTTPS; what was asked went to the handshake."""
+
+        def refusing() -> Connection:
+            return Connection(self._config, self._state, self._limits, self._errors, _silent)
+
+        _, connection = await asyncio.get_running_loop().connect_accepted_socket(refusing, sock)
+        connection.refuse_all(closing(Kind.HTTP, 400, f"this port is for HTTPS: {NO_TLS}"))
 
     async def _idle(self, left: Collection[object], seconds: float) -> None:
         # uvicorn has sets of what it is busy with, and no event for them.
         deadline = time.monotonic() + seconds
         while left and time.monotonic() < deadline:  # noqa: ASYNC110  # see above
             await asyncio.sleep(0.001)
+
+
+def _silent(_: str) -> None:
+    """Write nothing: it is in the log already."""
 
 
 @lru_cache(maxsize=1)
