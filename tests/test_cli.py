@@ -233,12 +233,13 @@ def test_the_port_of_a_relay_that_is_taken_names_the_relay(tmp_path: Path) -> No
 def test_the_logins_of_the_default_world_are_one_line_and_no_others(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, _):
         _, output, _ = stopped_after_reading(process)
-    assert re.findall("^Logins .*", output, re.MULTILINE) == [
+    (line,) = re.findall("^Logins .*", output, re.MULTILINE)
+    assert line == (
         "Logins   smtp.keyexample.com:587, smtp.keyexample.com:465 by "
         "command@keyexample.com:MySuperSecretPassword; "
         "exchange.keyexample.com by KEYEXAMPLE\\mail:MySuperSecretPassword; "
         "auth-required.test by any login"
-    ]
+    )
     world = tmp_path / "world.yaml"
     world.write_text(
         "extends: default\nrelays: {auth-required.test: null, exchange.keyexample.com: null, "
@@ -334,6 +335,21 @@ def test_a_request_is_one_line_of_the_log_in_text_or_json(tmp_path: Path) -> Non
     assert (fields["namespace"], fields["path"][-11:]) == ("ci-7", "\nstatus=200")
     assert fields["problem"].startswith("nothing is at ")
     assert log("--log-level", "warning") == ""
+
+
+def test_the_schema_of_a_world_is_printed_as_json() -> None:
+    schema = json.loads(run("schema").stdout)
+    assert schema["properties"]["extends"]["default"] == "default"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_help_says_how_the_command_is_completed(shell: str) -> None:
+    (line,) = [line for line in run("--help").stdout.splitlines() if "eval" in line]
+    (name,) = re.findall(r"(\w+)=bash_source", line)
+    assert "keyfactor" in run(**{name: f"{shell}_source"}).stdout
+    words = {"COMP_WORDS": "keyfactor-mock serve --smt", "COMP_CWORD": "2"}
+    if shell != "fish":
+        assert "--smtp-port" in run(**{name: f"{shell}_complete"}, **words).stdout
 
 
 def test_help_lists_the_commands() -> None:
@@ -697,3 +713,67 @@ def test_a_signal_ends_all_of_a_rehearsal() -> None:
     done = under_mock("kill -TERM $$", "--editions", "all")
     assert done.returncode == 128 + signal.SIGTERM
     assert [line.split()[0] for line in done.stderr.splitlines()[1:]] == ["edition", "10"]
+
+
+# What only POSIX has, taken away before the command is imported.
+WITHOUT_POSIX = """
+import asyncio, os, signal, sys
+
+for name in ("SIGHUP", "SIGQUIT"):
+    delattr(signal, name)
+for name in ("register_at_fork", "fork", "tcgetpgrp", "getpgrp"):
+    delattr(os, name)
+sys.modules |= {"resource": None, "fcntl": None, "pwd": None, "termios": None, "uvloop": None}
+
+def not_there(*_):
+    raise NotImplementedError
+
+for loop in (asyncio.SelectorEventLoop, asyncio.SelectorEventLoop.__base__):
+    for name in ("add_signal_handler", "add_reader"):
+        setattr(loop, name, not_there)
+
+from mockserver.cli import main
+
+main()
+"""
+ASK = (
+    "import os, ssl, urllib.request as http;"
+    "assert http.urlopen(os.environ['KEYFACTOR_MOCK_CONTROL_URL']).status == 200;"
+    "assert http.urlopen(os.environ['KEYFACTOR_MOCK_HTTPS_URL'] + '/livez').status == 200"
+)
+
+
+def test_the_commands_need_nothing_that_only_posix_has(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_POSIX]
+    done = subprocess.run(
+        [*command, "run", "--", sys.executable, "-c", f"{ASK}; raise SystemExit(7)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    for typed in (signal.SIGINT, signal.SIGTERM):
+        ready = tmp_path / "ready.json"
+        with subprocess.Popen([*command, "serve", *PORTS, "--ready-file", str(ready)]) as process:
+            while not ready.exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            assert httpx2.get(json.loads(ready.read_text())["url"] + "/livez").status_code == 200
+            process.send_signal(typed)
+            assert process.wait(timeout=20) == 0
+        assert not ready.exists()
+
+
+def test_what_is_typed_at_a_console_without_process_groups_is_not_passed_on() -> None:
+    script = "import time; print(flush=True); time.sleep(1); raise SystemExit(5)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_POSIX, "run", "--", sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 5

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import shlex
-import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from mockserver.base.text import one_line
 from mockserver.base.version import __version__
 from mockserver.cli.compare import compare
 from mockserver.cli.parts import Command, option, written
+from mockserver.cli.signals import ENDING, PASSED_ON, on_signals, pass_on
 from mockserver.control.compare import CompareError
 from mockserver.http.listener import raise_file_limit
 from mockserver.journal.journal import Tally
@@ -40,6 +40,7 @@ from mockserver.server import (
 )
 from mockserver.world import loading as worlds
 from mockserver.world.model import OAuthClient, User, World
+from mockserver.world.rules import file_schema
 
 _EXIT_OUTPUT: Final = 1
 _EXIT_USAGE: Final = 2
@@ -48,7 +49,6 @@ _EXIT_INTERRUPTED: Final = 130  # as a shell has it for SIGINT
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
-_PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 _Account = TypeVar("_Account", User, OAuthClient)
@@ -103,7 +103,16 @@ def _server_options(**defaults: str) -> Callable[[Command], Command]:
     return decorated
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+_COMPLETION: Final = """\b
+Completion in bash (zsh_source, fish_source for others):
+  eval "$(_KEYFACTOR_MOCK_COMPLETE=bash_source keyfactor-mock)\""""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    epilog=_COMPLETION,
+)
 @click.version_option(__version__, package_name="keyfactor-mock")
 def cli() -> None:
     """Mock a Keyfactor Command server on localhost, for contract tests."""
@@ -188,6 +197,15 @@ def resources(openapi: tuple[str, ...], world: str | None) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
     for line in lines:
         click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of a world's file, for editors.
+
+    yaml-language-server finds it by a line of the file: `# yaml-language-server: $schema=FILE`.
+    """
+    click.echo(json.dumps(file_schema(), indent=2))
 
 
 @cli.command()
@@ -276,8 +294,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
 
 async def _serve(mock: MockServer, ready_file: str | None) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_signals(ENDING, lambda _: stop.set())
     async with _ready(mock, ready_file):
         _announce(mock)
         await stop.wait()
@@ -288,8 +305,7 @@ async def _run(
 ) -> int:
     """Run the command, and return its status as a shell does: 128 + signal, 126 or 127 too."""
     signals: asyncio.Queue[int] = asyncio.Queue()
-    for number in _PASSED_ON:
-        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    on_signals(PASSED_ON, signals.put_nowait)
     async with _ready(mock, ready_file):
         variables = _inherited() | _environment(mock) | _accounts(mock, auth)
         try:
@@ -297,7 +313,7 @@ async def _run(
         except OSError as error:
             click.echo(f"keyfactor-mock: cannot run {command[0]}: {error.strerror}", err=True)
             return 127 if isinstance(error, FileNotFoundError) else 126
-        passing = asyncio.create_task(_pass_on(signals, process))
+        passing = asyncio.create_task(pass_on(signals, process))
         status = await process.wait()
         passing.cancel()
     return status if status >= 0 else 128 - status
@@ -314,28 +330,12 @@ def _rehearse(names: Iterable[str], once: Callable[[str], tuple[int, Tally]]) ->
         if (call := tally.first_refused) and call.problem:
             first = one_line(f"{call.method} {call.path} -> {call.status}: {call.problem.message}")
         rows.append((name, str(status), str(tally.calls), str(tally.refused), first))
-        if status - 128 in _PASSED_ON:
+        if status - 128 in PASSED_ON:
             break  # whoever ended this one means all
     for row in rows:
         cells = [cell.ljust(len(title)) for cell, title in zip(row, rows[0], strict=True)]
         click.echo(" | ".join(cells).rstrip(), err=True)
     return worst
-
-
-async def _pass_on(signals: asyncio.Queue[int], process: asyncio.subprocess.Process) -> None:
-    while True:
-        number = await signals.get()
-        # What is typed at a terminal reaches every process in the foreground anyway.
-        if number not in {signal.SIGINT, signal.SIGQUIT} or not _in_foreground():
-            process.send_signal(number)
-
-
-def _in_foreground() -> bool:
-    try:
-        with Path("/dev/tty").open("rb") as terminal:
-            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        return False
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -50,15 +50,15 @@ class HttpListener:
         self._state = _DatedState()
         self._warn = Warnings()
         self._servers: list[asyncio.Server] = []
-        self._secure: list[socket.socket] = []
+        self._accepting: set[asyncio.Task[None]] = set()
         self._handshakes: set[asyncio.Task[None]] = set()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accept connections on a bound socket."""
         if tls is not None:
             sock.setblocking(False)
-            self._secure.append(sock)
-            self._await_client(sock, tls)
+            task = self._begin(self._accepting, self._accept(sock, tls))
+            task.add_done_callback(lambda _: sock.close())
             return
         server = await asyncio.get_running_loop().create_server(
             self._connection, sock=sock, backlog=BACKLOG, start_serving=False
@@ -70,15 +70,15 @@ class HttpListener:
         """Accept nothing more; connections end when they have answered."""
         for server in self._servers:
             server.close()
-        for sock in self._secure:
-            asyncio.get_running_loop().remove_reader(sock)
-            sock.close()
+        for task in self._accepting:
+            task.cancel()
         for connection in list(self._state.connections):
             connection.shutdown()
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
         await asyncio.sleep(0)  # a task cancelled before it begins would leave its socket open
+        await self._idle(self._accepting, seconds)
         for task in self._handshakes:
             task.cancel()
         await self._idle(self._handshakes, seconds)
@@ -96,23 +96,23 @@ class HttpListener:
     def _connection(self) -> "Connection":
         return Connection(self._config, self._state, self._limits, self._errors, self._warn)
 
-    def _await_client(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
-        with contextlib.suppress(ValueError):  # it is closed by now
-            asyncio.get_running_loop().add_reader(sock, self._accept, sock, tls)
+    async def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        """Accept connections; asyncio's own server would not say why a handshake fails."""
+        while True:
+            try:
+                accepted, peer = await asyncio.get_running_loop().sock_accept(sock)
+            except OSError:  # most likely no file is left
+                await asyncio.sleep(_ACCEPT_PAUSE_S)
+            else:
+                self._begin(self._handshakes, self._shake_hands(accepted, peer[0], tls))
 
-    def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
-        """Accept one connection; asyncio's own server would not say why a handshake fails."""
-        loop = asyncio.get_running_loop()
-        try:
-            accepted, peer = sock.accept()
-        except OSError:  # most likely no file is left
-            loop.remove_reader(sock)
-            loop.call_later(_ACCEPT_PAUSE_S, self._await_client, sock, tls)
-            return
-        accepted.setblocking(False)
-        task = loop.create_task(self._shake_hands(accepted, peer[0], tls))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+    def _begin(
+        self, tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]
+    ) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return task
 
     async def _shake_hands(self, sock: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()
@@ -165,8 +165,10 @@ class _DatedState(ServerState):
 
 def raise_file_limit(connections: int = LIMITS.connections) -> None:
     """Raise this process's limit of open files as far as so many connections need, where it may."""
-    import resource  # noqa: PLC0415  # not on every platform
-
+    try:
+        import resource  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return
     wanted = connections * _FILES_PER_CONNECTION
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Without a limit it is -1 on Linux, and a very large number elsewhere.

@@ -32,8 +32,8 @@ def authenticate(world: World, header: str | None, check_token: CheckToken) -> I
 
     `check_token` returns the claims of a valid token for this API, and raises ValueError otherwise.
     """
-    if header is None:
-        raise _unauthorized("there is no header Authorization")
+    if not header:
+        raise _unauthorized(f"{'there is no' if header is None else 'empty'} header Authorization")
     scheme, credentials = wire.authorization(header)
     known = _SCHEMES.get(scheme)
     if known is None:

@@ -609,7 +609,10 @@ HANDSHAKES: Final = {
         "curl -sS --fail http://localhost:PORT/livez",
         "(http request): the client does not speak TLS; the URL of this port begins with https://",
     ),
-    "DELETE": ("curl -sS --fail -X DELETE http://localhost:PORT/", "version number): the client does not"),
+    "DELETE": (
+        "curl -sS --fail -X DELETE http://localhost:PORT/",
+        "version number): the client does not",
+    ),
 }
 
 
@@ -637,11 +640,8 @@ def test_http_in_clear_on_the_port_for_https_is_told_so(
 ) -> None:
     url = f"http://localhost:{secure.port('https')}/livez"
     response = httpx2.request(method, url, content=b"x" * size)
-    assert refusal(response) == (
-        400,
-        "this port is for HTTPS: the client does not speak TLS; "
-        "the URL of this port begins with https://",
-    )
+    text = "this port is for HTTPS: the client does not speak TLS"
+    assert refusal(response) == (400, f"{text}; the URL of this port begins with https://")
     assert response.headers["connection"] == "close"
 
 
@@ -687,7 +687,7 @@ def test_clients_cannot_fill_the_log(secure: MockServer, caplog: pytest.LogCaptu
     for _ in range(30):
         with socket.create_connection(("127.0.0.1", secure.port("https") or 0), timeout=10) as sock:
             sock.sendall(HEALTH)
-            assert until_closed(sock) .startswith(b"HTTP/1.1 400 ")
+            assert until_closed(sock).startswith(b"HTTP/1.1 400 ")
     lines = logged(caplog, 20)
     assert len(lines) == 20
     assert lines[-1].endswith("; more lines like it are left out for 10 s")
