@@ -43,6 +43,7 @@ from mockserver.journal.state import DEFAULT, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider, discovery_url
+from mockserver.product.access import shown_account
 from mockserver.product.api_faults import check_names
 from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
@@ -317,9 +318,11 @@ class MockServer(View):
             identity_provider=self._idp,
             status=self.status,
         )
-        own = self._editions[self._states.get().world.edition].contract
-        documents = {**own.documents, **own.resources}
-        reference = Reference(documents, self.base_path)
+        world = self._states.get().world
+        own = self._editions[world.edition].contract
+        name, password = shown_account(world, ("/",)) or ("", None)
+        account = f"{name}, password {password}" if password else ""
+        reference = Reference({**own.documents, **own.resources}, self.base_path, account)
         inbox = Inbox(self._states, impact, self.base_path, check=guard.check, answer=api.answer)
         parts = Router(self.base_path, inbox=inbox, control=control, reference=reference, api=api)
         return wire.Net(parts, self._states.errors)

@@ -7,7 +7,7 @@ import os
 import shlex
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -495,14 +495,14 @@ def _logins(world: World) -> str:
 
 def _credentials(world: World) -> str:
     """Return what `curl -u` needs for a permitted user; curl asks for a password left out."""
-    user = _permitted(world, world.users.values())
-    if user is None:
-        return "USER"
-    name = access.identity_of(world, user).name
-    return f"{name}:{user.password.reveal()}" if user in worlds.load().users.values() else name
+    name, password = access.shown_account(world, _permissions()) or ("USER", None)
+    return name if password is None else f"{name}:{password}"
 
 
 def _permitted(world: World, accounts: Iterable[_Account]) -> _Account | None:
     """Return the first of the accounts that may send a test mail."""
-    operation = load_editions().newest.contract.operation("/SMTP/Test", "POST", "2")
-    return access.first_permitted(world, accounts, operation.permissions)
+    return access.first_permitted(world, accounts, _permissions())
+
+
+def _permissions() -> Sequence[str]:
+    return load_editions().newest.contract.operation("/SMTP/Test", "POST", "2").permissions

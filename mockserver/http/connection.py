@@ -4,6 +4,7 @@ ASGI can neither bound a header block nor reset a connection; a subclass of uvic
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class Connection(_OneProtocol):
         state: ServerState,
         limits: Limits,
         errors: Errors,
-        warn: Callable[[str], None],
+        warn: Callable[..., None],
     ) -> None:
         self._left = asyncio.Event()
         super().__init__(
@@ -330,7 +331,8 @@ class Connection(_OneProtocol):
             in_turn = not (self.cycle.response_started or self.pipeline)
         else:
             text = f"{problem.status} {problem.message}"
-            self._warn(f"HTTP request refused from {self._peer()}: {text}")
+            # Fuzzers do it all the time, so it is no warning.
+            self._warn(f"HTTP request refused from {self._peer()}: {text}", logging.INFO)
             in_turn = self.cycle is None or self.cycle.response_complete
         if in_turn:
             head, body = self._written(refuse(problem, self._errors))

@@ -35,7 +35,7 @@ class Warnings:
         self._until = 0.0
         self._more = 0
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, text: str, level: int = logging.WARNING) -> None:
         """Write one line, if there is room for it."""
         now = time.monotonic()
         if now >= self._until:
@@ -43,7 +43,7 @@ class Warnings:
         self._more -= 1
         if self._more >= 0:
             last = "" if self._more else f"; more lines like it are left out for {_WARNINGS_S} s"
-            log.warning("%s%s", text, last)
+            log.log(level, "%s%s", text, last)
 
 
 def cause(error: OSError) -> str:

@@ -143,7 +143,7 @@ class HttpListener:
             await asyncio.sleep(0.001)
 
 
-def _silent(_: str) -> None:
+def _silent(*_: object) -> None:
     """Write nothing: it is in the log already."""
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -176,7 +177,14 @@ class Api:
         """Take the other steps: 403, 413, 415, 400; `early` is the body if it was read already."""
         request, trace, operation = found.request, found.trace, found.operation
         given = operation.given(found.path, request.query_params.multi_items())
-        access.require(found.identity, operation.required(given), trace)
+        try:
+            access.require(found.identity, operation.required(given), trace)
+        except Problem:
+            if early is None and "expect" not in request.headers:
+                # The journal has the body, so that the call can be sent again by another caller.
+                with suppress(Problem):
+                    _read_body(request, operation, await whole_body(request), trace)
+            raise
         octets = await whole_body(request) if early is None else early
         body = _read_body(request, operation, octets, trace)
         body, notes = operation.relaxed(body, lenient=found.world.lenient)
