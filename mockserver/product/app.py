@@ -180,10 +180,11 @@ class Api:
         try:
             access.require(found.identity, operation.required(given), trace)
         except Problem:
-            if early is None and "expect" not in request.headers:
+            if early is not None or "expect" not in request.headers:
                 # The journal has the body, so that the call can be sent again by another caller.
                 with suppress(Problem):
-                    _read_body(request, operation, await whole_body(request), trace)
+                    octets = await whole_body(request) if early is None else early
+                    _read_body(request, operation, octets, trace)
             raise
         octets = await whole_body(request) if early is None else early
         body = _read_body(request, operation, octets, trace)
