@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -50,18 +50,19 @@ class HttpListener:
         self._state = _DatedState()
         self._warn = Warnings()
         self._servers: list[asyncio.Server] = []
-        self._accepting: set[asyncio.Task[None]] = set()
+        self._secure: list[socket.socket] = []
         self._handshakes: set[asyncio.Task[None]] = set()
 
     async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
         """Accept connections on a bound socket."""
         if tls is not None:
             sock.setblocking(False)
-            task = self._begin(self._accepting, self._accept(sock, tls))
-            task.add_done_callback(lambda _: sock.close())
-            return
+            with contextlib.suppress(NotImplementedError):  # Windows: no reason in the log there
+                self._await_client(sock, tls)
+                self._secure.append(sock)
+                return
         server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=sock, backlog=BACKLOG, start_serving=False
+            self._connection, sock=sock, backlog=BACKLOG, ssl=tls, start_serving=False
         )
         self._servers.append(server)  # before it serves: a start may be cancelled then
         await server.start_serving()
@@ -70,15 +71,15 @@ class HttpListener:
         """Accept nothing more; connections end when they have answered."""
         for server in self._servers:
             server.close()
-        for task in self._accepting:
-            task.cancel()
+        for sock in self._secure:
+            asyncio.get_running_loop().remove_reader(sock)
+            sock.close()
         for connection in list(self._state.connections):
             connection.shutdown()
 
     async def drain(self, seconds: float) -> None:
         """Wait until every answer is given, at most some seconds; then cut what is left."""
         await asyncio.sleep(0)  # a task cancelled before it begins would leave its socket open
-        await self._idle(self._accepting, seconds)
         for task in self._handshakes:
             task.cancel()
         await self._idle(self._handshakes, seconds)
@@ -96,36 +97,40 @@ class HttpListener:
     def _connection(self) -> "Connection":
         return Connection(self._config, self._state, self._limits, self._errors, self._warn)
 
-    async def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
-        """Accept connections; asyncio's own server would not say why a handshake fails."""
-        while True:
-            try:
-                accepted, peer = await asyncio.get_running_loop().sock_accept(sock)
-            except OSError:  # most likely no file is left
-                await asyncio.sleep(_ACCEPT_PAUSE_S)
-            else:
-                self._begin(self._handshakes, self._shake_hands(accepted, peer[0], tls))
+    def _await_client(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        with contextlib.suppress(ValueError):  # it is closed by now
+            asyncio.get_running_loop().add_reader(sock, self._accept, sock, tls)
 
-    def _begin(
-        self, tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]
-    ) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return task
+    def _accept(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        """Accept one connection; asyncio's own server would not say why a handshake fails."""
+        loop = asyncio.get_running_loop()
+        try:
+            accepted, peer = sock.accept()
+        except OSError:  # most likely no file is left
+            loop.remove_reader(sock)
+            loop.call_later(_ACCEPT_PAUSE_S, self._await_client, sock, tls)
+            return
+        accepted.setblocking(False)
+        task = loop.create_task(self._shake_hands(accepted, peer[0], tls))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(self, sock: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
-        loop = asyncio.get_running_loop()
-        with sock.dup() as spare:  # a handshake that fails closes the other one
+        try:
+            spare = sock.dup()  # a handshake that fails closes the other one
+        except OSError:  # no file is left
+            sock.close()
+            return
+        with spare:
             try:
-                await loop.connect_accepted_socket(
+                await asyncio.get_running_loop().connect_accepted_socket(
                     self._connection, sock, ssl=tls, ssl_handshake_timeout=self._limits.head_s
                 )
             except OSError as error:
                 reason = cause(error)
                 self._warn(f"HTTPS handshake failed from {peer} {reason}")
                 if reason.endswith(NO_TLS):
-                    await self._refuse_clear(spare.dup())
+                    await self._refuse_clear(socket.socket(fileno=spare.detach()))
 
     async def _refuse_clear(self, sock: socket.socket) -> None:
         """Answer HTTP in clear on a port for HTTPS; what was asked went to the handshake."""

@@ -105,7 +105,7 @@ def attacked() -> Iterator[MockServer]:
 @pytest.mark.parametrize("attack", NASTY.values(), ids=NASTY)
 def test_no_input_keeps_another_call_waiting(attacked: MockServer, attack: Attack) -> None:
     over = threading.Event()
-    delays = []
+    delays: list[float] = []
 
     def probe() -> None:
         # The time of the mock's thread alone: this machine may be busy with something else.

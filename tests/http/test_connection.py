@@ -708,6 +708,20 @@ def test_without_a_free_file_a_connection_waits(secure: MockServer) -> None:
             ask(sock)
 
 
+def test_with_one_free_file_a_connection_is_closed(secure: MockServer) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as plain:
+        plain.settimeout(10)
+        free = os.dup(plain.fileno())
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+        try:
+            plain.connect(("127.0.0.1", secure.port("https") or 0))
+            assert plain.recv(1) == b""
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_what_is_no_request_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)  # fuzzers do it all the time, so it is no warning
     with (
