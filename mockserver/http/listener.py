@@ -5,9 +5,9 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import uvicorn
@@ -94,8 +94,9 @@ class HttpListener:
             connection.transport.abort()
         await self._idle(self._state.tasks, seconds)
 
-    def _connection(self) -> "Connection":
-        return Connection(self._config, self._state, self._limits, self._errors, self._warn)
+    def _connection(self, warn: Callable[..., None] | None = None) -> "Connection":
+        warn = warn or self._warn
+        return Connection(self._config, self._state, self._limits, self._errors, warn)
 
     def _await_client(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
         with contextlib.suppress(ValueError):  # it is closed by now
@@ -134,11 +135,10 @@ class HttpListener:
 
     async def _refuse_clear(self, sock: socket.socket) -> None:
         """Answer HTTP in clear on a port for HTTPS; what was asked went to the handshake."""
-
-        def refusing() -> Connection:
-            return Connection(self._config, self._state, self._limits, self._errors, _silent)
-
-        _, connection = await asyncio.get_running_loop().connect_accepted_socket(refusing, sock)
+        _, connection = await asyncio.get_running_loop().connect_accepted_socket(
+            partial(self._connection, lambda *_: None),
+            sock,  # it is in the log already
+        )
         connection.refuse_all(closing(Kind.HTTP, 400, f"this port is for HTTPS: {NO_TLS}"))
 
     async def _idle(self, left: Collection[object], seconds: float) -> None:
@@ -146,10 +146,6 @@ class HttpListener:
         deadline = time.monotonic() + seconds
         while left and time.monotonic() < deadline:  # noqa: ASYNC110  # see above
             await asyncio.sleep(0.001)
-
-
-def _silent(*_: object) -> None:
-    """Write nothing: it is in the log already."""
 
 
 @lru_cache(maxsize=1)
