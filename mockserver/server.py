@@ -1,7 +1,9 @@
 """Construct and wire the mock; run it on the caller's loop, or in a thread of its own."""
 
+import errno
 import os
 import re
+import secrets
 import shutil
 import socket
 import ssl
@@ -26,7 +28,7 @@ from mockserver.base.data import data_folder
 from mockserver.base.documents import DocumentError
 from mockserver.base.loops import Loop, LoopThread
 from mockserver.base.problems import Problem
-from mockserver.base.sockets import BACKLOG, listening
+from mockserver.base.sockets import BACKLOG, is_loopback, listening
 from mockserver.base.text import host_name
 from mockserver.base.version import __version__
 from mockserver.contract.editions import Editions
@@ -44,6 +46,7 @@ from mockserver.journal.state import DEFAULT, State, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider, discovery_url
+from mockserver.product.access import shown_account
 from mockserver.product.api_faults import check_names
 from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
@@ -59,7 +62,16 @@ _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
 
 
 class BindError(Exception):
-    """A port cannot be listened on."""
+    """A port cannot be listened on.
+
+    `listener` is `http`, `https`, `smtp`, `smtps`, or `smtp KEY` for a relay's own; where another
+    port would not help, `other_port` is false.
+    """
+
+    def __init__(self, text: str, listener: str, *, other_port: bool) -> None:
+        super().__init__(text)
+        self.listener = listener
+        self.other_port = other_port
 
 
 class SettingError(Exception):
@@ -74,11 +86,12 @@ class MockServer(View):
     that it names. Port 0 picks a free port, None switches that listener off. `tls_files` are
     certificate and key for HTTPS, in place of one of the mock's own CA; `limits` bound HTTP
     clients. `documents` is a folder of OpenAPI documents in place of the project's own; `command`
-    has a method for each of their operations.
+    has a method for each of their operations. A `host` to which others can connect takes
+    `allow_remote`, and the control calls then ask for `control_token`, which is made if not given.
 
     Raises WorldError for a bad world, DocumentError for a bad document or an unknown edition,
-    SettingError for a bad base path, CertificateError for TLS names or files that cannot be used,
-    BindError for a port that is taken; then nothing is left running.
+    SettingError for a bad base path or host, CertificateError for TLS names or files that cannot be
+    used, BindError for a port that is taken; then nothing is left running.
 
     Once it has stopped, what it kept can still be read, until it is started again: then it is as
     new, but for its CA. RuntimeError for a start of one that runs, and in a forked child, whose
@@ -99,12 +112,20 @@ class MockServer(View):
         tls_names: tuple[str, ...] = (),
         tls_files: tuple[str | Path, str | Path] | None = None,
         control_token: str | None = None,
+        allow_remote: bool = False,
         limits: Limits = LIMITS,
         documents: Path | None = None,
         command: type[KeyfactorCommand] = KeyfactorCommand,
         openapi: Sequence[str | Path] = (),
     ) -> None:
+        remote = not is_loopback(host)
+        if remote and not allow_remote:
+            text = "other machines could connect; allow_remote (--allow-remote) permits it"
+            raise SettingError(f"the host {host}: {text}")
+        if {http_port, https_port, smtp_port, smtps_port} == {None}:
+            raise SettingError("every listener is off; one must have a port")
         self.host = host
+        self.control_token = control_token or (secrets.token_urlsafe(16) if remote else None)
         self.base_path = _base_path(base_path)
         self.authority = Authority()
         self._idp = IdentityProvider()
@@ -126,7 +147,6 @@ class MockServer(View):
         self._tls_names = tls_names
         self._tls_context = tls_files and given_context(*tls_files)
         self._given = given_certificates(tls_files[0]) if tls_files else b""
-        self._token = control_token
         self._limits = limits
         self._bound: dict[str, int] = {}
         self._ready = False
@@ -139,13 +159,14 @@ class MockServer(View):
     @property
     def url(self) -> str:
         """Return the root URL, without a trailing slash; RuntimeError if it was never started."""
-        if not self._bound:
-            raise RuntimeError("this mock has no URL before it has started")
-        return self.https_url or "" if self.port("http") is None else self._url("http", self.host)
+        secure = self.https_url
+        return self._url("http", self.host) if self.port("http") else secure or ""
 
     @property
     def https_url(self) -> str | None:
-        """Return the root URL of the HTTPS listener, or None if it is off."""
+        """Return that of the HTTPS listener, None if it is off; RuntimeError as for `url`."""
+        if not self._bound:
+            raise RuntimeError("this mock has no URL before it has started: use `with` first")
         if self.port("https") is None:
             return None
         # Every client trusts localhost, and it leads to each of these; another host keeps its name.
@@ -298,7 +319,7 @@ class MockServer(View):
 
     def _application(self) -> ASGIApp:
         names = frozenset(name.lower() for name in (self.host, *self._tls_names))
-        guard = Guard(names, self._token)
+        guard = Guard(names, self.control_token)
         command = self._command(self._sink, self.authority, self._idp, lambda: self.token_url)
         check_token = partial(self._idp.check, public=True)
         api = Api(self._editions, command, self._states, check_token, self.base_path)
@@ -311,9 +332,11 @@ class MockServer(View):
             identity_provider=self._idp,
             status=self.status,
         )
-        own = self._editions[self._states.get().world.edition].contract
-        documents = {**own.documents, **own.resources}
-        reference = Reference(documents, self.base_path)
+        world = self._states.get().world
+        own = self._editions[world.edition].contract
+        name, password = shown_account(world, ("/",)) or ("", None)
+        account = f"{name}, password {password}" if password else ""
+        reference = Reference({**own.documents, **own.resources}, self.base_path, account)
         inbox = Inbox(self._states, impact, self.base_path, check=guard.check, answer=api.answer)
         parts = Router(self.base_path, inbox=inbox, control=control, reference=reference, api=api)
         return wire.Net(parts, self._states.errors)
@@ -329,7 +352,7 @@ class MockServer(View):
             await http.listen(sock, context)
 
     def _bind(self, name: str, port: int) -> socket.socket:
-        sock = _bind(self.host, port)
+        sock = _bind(self.host, port, name)
         self._bound[name] = sock.getsockname()[1]
         return sock
 
@@ -431,12 +454,14 @@ def _context(authority: Authority, host: str, more: tuple[str, ...]) -> ssl.SSLC
         raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, listener: str) -> socket.socket:
     try:
         return listening(host, port, BACKLOG)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
-        raise BindError(f"cannot listen on {host}, port {port}: {reason}") from None
+        text = f"cannot listen on {host}, port {port}, for {listener}: {reason}"
+        other = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        raise BindError(text, listener, other_port=other) from None
 
 
 def _base_path(text: str) -> str:

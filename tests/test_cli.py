@@ -200,14 +200,56 @@ def test_a_bad_variable_names_itself() -> None:
     assert (done.returncode, "KEYFACTOR_MOCK_PORT" in done.stderr) == (2, True)
 
 
-def test_a_taken_port_is_status_3() -> None:
+TAKEN = {
+    "http": "--port 9000 takes another one (make run PORT=9000), 0 a free one, none does without",
+    "smtps": "--smtps-port 9000 takes another one (make run SERVE='--smtps-port 9000'), "
+    "0 a free one, none does without",
+}
+
+
+@pytest.mark.parametrize("listener", TAKEN)
+def test_a_taken_port_is_status_3_and_says_which_option_takes_another(listener: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = run("serve", *PORTS, "--smtp-port", port)
+        option = "--port" if listener == "http" else f"--{listener}-port"
+        done = run("serve", *PORTS, option, port)
     assert done.returncode == 3
     assert done.stderr == (
-        f"keyfactor-mock: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+        f"keyfactor-mock: cannot listen on 127.0.0.1, port {port}, for {listener}: "
+        f"Address already in use; {TAKEN[listener]}\n"
     )
+
+
+def test_the_port_of_a_relay_that_is_taken_names_the_relay(tmp_path: Path) -> None:
+    world = tmp_path / "world.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        world.write_text(f"extends: default\nrelays: {{mail.test: {{listen: {port}}}}}\n")
+        done = run("serve", *PORTS, "--world", str(world))
+    assert done.returncode == 3
+    assert done.stderr.endswith("; the relay mail.test of the world has this port as `listen`\n")
+
+
+def test_the_logins_of_the_default_world_are_one_line_and_no_others(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, _):
+        _, output, _ = stopped_after_reading(process)
+    (line,) = re.findall("^Logins .*", output, re.MULTILINE)
+    assert line == (
+        "Logins   smtp.keyexample.com:587, smtp.keyexample.com:465 by "
+        "command@keyexample.com:MySuperSecretPassword; "
+        "exchange.keyexample.com by KEYEXAMPLE\\mail:MySuperSecretPassword; "
+        "auth-required.test by any login"
+    )
+    world = tmp_path / "world.yaml"
+    world.write_text(
+        "extends: default\nrelays: {auth-required.test: null, exchange.keyexample.com: null, "
+        "'smtp.keyexample.com:465': null, 'smtp.keyexample.com:587': {require_auth: true, "
+        "accounts: {command@keyexample.com: {password: ours}}}}"
+    )
+    with serving(tmp_path, "--world", str(world)) as (process, _):
+        _, output, _ = stopped_after_reading(process)
+    assert "Logins" not in output
+    assert "ours" not in output
 
 
 def test_a_bad_world_is_one_line_with_file_path_and_nearest_key(tmp_path: Path) -> None:
@@ -293,6 +335,21 @@ def test_a_request_is_one_line_of_the_log_in_text_or_json(tmp_path: Path) -> Non
     assert (fields["namespace"], fields["path"][-11:]) == ("ci-7", "\nstatus=200")
     assert fields["problem"].startswith("nothing is at ")
     assert log("--log-level", "warning") == ""
+
+
+def test_the_schema_of_a_world_is_printed_as_json() -> None:
+    schema = json.loads(run("schema").stdout)
+    assert schema["properties"]["extends"]["default"] == "default"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_help_says_how_the_command_is_completed(shell: str) -> None:
+    (line,) = [line for line in run("--help").stdout.splitlines() if "eval" in line]
+    (name,) = re.findall(r"(\w+)=bash_source", line)
+    assert "keyfactor" in run(**{name: f"{shell}_source"}).stdout
+    words = {"COMP_WORDS": "keyfactor-mock serve --smt", "COMP_CWORD": "2"}
+    if shell != "fish":
+        assert "--smtp-port" in run(**{name: f"{shell}_complete"}, **words).stdout
 
 
 def test_help_lists_the_commands() -> None:
@@ -695,3 +752,67 @@ def test_what_cannot_be_told_of_coverage_is_one_line(option: tuple[str, str], te
     done = run("run", *option, "--", "true")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert text in done.stderr
+
+
+# What only POSIX has, taken away before the command is imported.
+WITHOUT_POSIX = """
+import asyncio, os, signal, sys
+
+for name in ("SIGHUP", "SIGQUIT"):
+    delattr(signal, name)
+for name in ("register_at_fork", "fork", "tcgetpgrp", "getpgrp"):
+    delattr(os, name)
+sys.modules |= {"resource": None, "fcntl": None, "pwd": None, "termios": None, "uvloop": None}
+
+def not_there(*_):
+    raise NotImplementedError
+
+for loop in (asyncio.SelectorEventLoop, asyncio.SelectorEventLoop.__base__):
+    for name in ("add_signal_handler", "add_reader"):
+        setattr(loop, name, not_there)
+
+from mockserver.cli import main
+
+main()
+"""
+ASK = (
+    "import os, ssl, urllib.request as http;"
+    "assert http.urlopen(os.environ['KEYFACTOR_MOCK_CONTROL_URL']).status == 200;"
+    "assert http.urlopen(os.environ['KEYFACTOR_MOCK_HTTPS_URL'] + '/livez').status == 200"
+)
+
+
+def test_the_commands_need_nothing_that_only_posix_has(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_POSIX]
+    done = subprocess.run(
+        [*command, "run", "--", sys.executable, "-c", f"{ASK}; raise SystemExit(7)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    for typed in (signal.SIGINT, signal.SIGTERM):
+        ready = tmp_path / "ready.json"
+        with subprocess.Popen([*command, "serve", *PORTS, "--ready-file", str(ready)]) as process:
+            while not ready.exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            assert httpx2.get(json.loads(ready.read_text())["url"] + "/livez").status_code == 200
+            process.send_signal(typed)
+            assert process.wait(timeout=20) == 0
+        assert not ready.exists()
+
+
+def test_what_is_typed_at_a_console_without_process_groups_is_not_passed_on() -> None:
+    script = "import time; print(flush=True); time.sleep(1); raise SystemExit(5)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_POSIX, "run", "--", sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 5

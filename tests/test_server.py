@@ -227,6 +227,34 @@ def test_a_taken_port_raises_in_the_caller_and_leaves_nothing(listener: str) -> 
         pass
 
 
+URLS = ["url", "api_url", "https_url", "https_api_url", "control_url", "token_url"]
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_a_mock_has_no_url_before_its_start(name: str) -> None:
+    mock = MockServer(https_port=0)
+    with pytest.raises(RuntimeError, match="use `with` first"):
+        getattr(mock, name)
+    with mock:
+        assert getattr(mock, name).startswith("http")
+
+
+def test_a_host_that_others_reach_has_to_be_permitted_and_is_guarded() -> None:
+    with pytest.raises(SettingError, match=r"0\.0\.0\.0: other machines .* allow_remote"):
+        MockServer(host="0.0.0.0")
+    assert MockServer().control_token is None
+    with MockServer(host="0.0.0.0", allow_remote=True) as mock:
+        assert len(mock.control_token or "") > 16
+        assert httpx2.get(mock.control_url).status_code == 401
+        token = {"X-Mock-Token": mock.control_token or ""}
+        assert httpx2.get(mock.control_url, headers=token).status_code == 200
+
+
+def test_a_mock_without_any_listener_is_refused() -> None:
+    with pytest.raises(SettingError, match="every listener is off"):
+        MockServer(http_port=None)
+
+
 @pytest.mark.parametrize("path", ["", "/", "/_mock", "/_MOCK/x", "/a//b", "/a?b"])
 def test_a_base_path_that_cannot_be_used_is_refused(path: str) -> None:
     with pytest.raises(SettingError, match="base path"):
@@ -410,7 +438,7 @@ def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool) -
 
 
 def test_a_mock_for_all_addresses_has_urls_to_connect_to() -> None:
-    with MockServer(host="0.0.0.0") as mock:
+    with MockServer(host="0.0.0.0", allow_remote=True) as mock:
         assert mock.url.startswith("http://127.0.0.1:")
     with MockServer(host="::1", https_port=0) as mock:
         assert mock.url.startswith("http://[::1]:")

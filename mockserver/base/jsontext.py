@@ -57,6 +57,11 @@ def dotnet_text(text: str) -> str:
     return f'"{_UNSAFE.sub(_escaped, text)}"'
 
 
+def plain_text(text: str) -> str:
+    """Return a text as JSON with nothing escaped that need not be."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
 def _escaped(found: re.Match[str]) -> str:
     character = found[0]
     if character in _SHORT:

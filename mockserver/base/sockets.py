@@ -2,13 +2,15 @@
 
 import asyncio
 import ipaddress
+import os
 import socket
 import struct
 from typing import Final
 
 BACKLOG: Final = 2_048  # connections that wait to be accepted
 
-_LINGER_OF_NOTHING: Final = struct.pack("ii", 1, 0)
+# Its two numbers are shorter on Windows.
+_LINGER_OF_NOTHING: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 def is_loopback(host: str) -> bool:

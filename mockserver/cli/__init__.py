@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import shlex
-import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,12 +19,12 @@ from mockserver.base.documents import DocumentError
 from mockserver.base.loops import new_event_loop
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Problem
-from mockserver.base.sockets import is_loopback
 from mockserver.base.text import one_line
 from mockserver.base.version import __version__
 from mockserver.cli import report
 from mockserver.cli.compare import compare
 from mockserver.cli.parts import Command, option, written
+from mockserver.cli.signals import ENDING, PASSED_ON, on_signals, pass_on
 from mockserver.control.compare import CompareError
 from mockserver.http.listener import raise_file_limit
 from mockserver.journal.coverage import Tried, Wanted, added
@@ -45,6 +43,7 @@ from mockserver.server import (
 )
 from mockserver.world import loading as worlds
 from mockserver.world.model import OAuthClient, User, World
+from mockserver.world.rules import file_schema
 
 _EXIT_OUTPUT: Final = 1
 _EXIT_USAGE: Final = 2
@@ -53,7 +52,6 @@ _EXIT_INTERRUPTED: Final = 130  # as a shell has it for SIGINT
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
-_PASSED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 _Account = TypeVar("_Account", User, OAuthClient)
@@ -108,7 +106,16 @@ def _server_options(**defaults: str) -> Callable[[Command], Command]:
     return decorated
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+_COMPLETION: Final = """\b
+Completion in bash (zsh_source, fish_source for others):
+  eval "$(_KEYFACTOR_MOCK_COMPLETE=bash_source keyfactor-mock)\""""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    epilog=_COMPLETION,
+)
 @click.version_option(__version__, package_name="keyfactor-mock")
 def cli() -> None:
     """Mock a Keyfactor Command server on localhost, for contract tests."""
@@ -218,6 +225,15 @@ def resources(openapi: tuple[str, ...], world: str | None) -> None:
 
 
 @cli.command()
+def schema() -> None:
+    """Print the JSON Schema of a world's file, for editors.
+
+    yaml-language-server finds it by a line of the file: `# yaml-language-server: $schema=FILE`.
+    """
+    click.echo(json.dumps(file_schema(), indent=2))
+
+
+@cli.command()
 @click.argument("world")
 def check(world: str) -> None:
     """Validate a world file."""
@@ -243,7 +259,7 @@ def main() -> None:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(text, _EXIT_USAGE)
     except BindError as error:
-        _fail(str(error), _EXIT_PORT_TAKEN)
+        _fail(f"{error}; {_remedy(error)}", _EXIT_PORT_TAKEN)
     except OSError as error:
         # What could not be written would be tried once more at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -259,24 +275,26 @@ def _open_standard_files() -> None:
     os.close(descriptor)
 
 
+def _remedy(error: BindError) -> str:
+    if not error.other_port:
+        return "--host takes an address of this machine"
+    name, _, relay = error.listener.partition(" ")
+    if relay:
+        return f"the relay {relay} of the world has this port as `listen`"
+    ours = f"--{name}-port" if name != "http" else "--port"
+    by_make = "PORT=9000" if name == "http" else f"SERVE='{ours} 9000'"
+    return f"{ours} 9000 takes another one (make run {by_make}), 0 a free one, none does without"
+
+
 def _fail(message: str, status: int) -> None:
     click.echo(f"keyfactor-mock: {' '.join(message.split())}", err=True)
     sys.exit(status)
 
 
 def _mock(options: Mapping[str, Any]) -> MockServer:
-    remote = not is_loopback(options["host"])
-    if remote and not options["allow_remote"]:
-        raise click.UsageError(
-            f"--host {options['host']}: other machines could connect; --allow-remote permits it"
-        )
     tls_files = options["tls_cert"], options["tls_key"]
     if tls_files.count(None) == 1:
         raise click.UsageError("--tls-cert and --tls-key belong together")
-    token = options["control_token"]
-    if remote and token is None:
-        token = secrets.token_urlsafe(16)
-        click.echo(f"X-Mock-Token: {token}")
     mock = MockServer(
         options["world"],
         edition=options["edition"],
@@ -288,9 +306,12 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
         base_path=options["base_path"],
         tls_names=options["tls_name"],
         tls_files=None if None in tls_files else tls_files,
-        control_token=token,
+        control_token=options["control_token"],
+        allow_remote=options["allow_remote"],
         openapi=options["openapi"],
     )
+    if mock.control_token != options["control_token"]:
+        click.echo(f"X-Mock-Token: {mock.control_token}")
     # Who serves for long does not want a slow first answer.
     load_editions()[mock.world.edition].contract.compile()
     return mock
@@ -298,8 +319,7 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
 
 async def _serve(mock: MockServer, ready_file: str | None) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_signals(ENDING, lambda _: stop.set())
     async with _ready(mock, ready_file):
         _announce(mock)
         await stop.wait()
@@ -310,8 +330,7 @@ async def _run(
 ) -> int:
     """Run the command, and return its status as a shell does: 128 + signal, 126 or 127 too."""
     signals: asyncio.Queue[int] = asyncio.Queue()
-    for number in _PASSED_ON:
-        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    on_signals(PASSED_ON, signals.put_nowait)
     async with _ready(mock, ready_file):
         variables = _inherited() | _environment(mock) | _accounts(mock, auth)
         try:
@@ -319,7 +338,7 @@ async def _run(
         except OSError as error:
             click.echo(f"keyfactor-mock: cannot run {command[0]}: {error.strerror}", err=True)
             return 127 if isinstance(error, FileNotFoundError) else 126
-        passing = asyncio.create_task(_pass_on(signals, process))
+        passing = asyncio.create_task(pass_on(signals, process))
         status = await process.wait()
         passing.cancel()
     return status if status >= 0 else 128 - status
@@ -336,28 +355,12 @@ def _rehearse(names: Iterable[str], once: Callable[[str], tuple[int, Tally]]) ->
         if (call := tally.first_refused) and call.problem:
             first = one_line(f"{call.method} {call.path} -> {call.status}: {call.problem.message}")
         rows.append((name, str(status), str(tally.calls), str(tally.refused), first))
-        if status - 128 in _PASSED_ON:
+        if status - 128 in PASSED_ON:
             break  # whoever ended this one means all
     for row in rows:
         cells = [cell.ljust(len(title)) for cell, title in zip(row, rows[0], strict=True)]
         click.echo(" | ".join(cells).rstrip(), err=True)
     return worst
-
-
-async def _pass_on(signals: asyncio.Queue[int], process: asyncio.subprocess.Process) -> None:
-    while True:
-        number = await signals.get()
-        # What is typed at a terminal reaches every process in the foreground anyway.
-        if number not in {signal.SIGINT, signal.SIGQUIT} or not _in_foreground():
-            process.send_signal(number)
-
-
-def _in_foreground() -> bool:
-    try:
-        with Path("/dev/tty").open("rb") as terminal:
-            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        return False
 
 
 @contextlib.asynccontextmanager
@@ -487,6 +490,8 @@ def _announce(mock: MockServer) -> None:
             click.echo(f"{name.upper():8} {mock.host}:{mock.port(name)}")
     click.echo(f"Inbox    {mock.url}/")
     click.echo(f"Control  {mock.control_url}")
+    if logins := _logins(mock.world):
+        click.echo(f"Logins   {logins}")
     click.echo("Send a test mail:\n\n" + _curl(mock) + "\n")
 
 
@@ -507,16 +512,28 @@ def _curl(mock: MockServer) -> str:
     return shlex.join([*words, f"{mock.api_url}/SMTP/Test"])
 
 
+def _logins(world: World) -> str:
+    """Return a login for each relay of the default world that needs one; none has a secret."""
+    known = worlds.load().relays
+    relays: dict[str, list[str]] = {}
+    for key, relay in world.relays.items():
+        if relay.require_auth and relay == known.get(key):
+            name, account = next(iter((relay.accounts or {}).items()), ("any login", None))
+            login = f"{name}:{account.password.reveal()}" if account else name
+            relays.setdefault(login, []).append(key)
+    return "; ".join(f"{', '.join(keys)} by {login}" for login, keys in relays.items())
+
+
 def _credentials(world: World) -> str:
     """Return what `curl -u` needs for a permitted user; curl asks for a password left out."""
-    user = _permitted(world, world.users.values())
-    if user is None:
-        return "USER"
-    name = access.identity_of(world, user).name
-    return f"{name}:{user.password.reveal()}" if user in worlds.load().users.values() else name
+    name, password = access.shown_account(world, _permissions()) or ("USER", None)
+    return name if password is None else f"{name}:{password}"
 
 
 def _permitted(world: World, accounts: Iterable[_Account]) -> _Account | None:
     """Return the first of the accounts that may send a test mail."""
-    operation = load_editions().newest.contract.operation("/SMTP/Test", "POST", "2")
-    return access.first_permitted(world, accounts, operation.permissions)
+    return access.first_permitted(world, accounts, _permissions())
+
+
+def _permissions() -> Sequence[str]:
+    return load_editions().newest.contract.operation("/SMTP/Test", "POST", "2").permissions

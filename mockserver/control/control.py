@@ -18,9 +18,9 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from mockserver.base.certificates import Authority
-from mockserver.base.jsontext import parse_json
+from mockserver.base.jsontext import parse_json, plain_text
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import media_type, one_line
+from mockserver.base.text import cut, media_type, one_line
 from mockserver.control import streams
 from mockserver.control.impact import Impact
 from mockserver.http import wire
@@ -50,6 +50,7 @@ _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 _MAX_WAIT_S: Final = 60
 _MAX_LISTED: Final = 1_000
 _OF_LISTS: Final = ("wait", "limit", "after", "expect")  # beside the filters
+_PATCHES: Final = ("application/merge-patch+json", "application/json")  # RFC 5789, 3.1
 PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
 _PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
@@ -182,7 +183,7 @@ class Control:
         try:
             self._guard.check(request.method, scope["path"], request.headers)
         except Problem as problem:
-            await refuse(problem, scope[wire.ERRORS])(scope, receive, send)
+            await refuse(problem, scope[wire.ERRORS], plain_text)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -285,8 +286,11 @@ class Control:
 
     async def _patch_world(self, request: Request) -> Response:
         kind = media_type(request.headers.get("content-type", ""))
-        if kind not in ("application/json", "application/merge-patch+json"):
-            raise Problem(Kind.CONTROL, "a patch is application/merge-patch+json", status=415)
+        if kind not in _PATCHES:
+            text = (
+                f"a patch has the Content-Type {' or '.join(_PATCHES)}, not {cut(kind) or 'none'}"
+            )
+            raise Problem(Kind.CONTROL, text, {"Accept-Patch": ", ".join(_PATCHES)}, status=415)
         state = self._state(request)
         try:
             state.patch_world(parse_json(await read_body(request)))
@@ -459,6 +463,6 @@ def _forbidden(reason: str) -> Problem:
 
 
 def _shown(request: Request, problem: Problem) -> Response:
-    response = refuse(problem, request.scope[wire.ERRORS])
+    response = refuse(problem, request.scope[wire.ERRORS], plain_text)
     response.headers.update(_HEADERS)
     return response

@@ -36,11 +36,13 @@ _HEADERS: Final = {
 class Reference:
     """Answer the page below the base path and all that it loads, as an ASGI application.
 
-    No credentials are needed, and the journal keeps none of it: it shows what is published anyway.
+    No credentials are needed, and the journal keeps none of it: it shows what is published anyway,
+    `account` too, which stands beside Authorize.
     """
 
-    def __init__(self, documents: Mapping[str, Json], base_path: str) -> None:
+    def __init__(self, documents: Mapping[str, Json], base_path: str, account: str) -> None:
         self._documents = documents
+        self._account = account
         self._base_url = quote(base_path.rstrip("/"))
         self._root = _parts(f"{base_path}/swagger")
 
@@ -89,7 +91,11 @@ class Reference:
             (_file_name(name), document["info"]["title"])
             for name, document in sorted(self._documents.items(), key=_newest_first)
         ]
-        values = {"url": f"{self._base_url}/swagger", "documents": documents}
+        values = {
+            "url": f"{self._base_url}/swagger",
+            "documents": documents,
+            "account": self._account,
+        }
         return File(render("reference.html", values), TYPES[".html"])
 
 

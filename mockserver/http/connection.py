@@ -4,6 +4,7 @@ ASGI can neither bound a header block nor reset a connection; a subclass of uvic
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class Connection(_OneProtocol):
         state: ServerState,
         limits: Limits,
         errors: Errors,
-        warn: Callable[[str], None],
+        warn: Callable[..., None],
     ) -> None:
         self._left = asyncio.Event()
         super().__init__(
@@ -162,7 +163,7 @@ class Connection(_OneProtocol):
         self._full = len(self.connections) > self._limits.connections
         if self._full:
             # Some clients take an answer that comes before their request for a fault of the server.
-            self._timer = self.loop.call_later(self._limits.linger_s, self._refuse, _too_many())
+            self._timer = self.loop.call_later(self._limits.linger_s, self.refuse_all, _too_many())
         else:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -201,13 +202,13 @@ class Connection(_OneProtocol):
         if self._timer is not None:
             self._set_timer(None)
         if self._full:
-            self._refuse(_too_many())
+            self.refuse_all(_too_many())
             return
         self._unset_keepalive_if_required()
         try:
             self._read(data)
         except httptools.HttpParserError as error:
-            self._refuse(_unreadable(error))
+            self.refuse_all(_unreadable(error))
 
     def _read(self, data: bytes) -> None:
         """Have the parser read what there is room for, and bound what is not complete."""
@@ -278,12 +279,12 @@ class Connection(_OneProtocol):
             # A header that is not complete stays in the parser: only the octets tell its size.
             self._octets += self._head() if self._new else size
             if self._octets > self._limits.head:
-                self._refuse(self._too_large())
+                self.refuse_all(self._too_large())
             return
         self._octets += size
         if self._octets > self._limits.body:
             text = f"the body is larger than {self._limits.body} octets"
-            self._refuse(closing(Kind.TOO_LARGE, 413, text))
+            self.refuse_all(closing(Kind.TOO_LARGE, 413, text))
 
     def _await_rest(self) -> None:
         now = self.loop.time()
@@ -296,7 +297,7 @@ class Connection(_OneProtocol):
     def _expired(self) -> None:
         if self._part == _HEAD:
             text = f"the headers are not complete after {self._limits.head_s} s"
-            self._refuse(closing(Kind.HTTP, 408, text))
+            self.refuse_all(closing(Kind.HTTP, 408, text))
         elif self.flow.read_paused or self.cycle.waiting_for_100_continue:
             # The client waits for us: for the application to read, or to want the body at all.
             self._until = None
@@ -323,14 +324,15 @@ class Connection(_OneProtocol):
             return closing(Kind.TOO_LARGE, 414, f"the URL is longer than {limit} octets")
         return closing(Kind.TOO_LARGE, 431, f"the headers are larger than {limit} octets")
 
-    def _refuse(self, problem: Problem) -> None:
+    def refuse_all(self, problem: Problem) -> None:
         """Refuse what is no request, or too large a one, when the answers before it are given."""
         if self._part == _BODY:
             self.scope["state"][UNREAD] = problem
             in_turn = not (self.cycle.response_started or self.pipeline)
         else:
             text = f"{problem.status} {problem.message}"
-            self._warn(f"HTTP request refused from {self._peer()}: {text}")
+            # Fuzzers do it all the time, so it is no warning.
+            self._warn(f"HTTP request refused from {self._peer()}: {text}", logging.INFO)
             in_turn = self.cycle is None or self.cycle.response_complete
         if in_turn:
             head, body = self._written(refuse(problem, self._errors))

@@ -14,15 +14,15 @@ _REFUSED: Final = (
     f"the client does not trust the CA of the certificate ({_OWN_CA}), "
     "or asks for a name that is not in it (--tls-name adds one)"
 )
-_NO_TLS: Final = "the client does not speak TLS; the URL of this port begins with https://"
+NO_TLS: Final = "the client does not speak TLS; the URL of this port begins with https://"
 # By the ends of OpenSSL's names: what they begin with depends on its version.
 _LIKELY: Final = {
     "UNKNOWN_CA": _UNTRUSTED,
     "BAD_CERTIFICATE": _REFUSED,
     "CERTIFICATE_UNKNOWN": _REFUSED,
-    "HTTP_REQUEST": _NO_TLS,
-    "HTTPS_PROXY_REQUEST": _NO_TLS,
-    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "HTTP_REQUEST": NO_TLS,
+    "HTTPS_PROXY_REQUEST": NO_TLS,
+    "WRONG_VERSION_NUMBER": NO_TLS,
 }
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Warnings:
         self._until = 0.0
         self._more = 0
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, text: str, level: int = logging.WARNING) -> None:
         """Write one line, if there is room for it."""
         now = time.monotonic()
         if now >= self._until:
@@ -43,7 +43,7 @@ class Warnings:
         self._more -= 1
         if self._more >= 0:
             last = "" if self._more else f"; more lines like it are left out for {_WARNINGS_S} s"
-            log.warning("%s%s", text, last)
+            log.log(level, "%s%s", text, last)
 
 
 def cause(error: OSError) -> str:

@@ -5,19 +5,20 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from mockserver.base.problems import Errors
+from mockserver.base.problems import Errors, Kind
 from mockserver.base.sockets import BACKLOG
 from mockserver.http.connection import LIMITS, Connection, Limits
-from mockserver.http.handshakes import Warnings, cause
+from mockserver.http.framing import closing
+from mockserver.http.handshakes import NO_TLS, Warnings, cause
 
 _FILES_PER_CONNECTION: Final = 4  # it, both ends of a delivery, and room
 
@@ -56,11 +57,12 @@ class HttpListener:
         """Accept connections on a bound socket."""
         if tls is not None:
             sock.setblocking(False)
-            self._secure.append(sock)
-            self._await_client(sock, tls)
-            return
+            with contextlib.suppress(NotImplementedError):  # Windows: no reason in the log there
+                self._await_client(sock, tls)
+                self._secure.append(sock)
+                return
         server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=sock, backlog=BACKLOG, start_serving=False
+            self._connection, sock=sock, backlog=BACKLOG, ssl=tls, start_serving=False
         )
         self._servers.append(server)  # before it serves: a start may be cancelled then
         await server.start_serving()
@@ -92,8 +94,9 @@ class HttpListener:
             connection.transport.abort()
         await self._idle(self._state.tasks, seconds)
 
-    def _connection(self) -> "Connection":
-        return Connection(self._config, self._state, self._limits, self._errors, self._warn)
+    def _connection(self, warn: Callable[..., None] | None = None) -> "Connection":
+        warn = warn or self._warn
+        return Connection(self._config, self._state, self._limits, self._errors, warn)
 
     def _await_client(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
         with contextlib.suppress(ValueError):  # it is closed by now
@@ -115,11 +118,28 @@ class HttpListener:
 
     async def _shake_hands(self, sock: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._connection, sock, ssl=tls, ssl_handshake_timeout=self._limits.head_s
-            )
-        except OSError as error:
-            self._warn(f"HTTPS handshake failed from {peer} {cause(error)}")
+            spare = sock.dup()  # a handshake that fails closes the other one
+        except OSError:  # no file is left
+            sock.close()
+            return
+        with spare:
+            try:
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    self._connection, sock, ssl=tls, ssl_handshake_timeout=self._limits.head_s
+                )
+            except OSError as error:
+                reason = cause(error)
+                self._warn(f"HTTPS handshake failed from {peer} {reason}")
+                if reason.endswith(NO_TLS):
+                    await self._refuse_clear(socket.socket(fileno=spare.detach()))
+
+    async def _refuse_clear(self, sock: socket.socket) -> None:
+        """Answer HTTP in clear on a port for HTTPS; what was asked went to the handshake."""
+        _, connection = await asyncio.get_running_loop().connect_accepted_socket(
+            partial(self._connection, lambda *_: None),
+            sock,  # it is in the log already
+        )
+        connection.refuse_all(closing(Kind.HTTP, 400, f"this port is for HTTPS: {NO_TLS}"))
 
     async def _idle(self, left: Collection[object], seconds: float) -> None:
         # uvicorn has sets of what it is busy with, and no event for them.
@@ -146,8 +166,10 @@ class _DatedState(ServerState):
 
 def raise_file_limit(connections: int = LIMITS.connections) -> None:
     """Raise this process's limit of open files as far as so many connections need, where it may."""
-    import resource  # noqa: PLC0415  # not on every platform
-
+    try:
+        import resource  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return
     wanted = connections * _FILES_PER_CONNECTION
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Without a limit it is -1 on Linux, and a very large number elsewhere.

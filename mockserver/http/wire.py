@@ -92,13 +92,18 @@ def product_json(value: object, status: int) -> Response:
 _JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 
 
-def refuse(problem: Problem, errors: Errors) -> Response:
-    """Answer a problem: the recorded two-member body, or an empty one for a 401."""
+def refuse(
+    problem: Problem, errors: Errors, written: Callable[[str], str] = dotnet_text
+) -> Response:
+    """Answer a problem: the recorded two-member body, or an empty one for a 401.
+
+    `written` makes JSON of its message: as the product does, or plainly where the mock speaks.
+    """
     status, code = problem.told(errors)
     if status == 401:  # noqa: PLR2004  # an HTTP status
         response = Response(status_code=401)
     else:
-        text = f'{{"ErrorCode":"{code}","Message":{dotnet_text(problem.message)}}}'
+        text = f'{{"ErrorCode":"{code}","Message":{written(problem.message)}}}'
         response = Response(text, status, _JSON)
     response.headers.update(problem.headers)
     return response

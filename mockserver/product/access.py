@@ -10,6 +10,7 @@ from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
 from mockserver.http import wire
 from mockserver.journal.trace import Permission, Trace
+from mockserver.world import loading as worlds
 from mockserver.world.model import OAuthClient, User, World
 
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
@@ -32,8 +33,8 @@ def authenticate(world: World, header: str | None, check_token: CheckToken) -> I
 
     `check_token` returns the claims of a valid token for this API, and raises ValueError otherwise.
     """
-    if header is None:
-        raise _unauthorized("there is no header Authorization")
+    if not header:
+        raise _unauthorized(f"{'there is no' if header is None else 'empty'} header Authorization")
     scheme, credentials = wire.authorization(header)
     known = _SCHEMES.get(scheme)
     if known is None:
@@ -114,6 +115,15 @@ def first_permitted(
         if may(Identity("", _held(world, account.roles)), permissions):
             return account
     return None
+
+
+def shown_account(world: World, permissions: Sequence[str]) -> tuple[str, str | None] | None:
+    """Return a user that may do this, and its password if that is the default world's."""
+    user = first_permitted(world, world.users.values(), permissions)
+    if user is None:
+        return None
+    known = user in worlds.load().users.values()
+    return identity_of(world, user).name, user.password.reveal() if known else None
 
 
 def may(identity: Identity, permissions: Iterable[str]) -> bool:

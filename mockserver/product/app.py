@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -197,7 +198,15 @@ class Api:
         """Take the other steps: 403, 413, 415, 400; `early` is the body if it was read already."""
         request, trace, operation = found.request, found.trace, found.operation
         given = operation.given(found.path, request.query_params.multi_items())
-        access.require(found.identity, operation.required(given), trace)
+        try:
+            access.require(found.identity, operation.required(given), trace)
+        except Problem:
+            if early is not None or "expect" not in request.headers:
+                # The journal has the body, so that the call can be sent again by another caller.
+                with suppress(Problem):
+                    octets = await whole_body(request) if early is None else early
+                    _read_body(request, operation, octets, trace)
+            raise
         octets = await whole_body(request) if early is None else early
         body = _read_body(request, operation, octets, trace)
         body, notes = operation.relaxed(body, lenient=found.world.lenient)

@@ -1,5 +1,6 @@
 """Worlds loaded from files and patches, and changed by merge patch."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -12,6 +13,7 @@ from mockserver.base.data import data_folder
 from mockserver.base.documents import merge, read_yaml
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Told
+from mockserver.base.text import nearest, one_line
 from mockserver.world.model import (
     Account,
     ApiFault,
@@ -45,7 +47,10 @@ def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World
         return _world(_default())
     if isinstance(source, Mapping):
         return _world(_patched(_default(), source, "world"))
-    return _world(_read(_named(source) or Path(source)))
+    path = _named(source) or Path(source)
+    if not os.path.lexists(path):
+        raise WorldError(str(path), [("", _no_file(path))])
+    return _world(_read(path))
 
 
 def _named(source: object) -> Path | None:
@@ -170,12 +175,18 @@ def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
     if files == _MAX_FILES:
         text = f"{_MAX_FILES} files extend one another; do they go in a circle?"
         raise WorldError(source, [("/extends", text)])
-    below = (
-        _default() if base == "default" else _read(_named(base) or path.parent / base, files + 1)
-    )
-    return _patched(below, tree, source)
+    below = _named(base) or path.parent / base
+    if not os.path.lexists(below):
+        raise WorldError(source, [("/extends", f"{one_line(base)}: {_no_file(below)}")])
+    return _patched(_default() if base == "default" else _read(below, files + 1), tree, source)
+
+
+def _no_file(path: Path) -> str:
+    """Say that there is no such file, and which one is most like it."""
+    files = [] if "\0" in str(path) else [each.name for each in path.parent.glob("*.y*ml")]
+    return f"there is no such file; did you mean '{nearest(path.name, [*NAMED, *files])}'?"
 
 
 def _patched(data: Mapping[str, Any], patch: object, source: str) -> Mapping[str, Any]:
     refuse_unless_json(patch, source)
-    return valid(merge(data, patch), source)
+    return valid(merge(data, patch), source, patch=patch or {})

@@ -9,11 +9,15 @@ from typing import Any, Final
 from mockserver.base.data import data_folder
 from mockserver.base.documents import read_yaml
 from mockserver.base.masking import MASK, is_secret
-from mockserver.base.schema import Node, Schema, Words, pointer
+from mockserver.base.schema import Breach, Node, Schema, Words, pointer
 from mockserver.base.text import nearest, one_line
 from mockserver.world.model import World, endpoint_key, relay_key
 from mockserver.world.reading import WorldError
 
+_NO_WORLD: Final = (
+    "is no complete world; a file starts with 'extends: default', and then holds what differs"
+)
+_REMOVED: Final = "null removes it, and no world is without it; leave the key out to keep it"
 _MAX_CONFLICTS: Final = 6  # one more than is shown, each with a hint
 _EXPONENT: Final = re.compile(r"-?[0-9]+[eE][+-]?[0-9]+")  # a number in JSON, a text in YAML 1.1
 
@@ -47,18 +51,73 @@ def _schema(*place: str) -> Schema:
     return Schema(Node.root(str(path), read_yaml(path)).at(*place), _WORDS)
 
 
-def valid(data: Any, source: str, part: str | None = None) -> Mapping[str, Any]:  # noqa: ANN401  # any JSON
-    """Return a world's data, or a `part` of them by its name in the schema; WorldError if bad."""
+def valid(
+    data: Any,  # noqa: ANN401  # any JSON
+    source: str,
+    part: str | None = None,
+    patch: object = None,
+) -> Mapping[str, Any]:
+    """Return a world's data, or a `part` of them by its name in the schema; WorldError if bad.
+
+    `patch` is what made them of another world; what it removed is told in other words.
+    """
     breaches = (_schema() if part is None else _schema("$defs", part)).breaches(data)
-    errors = [(pointer(breach.path), breach.text) for breach in breaches]
+    errors = [(pointer(breach.path), _told(breach, patch)) for breach in _mistakes(breaches)]
     if part is None:
-        if any(breach.rule == "required" and len(breach.path) == 1 for breach in breaches):
-            errors.append(("", "a file that is no complete world starts with 'extends: default'"))
+        lacks = any(breach.rule == "required" and len(breach.path) == 1 for breach in breaches)
+        if patch is None and (lacks or not isinstance(data, Mapping)):
+            raise WorldError(source, [("", _NO_WORLD)])
         errors = errors or list(islice(_conflicts(data), _MAX_CONFLICTS))
     if errors:
         raise WorldError(source, errors)
     valid: Mapping[str, Any] = data
     return valid
+
+
+def _mistakes(breaches: Sequence[Breach]) -> list[Breach]:
+    """Leave out what is missing because its name is spelled in another way, which is told."""
+    unknown = [each for each in breaches if each.rule == "additionalProperties"]
+    meant = {(*each.path[:-1], each.text.split("'")[1]) for each in unknown}
+    return [each for each in breaches if each.rule != "required" or each.path not in meant]
+
+
+def _told(breach: Breach, patch: object) -> str:
+    """Word a broken rule: what is missing may be so because a patch has null for it."""
+    for step in breach.path if breach.rule == "required" else ():
+        patch = patch.get(step, "") if isinstance(patch, Mapping) else ""
+    return _REMOVED if patch is None and breach.rule == "required" else breach.text
+
+
+def file_schema() -> dict[str, Any]:
+    """Return the schema of a world's file, for editors: it may hold a part, and null removes."""
+    root = _schema().node.value
+    schema: dict[str, Any] = _of_patch(root)
+    schema["properties"] |= {"extends": root["$defs"]["extends"]}
+    return schema
+
+
+def _of_patch(rule: Any) -> Any:  # noqa: ANN401  # any JSON
+    if isinstance(rule, list):
+        return [_of_patch(each) for each in rule]
+    if not isinstance(rule, Mapping):
+        return rule
+    made = {
+        key: each if key == "not" else _of_patch(each)
+        for key, each in rule.items()
+        if key not in _OF_WHOLES
+    }
+    if "properties" in made:
+        made["properties"] = {name: _or_null(each) for name, each in made["properties"].items()}
+    if made.get("additionalProperties"):
+        made["additionalProperties"] = _or_null(made["additionalProperties"])
+    return made
+
+
+def _or_null(rule: object) -> object:
+    return {"anyOf": [rule, {"type": "null"}]}
+
+
+_OF_WHOLES: Final = {"required", "dependentRequired", "minProperties"}
 
 
 def masked(world: World) -> dict[str, Any]:

@@ -131,6 +131,17 @@ def token(mock: MockServer) -> str:
     return answer
 
 
+def test_the_default_account_stands_beside_authorize_and_works(
+    reference: Reference, mock: MockServer
+) -> None:
+    reference.open(mock.api_url)
+    text = reference.page.locator(".scheme-container p").inner_text()
+    name, password = text.split(", password ")
+    reference.authorize("Basic", username=name, password=password)
+    assert reference.try_out().status == 200
+    assert not reference.errors
+
+
 def test_version_2_is_tried_out_with_basic(reference: Reference, mock: MockServer) -> None:
     reference.open(mock.api_url)
     admin(reference)

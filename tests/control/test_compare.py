@@ -513,7 +513,7 @@ URL = "http://127.0.0.1:1/api"
         ((URL, *BY_TOKEN, "--relay", "a.test:25"), "--send-to ADDRESS and --relay HOST:PORT"),
         ((URL, *BY_TOKEN, "--adopt", __file__), "test_compare.py: it exists"),
         ((URL, *BY_TOKEN, "--json", "no/such/x"), "no/such/x: it exists, or its folder does not"),
-        ((URL, *BY_TOKEN, "--world", "no.yaml"), "no.yaml: cannot be read"),
+        ((URL, *BY_TOKEN, "--world", "no.yaml"), "no.yaml: there is no such file"),
         ((URL, *BY_TOKEN, "--edition", "9"), "9"),
         ((URL, *BY_TOKEN, "--timeout", "0"), "--timeout"),
         ((URL, *BY_TOKEN, "--api-version", "3"), "--api-version"),

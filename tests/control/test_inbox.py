@@ -620,6 +620,16 @@ def test_a_call_can_be_sent_again_and_asserted_on(caller: Caller, name: str) -> 
         exec(assertion, {"keyfactor": mock})
 
 
+def test_a_call_without_permission_can_be_sent_again_with_its_body(caller: Caller) -> None:
+    for body in (V2 | {"RelayPassword": {"SecretValue": "hidden"}}, b"{", None):
+        assert caller.send("2", body, auth=("auditor", "auditor-password")).status_code == 403
+    first, *others = caller.mock.requests
+    line = recipes.curl(first, caller.mock.url).replace("USER:PASSWORD", ":".join(ADMIN))
+    assert '"Host": "corpexch02.keyexample.com"' in line
+    assert "hidden" not in line
+    assert [each.request.body for each in others] == [None, None]
+
+
 def test_a_token_is_no_password_and_what_was_answered_needs_no_assertion(caller: Caller) -> None:
     form = {"grant_type": "client_credentials"}
     client = ("api-client", "api-client-secret")

@@ -212,3 +212,23 @@ def test_a_mock_whose_page_is_not_opened_pays_for_none_of_it() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
+
+
+OWN: dict[str, object] = {"users": {"admin": {"password": "ours"}}}
+
+
+@pytest.mark.parametrize(
+    ("world", "account"),
+    [
+        (None, "KEYEXAMPLE\\admin, password admin-password"),
+        (OWN, ""),
+        ({"users": {"admin": None}}, ""),
+    ],
+)
+def test_the_page_names_the_account_of_the_default_world_and_no_other(
+    world: dict[str, object] | None, account: str
+) -> None:
+    with MockServer(world) as mock:
+        page = httpx2.get(f"{mock.api_url}/swagger").text
+    assert f'data-account="{account}"' in page
+    assert "ours" not in page

@@ -69,13 +69,13 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "404 and 405 come before 403",
     ),
     (
-        """        access.require(found.identity, operation.required(given), trace)
-        octets = await whole_body(request) if early is None else early
-        body = _read_body(request, operation, octets, trace)
+        """        try:
+            access.require(found.identity, operation.required(given), trace)
 """,
-        """        octets = await whole_body(request) if early is None else early
-        body = _read_body(request, operation, octets, trace)
-        access.require(found.identity, operation.required(given), trace)
+        """        early = await whole_body(request) if early is None else early
+        _read_body(request, operation, early, trace)
+        try:
+            access.require(found.identity, operation.required(given), trace)
 """,
         "403 comes before 415 and 400",
     ),
@@ -556,8 +556,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the idle time begins anew with every line",
     ),
     (
-        "            del self._connection.dialogue.lines[self._before_mail :]\n",
-        "            pass\n",
+        "        self._of_others.update(range(self._mail_began or 0, said))\n",
+        "",
         "a message has its own part of the dialogue",
     ),
     (

@@ -38,6 +38,7 @@ def test_what_the_readme_offers_finds_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     # That nobody guesses the id of a provider to replace may be worth a warning.
     assert len(re.findall("No issues found|1 warning in", done.stdout)) == 2
+    assert done.stderr == ""  # what is no HTTP is meant so
     reports = [path.name.partition("-")[0] for path in (tmp_path / "schemathesis-report").iterdir()]
     assert sorted(reports) == ["har", "har", "junit", "junit"]
 

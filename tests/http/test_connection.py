@@ -32,7 +32,7 @@ from raw_http import (
     until,
     until_closed,
 )
-from support import ADMIN, PATH, V2
+from support import ADMIN, PATH, V2, refusal
 
 SMALL: Final = Limits(
     head=4_096,
@@ -606,10 +606,13 @@ HANDSHAKES: Final = {
     ),
     "TLS 1.1": (f"{S_CLIENT} -tls1_1 -cipher ALL:@SECLEVEL=0", "(unsupported protocol)"),
     "HTTP": (
-        "curl -sS http://localhost:PORT/livez",
+        "curl -sS --fail http://localhost:PORT/livez",
         "(http request): the client does not speak TLS; the URL of this port begins with https://",
     ),
-    "DELETE": ("curl -sS -X DELETE http://localhost:PORT/", "version number): the client does not"),
+    "DELETE": (
+        "curl -sS --fail -X DELETE http://localhost:PORT/",
+        "version number): the client does not",
+    ),
 }
 
 
@@ -628,6 +631,18 @@ def test_a_failed_handshake_is_one_line_with_its_likely_cause(
     (line,) = logged(caplog)
     assert line.startswith("HTTPS handshake failed from 127.0.0.1 (")
     assert reason in line
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_http_in_clear_on_the_port_for_https_is_told_so(
+    secure: MockServer, method: str, size: int
+) -> None:
+    url = f"http://localhost:{secure.port('https')}/livez"
+    response = httpx2.request(method, url, content=b"x" * size)
+    text = "this port is for HTTPS: the client does not speak TLS"
+    assert refusal(response) == (400, f"{text}; the URL of this port begins with https://")
+    assert response.headers["connection"] == "close"
 
 
 def test_a_client_that_goes_away_in_the_handshake_is_one_line(
@@ -672,7 +687,7 @@ def test_clients_cannot_fill_the_log(secure: MockServer, caplog: pytest.LogCaptu
     for _ in range(30):
         with socket.create_connection(("127.0.0.1", secure.port("https") or 0), timeout=10) as sock:
             sock.sendall(HEALTH)
-            assert until_closed(sock) == b""
+            assert until_closed(sock).startswith(b"HTTP/1.1 400 ")
     lines = logged(caplog, 20)
     assert len(lines) == 20
     assert lines[-1].endswith("; more lines like it are left out for 10 s")
@@ -693,7 +708,22 @@ def test_without_a_free_file_a_connection_waits(secure: MockServer) -> None:
             ask(sock)
 
 
+def test_with_one_free_file_a_connection_is_closed(secure: MockServer) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as plain:
+        plain.settimeout(10)
+        free = os.dup(plain.fileno())
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+        try:
+            plain.connect(("127.0.0.1", secure.port("https") or 0))
+            assert plain.recv(1) == b""
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_what_is_no_request_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)  # fuzzers do it all the time, so it is no warning
     with (
         MockServer() as mock,
         socket.create_connection(("127.0.0.1", mock.port("http") or 0), timeout=10) as sock,

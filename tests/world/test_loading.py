@@ -14,6 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
+from jsonschema.exceptions import best_match  # type: ignore[import-untyped]  # as above
 
 from mockserver.base import data
 from mockserver.base.data import data_folder
@@ -24,7 +25,7 @@ from mockserver.world import model
 from mockserver.world.loading import load, patched
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
-from mockserver.world.rules import masked
+from mockserver.world.rules import file_schema, masked
 from support import ROOT
 
 FIXTURES = ROOT / "fixtures"
@@ -601,8 +602,8 @@ BAD_FILES = {
     ),
     "extends: default\nrelays: {foo.test: {TLS: false}}": "/relays/foo.test/TLS: unknown key; did",
     "extends: default\nzzzzzzzzzzzzzzz: 1": "/zzzzzzzzzzzzzzz: unknown key; did you mean '",
-    "extend: default": "a file that is no complete world starts with 'extends: default'; ",
-    "extends: default\nroles: null": "/roles: missing",
+    "extend: default": "is no complete world; a file starts with 'extends: default', and then ",
+    "extends: default\nroles: null": "/roles: null removes it, and no world is without it; leave ",
     "extends: default\nroles: {Administrator: null, Auditor: null, Mail operator: null}": (
         "/roles: must have 1 or more members"
     ),
@@ -711,8 +712,8 @@ BAD_FILES = {
     "extends: default\na: " + "[" * 200_000: "nest",
     "a: &a\n  b: *a": "line 2, column 6: found undefined alias",
     "--- {}\n--- {}": "line 2, column 1: another document; a file holds one",
-    "": "must be a map",
-    "[]": "must be a map",
+    "": "is no complete world; a file starts with 'extends: default', and then holds what differs",
+    "[]": "is no complete world; a file starts with 'extends: default', and then holds what ",
     "extends: [default]": "/extends: must be 'default' or the path of a file",
     "extends: world.yaml": "/extends: 10 files extend one another; do they go in a circle?",
 }
@@ -743,15 +744,19 @@ def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
     assert "100000 values" in refusal(written(tmp_path, "\n".join(lines)))
 
 
-@pytest.mark.parametrize("name", ["missing.yaml", "folder", "\0"])
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / "folder").mkdir()
-    assert ": cannot be read: " in refusal(tmp_path / name)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{tmp_path}: cannot be read: Is a directory"
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "\0", "\0/x", "missing/x"])
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    assert ": there is no such file; did you mean '" in refusal(tmp_path / name)
 
 
 def test_the_file_that_is_extended_must_exist(tmp_path: Path) -> None:
     path = written(tmp_path, "extends: missing.yaml")
-    assert refusal(path) == f"{tmp_path}/missing.yaml: cannot be read: No such file or directory"
+    text = "/extends: missing.yaml: there is no such file; did you mean '"
+    assert refusal(path).startswith(f"{path}: {text}")
 
 
 def test_an_error_in_an_extended_file_names_that_file(tmp_path: Path) -> None:
@@ -889,3 +894,29 @@ def test_the_world_is_a_value() -> None:
     assert first == second
     assert isinstance(first, World)
     assert first != load({"lenient": True})
+
+
+EDITED = {
+    "extends: default": [],
+    "users: {ci: {password: x}, admin: null}": [],
+    "relays: {x.test: {listen: null, accounts: {a: {password: null}}}}": [],
+    "relays: {x.test: {startls: true}}": ["relays", "x.test"],
+    "extends: 1": ["extends"],
+    "relays: {x.test: {fault: refusd}}": ["relays", "x.test", "fault"],
+    "relays: {x.test: {fault: unresolvable, listen: 25}}": ["relays", "x.test"],
+}
+
+
+@pytest.mark.parametrize("text", EDITED)
+def test_the_schema_for_editors_takes_a_part_and_shows_a_mistake(text: str) -> None:
+    error = best_match(Draft202012Validator(file_schema()).iter_errors(yaml.safe_load(text)))
+    assert (list(error.absolute_path) if error else []) == EDITED[text]
+
+
+@pytest.mark.parametrize("name", ["default", "fuzz"])
+def test_the_worlds_that_come_with_the_mock_name_their_schema(name: str) -> None:
+    text = (ROOT / "fixtures" / f"{name}.yaml").read_text("utf-8")
+    line, _, _ = text.partition("\n")
+    named = ROOT / "fixtures" / line.removeprefix("# yaml-language-server: $schema=")
+    assert named.is_file()
+    assert Draft202012Validator(file_schema()).is_valid(yaml.safe_load(text))

@@ -1,9 +1,21 @@
 "use strict";
 
+const { account } = document.getElementById("swagger-ui").dataset;
+
 const ours = ({ React }) => ({
   components: {
     // Swagger UI's own logo brings an inline style, which the policy of the page does not allow.
     Logo: () => React.createElement("span", { style: { whiteSpace: "nowrap" } }, document.title),
+  },
+  wrapComponents: {
+    // Whoever opens the page for the first time has no account yet.
+    authorizeBtn: (Original) => (props) =>
+      React.createElement(
+        React.Fragment,
+        null,
+        React.createElement("p", { style: { margin: "auto 1em" } }, account),
+        React.createElement(Original, props),
+      ),
   },
   statePlugins: {
     // Another document starts afresh: a body written for the one before would only be refused.

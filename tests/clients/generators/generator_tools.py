@@ -20,7 +20,9 @@ PIP: Final = {
     "urllib3": "2.7.0",
 }
 NPM: Final = {
+    "newman": "6.2.2",
     "openapi-fetch": "0.17.0",
+    "openapi-to-postmanv2": "6.3.3",
     "openapi-typescript": "7.13.0",
     "typescript": "5.9.3",
 }
@@ -32,7 +34,8 @@ class Tool:
 
     `programs` are files of programs/, each with its place beside what was generated. The commands
     run there; {document}, {bodies}, {url}, and {home} and {site} of the installed packages are
-    filled in, and a part with an asterisk becomes the files that it matches.
+    filled in, and a part with an asterisk becomes the files that it matches. One that sends only
+    the first of the document's bodies has `first_example`.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Tool:
     generate: tuple[Command, ...] = ()
     compile: tuple[Command, ...] = ()
     call: tuple[Command, ...] = ()
+    first_example: bool = False
 
     @property
     def packages(self) -> list[str]:
@@ -165,6 +169,27 @@ TOOLS: Final = (
         ),
         compile=(_COMPILEALL,),
         call=(("python", "calls.py", "{url}", "{bodies}"),),
+    ),
+    Tool(
+        "openapi-to-postmanv2 with newman",
+        npm=("openapi-to-postmanv2", "newman"),
+        needs=("node", "npm"),
+        generate=(
+            (
+                *("node", "{home}/node_modules/openapi-to-postmanv2/bin/openapi2postmanv2.js"),
+                *("-s", "{document}", "-o", "collection.json"),
+                # The header of the version is optional, and optional ones may be switched off.
+                *("-O", "enableOptionalParameters=true,parametersResolution=Example"),
+            ),
+        ),
+        call=(
+            (
+                *("node", "{home}/node_modules/newman/bin/newman.js", "run", "collection.json"),
+                *("--env-var", "baseUrl={url}", "--env-var", "basicAuthUsername=admin"),
+                *("--env-var", "basicAuthPassword=admin-password"),
+            ),
+        ),
+        first_example=True,
     ),
     Tool(
         "openapi-spec-validator, a judge",

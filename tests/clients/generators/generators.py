@@ -96,7 +96,8 @@ class Bench:
             answered = {call.operation for call in mock.requests if call.status == 200}
             used = [message.mechanism for message in mock.messages]
         missing = {f"{name}_v{self.version}" for name in OPERATIONS} - answered
-        wanted = [MECHANISMS[body["RelayAuthenticationType"]] for body in examples(self.version)]
+        bodies = examples(self.version)[: 1 if self.tool.first_example else None]
+        wanted = [MECHANISMS[body["RelayAuthenticationType"]] for body in bodies]
         if missing or used != wanted:
             raise Failed(f"calls without success: {missing or 'none'}; logins: {used}")
 
