@@ -395,7 +395,9 @@ def _story(mocks: Iterable["View"]) -> str:
     try:
         from mockserver.journal.story import journal_text  # noqa: PLC0415  # as above
 
-        texts = [journal_text(mock.requests, mock.messages, MAX_CALLS) for mock in mocks]
+        texts = [
+            journal_text(mock.requests, mock.messages, MAX_CALLS, mock.sessions) for mock in mocks
+        ]
     except Exception as error:  # noqa: BLE001  # see above
         return f"the traces cannot be shown: {type(error).__name__}"
     text = "\n".join(texts) or "there was no call"

@@ -80,10 +80,9 @@ class SessionTrace:
         self.tell(self)
 
     def close(self) -> None:
-        """Record the end, once."""
-        if self.closed_at is None:
-            self.closed_at = datetime.now(UTC)
-            self.tell(self)
+        """Record the end."""
+        self.closed_at = datetime.now(UTC)
+        self.tell(self)
 
     def kept(self) -> SmtpSession:
         """Give what there is so far as a value."""

@@ -199,8 +199,13 @@ def exchange_text(exchange: Exchange, message: Message | None = None) -> str:
     return "\n".join(map(one_line, lines)) + "\n"
 
 
-def journal_text(exchanges: Iterable[Exchange], messages: Iterable[Message], most: int) -> str:
-    """Tell the stories of the newest exchanges, and of the mail that came from outside."""
+def journal_text(
+    exchanges: Iterable[Exchange],
+    messages: Iterable[Message],
+    most: int,
+    sessions: Iterable[SmtpSession] = (),
+) -> str:
+    """Tell the stories of the newest exchanges, of mail from outside, and of refused sessions."""
     found, mail = list(exchanges), {message.id: message for message in messages}
     texts = [exchange_text(each, mail.get(each.message_id or "")) for each in found[-most:]]
     if len(found) > most:
@@ -209,6 +214,7 @@ def journal_text(exchanges: Iterable[Exchange], messages: Iterable[Message], mos
     texts += [
         one_line(f"mail from outside: {message_line(each)}") + "\n" for each in outside[-most:]
     ]
+    texts += [session_text(each) for each in [each for each in sessions if each.refusals][-most:]]
     return "\n".join(texts)
 
 

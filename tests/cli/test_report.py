@@ -51,7 +51,8 @@ def test_a_failure_is_told_with_the_stories_of_what_was_refused(tmp_path: Path) 
 
 
 def test_a_success_is_told_only_in_a_file(tmp_path: Path) -> None:
-    assert run(REFUSED).stderr == ""
+    assert run(REFUSED + NOTED).stderr == ""
+    assert run(MAIL).stderr == ""
     assert run(REFUSED, "--report").stderr == ""
     assert run("exit 3").stderr == ""
     for name in ("report.txt", "report.json", "report.xml"):

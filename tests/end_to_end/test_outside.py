@@ -18,6 +18,7 @@ import pytest
 
 from mockserver import MockServer, SmtpSession, TokenCall, WorldError
 from mockserver.journal.journal import MAX_ENTRIES
+from mockserver.journal.story import journal_text
 from support import V2, Caller, Json, following, refusal
 
 OAUTH_2: Json = {
@@ -590,3 +591,18 @@ def test_the_inbox_lists_sessions_and_what_a_mail_has(caller: Caller) -> None:
     assert f"/_mock/messages/{message['id']}/attachments/1" in shown
     assert "Größe.csv" in shown
     assert "Date is missing; Message-ID is missing" in shown
+
+
+def test_of_a_long_session_the_end_is_told(caller: Caller) -> None:
+    relay(caller.mock, replies={"rcpt": "550 5.1.1 Who?"})
+    with smtp(caller.mock) as client:
+        client.ehlo()
+        client.mail("a@b.test")
+        for _ in range(150):
+            client.rcpt("c@d.test")
+    session = caller.mock.wait_for_session(stage="rcpt")
+    assert len(session.refusals) == 100
+    _, text = refusal(caller.http.get("/_mock/sessions?stage=auth&expect=1"))
+    assert "lines before" in text
+    assert text.count("550 5.1.1 Who?") < 100
+    assert journal_text([], [], 5, [session]).count("\n") < 120
