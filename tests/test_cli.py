@@ -700,9 +700,9 @@ def test_a_rehearsal_ends_with_a_table_and_the_worst_status() -> None:
     done = under_mock(script, "--editions", "11, current")
     assert (done.returncode, done.stdout) == (4, "")
     path = "/KeyfactorAPI"
-    assert done.stderr.splitlines() == [
-        "keyfactor-mock: edition 11",
-        "keyfactor-mock: edition current",
+    lines = done.stderr.splitlines()
+    assert lines[:2] == ["keyfactor-mock: edition 11", "keyfactor-mock: edition current"]
+    assert lines[-3:] == [
         "edition | exit | calls | refused | first refusal",
         f"11      | 4    | 3     | 3       | GET {path}/SMTP -> 400: {VERSIONS}",
         f"current | 2    | 3     | 1       | GET {path}/PamProviders/7 -> 404: {NO_PROVIDER}",

@@ -175,16 +175,18 @@ def run(
         tried.append(mock.coverage)
         return status, mock.tally
 
+    table: list[str] = []
     if editions is None:
         status, _ = once(options["edition"])
     elif options["edition"] is not None:
         raise click.UsageError("--edition and --editions exclude each other")
     else:
-        status = _rehearse(load_editions().named(editions), once)
+        status, table = _rehearse(load_editions().named(editions), once)
     lines, good = wanted.conclude(added(*tried))
-    for line in lines:
+    status = report.end(told, status if good else status or _EXIT_OUTPUT, options)
+    for line in (*lines, *table):
         click.echo(line, err=True)
-    return report.end(told, status if good else status or _EXIT_OUTPUT, options)
+    return status
 
 
 @cli.command()
@@ -344,8 +346,10 @@ async def _run(
     return status if status >= 0 else 128 - status
 
 
-def _rehearse(names: Iterable[str], once: Callable[[str], tuple[int, Tally]]) -> int:
-    """Run the command once for each edition, and tell in a table how it went."""
+def _rehearse(
+    names: Iterable[str], once: Callable[[str], tuple[int, Tally]]
+) -> tuple[int, list[str]]:
+    """Run the command once for each edition; return the worst status and a table, line by line."""
     rows = [("edition", "exit", "calls", "refused", "first refusal")]
     worst = 0
     for name in names:
@@ -357,10 +361,10 @@ def _rehearse(names: Iterable[str], once: Callable[[str], tuple[int, Tally]]) ->
         rows.append((name, str(status), str(tally.calls), str(tally.refused), first))
         if status - 128 in PASSED_ON:
             break  # whoever ended this one means all
-    for row in rows:
-        cells = [cell.ljust(len(title)) for cell, title in zip(row, rows[0], strict=True)]
-        click.echo(" | ".join(cells).rstrip(), err=True)
-    return worst
+    cells = (
+        [cell.ljust(len(title)) for cell, title in zip(row, rows[0], strict=True)] for row in rows
+    )
+    return worst, [" | ".join(row).rstrip() for row in cells]
 
 
 @contextlib.asynccontextmanager

@@ -566,8 +566,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "no login and no TLS is given up for HELO",
     ),
     (
-        'text = (line or b"").removeprefix(b".")',
-        'text = (line or b"")',
+        'text.removeprefix(b".") if begins else text',
+        "text",
         "a dot that the client doubled is one dot",
     ),
     (

@@ -92,10 +92,10 @@ def test_a_shell_block_works_when_pasted(block: str, facts: Json, tmp_path: Path
     if "messages" in block:
         pasted(PASTED[0], facts, tmp_path)  # as the reader has done by then
     output = pasted(block, facts, tmp_path)
-    assert "ErrorCode" not in output
+    assert "ErrorCode" not in output or "--expect" in block
     if "curl -i" in block:
         assert output.startswith("HTTP/1.1 200 OK")
-    if "messages" in block:
+    if "messages" in block and "mjones@keyexample.com" in block:
         assert "mjones@keyexample.com" in output
 
 
@@ -118,7 +118,7 @@ def test_a_pytest_block_finds_the_bug_of_its_client(block: str, pytester: pytest
     result = pytester.runpytest_inprocess("--keyfactor-strict", "--strict-markers")
     result.assert_outcomes(passed=1, failed=1)
     # The text of the README, but for the id of the message and the width of a terminal.
-    (text,) = blocks("text")
+    (text,) = [text for text in blocks("text") if text.startswith("AssertionError")]
     for line in text.splitlines():
         result.stdout.fnmatch_lines([f"E*{line.replace('0b1e…', '*')}"])
 
