@@ -8,8 +8,9 @@ from typing import Any, Final, cast
 
 from mockserver.base import masking
 from mockserver.base.certificates import Authority
-from mockserver.base.problems import Kind, Note, NoteKind, Problem
+from mockserver.base.problems import Note, NoteKind
 from mockserver.base.text import host_name
+from mockserver.contract.answers import ASTERISKS
 from mockserver.contract.operations import Contract
 from mockserver.journal.state import State
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
@@ -20,7 +21,7 @@ from mockserver.mail.submission import Login, Submission, TlsMode, tls_mode
 from mockserver.oauth import client as oauth
 from mockserver.oauth.client import Grant
 from mockserver.oauth.idp import IdentityProvider
-from mockserver.product import access, pam, query
+from mockserver.product import access, pam
 from mockserver.product.access import Identity
 from mockserver.world.model import Relay, World
 
@@ -93,33 +94,6 @@ class KeyfactorCommand:
         elif body["RelayAuthenticationType"] == OAUTH:
             login = await self._token_login(call)
         await self._send(call, body["TestRecipient"], login)
-
-    async def get_pam_providers_v1(self, call: Call) -> Answer:
-        """List the PAM providers."""
-        return _page(call, pam.providers(call.world))
-
-    async def get_pam_providers_v2(self, call: Call) -> Answer:
-        """List the PAM providers."""
-        page = _page(call, pam.providers(call.world))
-        return Answer([pam.without_area(provider) for provider in page.body], page.headers)
-
-    async def get_pam_provider_types_v1(self, call: Call) -> list[Json]:
-        """List the types of PAM providers."""
-        return pam.types(call.world)
-
-    get_pam_provider_types_v2 = get_pam_provider_types_v1
-
-    async def get_pam_provider_v1(self, call: Call) -> Json:
-        """Return one PAM provider; Problem 404 when there is none."""
-        number = call.parameters["id"]
-        for provider in pam.providers(call.world):
-            if provider["Id"] == number:
-                return provider
-        raise Problem(Kind.NOT_FOUND, f"Unable to find 'PAM Provider' with Id '{number}'")
-
-    async def get_pam_provider_v2(self, call: Call) -> Json:
-        """Return one PAM provider; Problem 404 when there is none."""
-        return pam.without_area(await self.get_pam_provider_v1(call))
 
     async def get_smtp_v1(self, call: Call) -> Json:
         """Return the SMTP profile without the password."""
@@ -303,8 +277,6 @@ _SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
 _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
 # What version 1 answers for a user name in a PAM provider (observed).
 _UNSUPPORTED: Final = "UnsupportedPAMSecret"
-# What answers have for a secret that was given as it is (recorded for this type elsewhere).
-_ASTERISKS: Final = "*" * 20
 
 
 def _with_profile(state: State, body: Json) -> World:
@@ -343,7 +315,7 @@ def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
     if not secret:
         return None
     if secret.get("SecretValue"):
-        return {"SecretValue": _ASTERISKS, "Parameters": {}, "Provider": None}
+        return {"SecretValue": ASTERISKS, "Parameters": {}, "Provider": None}
     if not _is_reference(secret):
         return None
     parameters, provider = secret.get("Parameters"), secret.get("Provider")
@@ -364,10 +336,5 @@ def _shown_header(header: Mapping[str, str]) -> Json:
     """Return a header, with asterisks as the value if its name says that it is a secret."""
     name, value = header["Name"], header.get("Value")
     if value and masking.is_secret(name):
-        value = _ASTERISKS
+        value = ASTERISKS
     return {"Name": name, "Value": value}
-
-
-def _page(call: Call, rows: list[Json]) -> Answer:
-    page, total = query.page(rows, call.parameters)
-    return Answer(page, {"x-total-count": str(total)})

@@ -129,7 +129,7 @@ def _provider(write: Write) -> Json:
     if name is None:
         raise Problem(Kind.NOT_FOUND, f"Unable to find 'PAM Provider Type' with Id '{number}'")
     kind = pam.kind_of(world, name)
-    parameters = {each.id: each for each in kind.parameters}
+    parameters = {each["Id"]: each for each in kind.parameters}
     before = {
         each["ProviderTypeParam"]["Id"]: each
         for each in (write.old or {}).get("ProviderTypeParamValues", ())
@@ -141,14 +141,14 @@ def _provider(write: Write) -> Json:
         if parameter is None:
             text = f"Unable to find 'PAM Provider Type Parameter' with Id '{wanted}'"
             raise Problem(Kind.NOT_FOUND, text)
-        if row.get("Remote") and not parameter.use:
+        if row.get("Remote") and not parameter["InstanceLevel"]:
             text = "Provider type parameters are not allowed for remote PAM providers."
             raise Problem(Kind.BODY, text)
         values.append(_value(write, parameter, given, before.get(wanted)))
     return {**row, "ProviderTypeParamValues": values, "ProviderType": {"Id": kind.id}}
 
 
-def _value(write: Write, parameter: pam.Parameter, given: Json, before: Json | None) -> Json:
+def _value(write: Write, parameter: Json, given: Json, before: Json | None) -> Json:
     """Return the value of a parameter; a secret is shown as a GUID, which it keeps."""
     every = (
         each["Id"]
@@ -156,14 +156,13 @@ def _value(write: Write, parameter: pam.Parameter, given: Json, before: Json | N
         for each in row["ProviderTypeParamValues"]
     )
     guid = None
-    if parameter.data_type == _SECRET:
+    if parameter["DataType"] == _SECRET:
         guid = before["InstanceGuid"] if before else str(uuid4())
     return {
         "Id": before["Id"] if before else write.state.number("PAM values", max(every, default=0)),
         "Value": guid or given.get("Value"),
-        "InstanceId": None,
         "InstanceGuid": guid,
-        "ProviderTypeParam": parameter.as_json(),
+        "ProviderTypeParam": parameter,
     }
 
 

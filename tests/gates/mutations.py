@@ -993,8 +993,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a blank scope is not asked for",
     ),
     (
-        '_ASTERISKS: Final = "*" * 20',
-        '_ASTERISKS: Final = "*" * 8',
+        'ASTERISKS: Final = "*" * 20',
+        'ASTERISKS: Final = "*" * 8',
         "a secret that was given as it is comes back as 20 asterisks",
     ),
     (
