@@ -40,6 +40,26 @@ def pointer(steps: Iterable[str | int]) -> str:
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
+def _steps(reference: str) -> list[str]:
+    """Return the steps of a JSON pointer, or of a reference within a document."""
+    parts = unquote(reference.removeprefix("#")).split("/")[1:]
+    return [part.replace("~1", "/").replace("~0", "~") for part in parts]
+
+
+def referred(document: Json, reference: str) -> Any:  # noqa: ANN401  # any JSON
+    """Return what a `$ref` leads to; LookupError, TypeError or ValueError if that is nothing."""
+    value: Any = document
+    for step in _steps(reference):
+        value = value[int(step) if isinstance(value, list) else step]
+    return value
+
+
+def types_of(schema: Json) -> frozenset[str]:
+    """Return the JSON types that a schema allows by itself."""
+    types = schema.get("type", ())
+    return frozenset([types] if isinstance(types, str) else types)
+
+
 @dataclass(frozen=True)
 class Node:
     """A node of a document, with the JSON pointer at which it really stands."""
@@ -69,9 +89,7 @@ class Node:
         if value is None:
             self.fail(f"{key} is missing")
         if isinstance(value, dict) and "$ref" in value:
-            steps = unquote(value["$ref"]).removeprefix("#/").split("/")
-            names = (step.replace("~1", "/").replace("~0", "~") for step in steps)
-            return Node.root(self.source, self.document).at(*names)
+            return Node.root(self.source, self.document).at(*_steps(value["$ref"]))
         return Node(self.source, self.document, self.pointer + pointer([key]), value)
 
     def items(self) -> Iterator["Node"]:
@@ -81,8 +99,7 @@ class Node:
     @property
     def types(self) -> frozenset[str]:
         """The JSON types that the schema here allows by itself."""
-        types = self.value.get("type", ())
-        return frozenset([types] if isinstance(types, str) else types)
+        return types_of(self.value)
 
     def fail(self, text: str) -> NoReturn:
         """Raise DocumentError, which names the document and this place in it."""
@@ -227,7 +244,7 @@ def _needed(document: Json, pointer: str) -> Json:
 
 def _transplanted(document: Any, root: Any, pointer: str) -> object:  # noqa: ANN401  # any JSON
     """Put the value at a pointer of a document at the same place below a root; return it."""
-    *steps, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+    *steps, last = _steps(pointer)
     for step in steps:
         document = document[int(step) if isinstance(document, list) else step]
         # Where a list is, the whole of it is there already.
@@ -242,7 +259,7 @@ def _references(value: object) -> Iterator[str]:
     """Yield the pointers that a value refers to."""
     if isinstance(value, dict):
         if isinstance(value.get("$ref"), str):
-            yield unquote(value["$ref"]).removeprefix("#")
+            yield pointer(_steps(value["$ref"]))
         value = [*value.values()]
     for item in value if isinstance(value, list) else ():
         yield from _references(item)

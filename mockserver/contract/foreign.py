@@ -4,11 +4,10 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
-from mockserver.base.schema import Node, pointer
-from mockserver.contract.answers import found
+from mockserver.base.schema import Node, pointer, referred
 
 Json = dict[str, Any]
 
@@ -74,7 +73,7 @@ def _mend(value: Any, place: str, root: Node) -> None:  # noqa: ANN401  # any JS
 
 def _mend_schema(schema: Json, place: str, root: Node) -> None:
     if isinstance(schema.get("$ref"), str):
-        schema["$ref"] = _followed(schema["$ref"], place, root)
+        schema["$ref"] = _reference(schema["$ref"], place, root)
     if schema.get("additionalProperties") is False:
         del schema["additionalProperties"]
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
@@ -84,16 +83,18 @@ def _mend_schema(schema: Json, place: str, root: Node) -> None:
         _allow_null(schema)
 
 
-def _followed(reference: str, place: str, root: Node) -> str:
+def _reference(reference: str, place: str, root: Node) -> str:
     """Return a reference as our form has it; DocumentError where it does not lead to anything."""
     for old, new in _MOVED.items():
         if reference.startswith(old):
             reference = new + reference.removeprefix(old)
+    where = "nothing in" if reference[:1] == "#" else "outside of"
     try:
-        found(root.document, reference)
-    except (KeyError, IndexError, TypeError):
-        where = "nothing in this file" if reference[:1] == "#" else "outside of this file"
-        text = f"the $ref {reference!r} leads to {where}"
+        known = reference[:1] == "#" and referred(root.document, reference) is not None
+    except (LookupError, TypeError, ValueError):
+        known = False
+    if not known:
+        text = f"the $ref {reference!r} leads to {where} this file"
         Node(root.source, root.document, place, None).fail(text)
     return reference
 
@@ -175,9 +176,13 @@ def _complete(document: Json, name: str) -> None:
 _PLACES: Final = ("header", "path", "query")
 
 
+def _followed(given: Json, document: Json) -> Json:
+    return cast("Json", referred(document, given["$ref"])) if "$ref" in given else given
+
+
 def _parameters(owner: Json, document: Json) -> Iterator[Json]:
     for given in owner.get("parameters", ()):
-        parameter = found(document, given["$ref"]) if "$ref" in given else given
+        parameter = _followed(given, document)
         yield {"schema": {}, **parameter, "required": bool(parameter.get("required"))}
 
 
@@ -186,7 +191,7 @@ def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
     given = operation.pop("requestBody", None)
     content: Json = {}
     if given is not None:
-        given = found(document, given["$ref"]) if "$ref" in given else given
+        given = _followed(given, document)
         content = given.get("content", {})
     for parameter in parameters:
         if parameter["in"] == "body":
@@ -204,7 +209,7 @@ def _responses(operation: Json, document: Json) -> Json:
     given: Json = operation.get("responses", {})
     status = min((each for each in given if each[:1] == "2"), default="default")
     answer = given.get(status, {"description": ""})
-    answer = found(document, answer["$ref"]) if "$ref" in answer else answer
+    answer = _followed(answer, document)
     chosen = _as_json(answer.get("content", {}))
     content = {} if chosen is None else {"content": {"application/json": chosen}}
     shown = {"description": answer.get("description", ""), **content}

@@ -15,8 +15,8 @@ from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Kind, Note, Problem, Violation
 from mockserver.base.schema import Node, Schema
 from mockserver.base.text import cut, lowered, media_type
-from mockserver.contract.answers import Form
-from mockserver.contract.coercion import Shape, read_form, relaxed, typed
+from mockserver.contract.coercion import field_names, read_form, relaxed, typed
+from mockserver.contract.form import Form
 from mockserver.contract.wording import WORDS, type_of, violations
 
 Json = dict[str, Any]
@@ -105,10 +105,6 @@ class Operation:
     others: tuple["Operation", ...] = field(default=(), repr=False)
 
     @cached_property
-    def _shape(self) -> Shape:
-        return Shape(cast("Schema", self.body).node)
-
-    @cached_property
     def answer(self) -> Form | None:
         """The form of a good answer, None where that has no body."""
         content = self.place.at("responses", str(self.status)).value.get("content", {})
@@ -130,13 +126,13 @@ class Operation:
 
         An operation without a body ignores what comes as one.
         """
-        if self.body is None:
+        if self.request is None:
             return None
         if not self.takes(content_type or ""):
             text = "send the body as Content-Type: application/json, in UTF-8"
             raise Problem(Kind.MEDIA_TYPE, text)
         if media_type(content_type or "") == _FORM:
-            return read_form(raw, self._shape)
+            return read_form(raw, self.request)
         return parse_json(raw)
 
     def takes(self, media: str) -> bool:
@@ -146,13 +142,13 @@ class Operation:
     @cached_property
     def field_names(self) -> tuple[str, ...]:
         """The documented names of the body's fields, at every depth."""
-        return () if self.body is None else tuple(self._shape.all_names())
+        return tuple(field_names(self.request)) if self.request else ()
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""
-        if self.body is None:
+        if self.request is None:
             return body, []
-        return relaxed(body, self._shape, lenient=lenient)
+        return relaxed(body, self.request, lenient=lenient)
 
     def given(self, path: str, query: Iterable[tuple[str, str]]) -> Json:
         """Return the parameters of a request's path and query, typed, with defaults; none checked.
@@ -253,7 +249,7 @@ class Operation:
         if parameter or not name or "/" in name or rule not in _OF_VERSIONS:
             return False
         if rule == _UNKNOWN:  # a name that is known here was given twice
-            return lowered(name) not in self._shape.names
+            return lowered(name) not in cast("Form", self.request).names
         return rule == "required" or name in cast("Json", body)
 
 

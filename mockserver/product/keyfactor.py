@@ -10,7 +10,7 @@ from mockserver.base import masking
 from mockserver.base.certificates import Authority
 from mockserver.base.problems import Note, NoteKind
 from mockserver.base.text import host_name
-from mockserver.contract.answers import ASTERISKS
+from mockserver.contract.form import ASTERISKS
 from mockserver.contract.operations import Contract
 from mockserver.journal.state import State
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace

@@ -12,7 +12,7 @@ from uuid import uuid4
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.schema import pointer
 from mockserver.base.text import nearest
-from mockserver.contract.answers import Form
+from mockserver.contract.form import Form
 from mockserver.contract.operations import Operation
 from mockserver.product import access, query, recorded
 from mockserver.product.keyfactor import Answer, Call

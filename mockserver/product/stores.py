@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from mockserver.base.problems import Kind, Problem
-from mockserver.contract.answers import ASTERISKS, NO_GUID
+from mockserver.contract.form import ASTERISKS, NO_GUID
 from mockserver.product.objects import Write, found, rows
 from mockserver.world.model import World
 

@@ -731,8 +731,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # Bodies that are not strict
     (
-        "name = shape.names.get(lowered(given))",
-        "name = given if given in shape.members else None",
+        "name = form.names.get(lowered(given))",
+        "name = given if given in form.properties else None",
         "names may have any letter case",
     ),
     (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mockserver.base.schema import Node, Schema
-from mockserver.contract.answers import ASTERISKS, Form
+from mockserver.contract.form import ASTERISKS, Form
 from mockserver.contract.wording import WORDS
 
 Json = dict[str, Any]
