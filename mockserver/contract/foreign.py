@@ -8,11 +8,11 @@ from typing import Any, Final, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
 from mockserver.base.schema import Node, pointer, referred
+from mockserver.contract.operations import JSON_TYPE, METHODS
+from mockserver.contract.parameters import PLACES
 
 Json = dict[str, Any]
 
-_METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
-_JSON_TYPE: Final = re.compile(r"(?:text|application)/(?:[a-z0-9!#$&^_.*-]+\+)?json", re.IGNORECASE)
 # What OpenAPI 2.0 keeps at the top, and where 3.1 has it.
 _MOVED: Final = {
     "#/definitions/": "#/components/schemas/",
@@ -123,7 +123,7 @@ def _modernise(document: Json) -> None:
     }
     for item in document["paths"].values():
         item["parameters"] = [_parameter(each) for each in item.get("parameters", ())]
-        for method in _METHODS:
+        for method in METHODS:
             if method in item:
                 operation = item[method]
                 given = [_parameter(each) for each in operation.get("parameters", ())]
@@ -155,7 +155,7 @@ def _complete(document: Json, name: str) -> None:
     taken: dict[str, int] = {}
     for path, item in document["paths"].items():
         shared = list(_parameters(item, document))
-        for method in _METHODS:
+        for method in METHODS:
             if method not in item:
                 continue
             operation = item[method]
@@ -164,16 +164,13 @@ def _complete(document: Json, name: str) -> None:
             others = [each for each in shared if (each["name"].lower(), each["in"]) not in names]
             every = [*others, *own]
             _body(operation, document, every)
-            operation["parameters"] = [each for each in every if each["in"] in _PLACES]
+            operation["parameters"] = [each for each in every if each["in"] in PLACES]
             operation["operationId"] = _id(operation.get("operationId"), method, path, taken)
             operation["responses"] = _responses(operation, document)
             operation["security"] = [{"Basic": []}, {"Bearer": []}]
             operation["tags"] = [*operation.get("tags", [name])]
             operation["x-resource"] = {"any_role": True, **operation.get("x-resource", {})}
         item.pop("parameters", None)
-
-
-_PLACES: Final = ("header", "path", "query")
 
 
 def _followed(given: Json, document: Json) -> Json:
@@ -201,7 +198,7 @@ def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
 
 
 def _as_json(content: Json) -> Json | None:
-    return next((each for name, each in content.items() if _JSON_TYPE.match(name)), None)
+    return next((each for name, each in content.items() if JSON_TYPE.match(name.lower())), None)
 
 
 def _responses(operation: Json, document: Json) -> Json:

@@ -751,12 +751,12 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a whole number is an integer from there on",
     ),
     (
-        'value.is_integer() and "integer" in self.types)',
-        'value.is_integer() and "string" in self.types)',
+        'value.is_integer() and "integer" in form.types)',
+        'value.is_integer() and "string" in form.types)',
         "a whole number is found in a body that is spelled as documented",
     ),
     (
-        "return self.items is None or all(map(self.items.fits, value))",
+        "return form.items is None or all(_fits(item, form.items) for item in value)",
         "return True",
         "the elements of a list are looked at",
     ),
