@@ -122,15 +122,12 @@ def _modernise(document: Json) -> None:
         "responses": {name: _response(each) for name, each in old["responses"].items()},
     }
     for item in document["paths"].values():
-        item["parameters"] = [_parameter(each) for each in item.get("parameters", ())]
-        for method in METHODS:
-            if method in item:
-                operation = item[method]
-                given = [_parameter(each) for each in operation.get("parameters", ())]
-                operation["parameters"] = given
-                operation["responses"] = {
-                    status: _response(each) for status, each in operation["responses"].items()
-                }
+        operations = [item[method] for method in METHODS if method in item]
+        for owner in (item, *operations):
+            owner["parameters"] = [_parameter(each) for each in owner.get("parameters", ())]
+        for each in operations:
+            given = each["responses"].items()
+            each["responses"] = {status: _response(response) for status, response in given}
 
 
 def _parameter(parameter: Json) -> Json:
@@ -185,11 +182,7 @@ def _parameters(owner: Json, document: Json) -> Iterator[Json]:
 
 def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
     """Leave one body, as JSON; one of 2.0 is a parameter, and one without JSON is ignored."""
-    given = operation.pop("requestBody", None)
-    content: Json = {}
-    if given is not None:
-        given = _followed(given, document)
-        content = given.get("content", {})
+    content = _followed(operation.pop("requestBody", None) or {}, document).get("content", {})
     for parameter in parameters:
         if parameter["in"] == "body":
             content = {"application/json": {"schema": parameter["schema"]}}
@@ -205,8 +198,7 @@ def _responses(operation: Json, document: Json) -> Json:
     """Leave the first good answer; what is not documented at all is an empty 200."""
     given: Json = operation.get("responses", {})
     status = min((each for each in given if each[:1] == "2"), default="default")
-    answer = given.get(status, {"description": ""})
-    answer = _followed(answer, document)
+    answer = _followed(given.get(status, {}), document)
     chosen = _as_json(answer.get("content", {}))
     content = {} if chosen is None else {"content": {"application/json": chosen}}
     shown = {"description": answer.get("description", ""), **content}
