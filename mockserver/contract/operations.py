@@ -314,8 +314,7 @@ class Contract:
         for candidate in candidates:
             if candidate.version == wanted:
                 return candidate
-        text = f"{VERSION_HEADER}: {method} {path} has no version {wanted}."
-        raise Problem(Kind.VERSION, text)
+        raise Problem(Kind.VERSION, f"{VERSION_HEADER}: {method} {path} has no version {wanted}.")
 
     def allow(self, path: str) -> str:
         """Return the `Allow` header of a path, for all versions together; Problem 404."""

@@ -62,11 +62,7 @@ class KeyfactorCommand:
     """Do what Keyfactor Command does: each public method is an operation of the documents."""
 
     def __init__(
-        self,
-        sink: Sink,
-        authority: Authority,
-        idp: IdentityProvider,
-        token_url: Callable[[], str],
+        self, sink: Sink, authority: Authority, idp: IdentityProvider, token_url: Callable[[], str]
     ) -> None:
         self._sink = sink
         self._authority = authority

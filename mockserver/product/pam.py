@@ -130,11 +130,7 @@ def _shown(world: World, entry: PamProvider) -> Json:
         "Id": number,
         "Name": entry.name,
         "Area": 1,
-        "ProviderType": {
-            "Id": kind.id,
-            "Name": kind.name,
-            "ProviderTypeParams": kind.parameters,
-        },
+        "ProviderType": {"Id": kind.id, "Name": kind.name, "ProviderTypeParams": kind.parameters},
         # A world gives a provider at most one such value, so that the provider's id will do for it.
         "ProviderTypeParamValues": [
             {"Id": number, "Value": entry.safe, "ProviderTypeParam": each}
@@ -192,8 +188,7 @@ async def _look_up(
             raise Problem(Kind.SECRET, f"{subject} has another {name}: {own}.")
     secret = provider.secret(*values)
     if secret is None:
-        text = f"{subject} has no such secret{_nearest_key(provider, values)}."
-        raise Problem(Kind.SECRET, text)
+        raise Problem(Kind.SECRET, f"{subject} has no such secret{_nearest_key(provider, values)}.")
     if not secret:
         raise Problem(Kind.SECRET, f"{subject} gave an empty value.")
     return secret
@@ -212,8 +207,7 @@ def _key(
         texts.append(f"needs {' and '.join(missing)}")
     if texts:
         name = provider.type if provider.type in _TYPES else wanted.name
-        text = f"{subject}, of type {name}, {', and '.join(texts)}."
-        raise Problem(Kind.SECRET, text)
+        raise Problem(Kind.SECRET, f"{subject}, of type {name}, {', and '.join(texts)}.")
     return [parameters[name] for name in wanted.needed]
 
 

@@ -236,9 +236,7 @@ def _provider(_: World, row: Json) -> Json:
     return {"Id": number, "AuthenticationScheme": scheme, "DisplayName": scheme}
 
 
-WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {
-    ROLES: _role,
-}
+WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {ROLES: _role}
 VALUES: Final[Mapping[str, Callable[[World, Json], object]]] = {
     "role_claims": _members("Claims"),
     "role_claims_count": lambda _, row: len(row["Claims"]),

@@ -121,8 +121,7 @@ def _sent_properties(sent: Json) -> Json:
         given = json.loads(sent.get("Properties") or "{}")
         pairs = [(name, _unwrapped(item)) for name, item in given.items()]
     except (ValueError, AttributeError, RecursionError):
-        text = "Properties: must be a JSON object, as text."
-        raise Problem(Kind.BODY, text) from None
+        raise Problem(Kind.BODY, "Properties: must be a JSON object, as text.") from None
     return dict(pairs)
 
 
@@ -207,10 +206,7 @@ def _store_count(world: World, row: Json) -> int:
     return sum(store.get("ContainerId") == row["Id"] for store in rows(world, STORES))
 
 
-WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {
-    STORE_TYPES: _store_type,
-    STORES: _store,
-}
+WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {STORE_TYPES: _store_type, STORES: _store}
 VALUES: Final[Mapping[str, Callable[[World, Json], object]]] = {
     "store_properties": _store_properties,
     "store_properties_masked": _masked_properties,

@@ -43,8 +43,7 @@ def _local(world: World, path: str) -> tuple[int, PamProvider]:
     number = int(re.findall("[0-9]+", path)[0])
     provider = world.pam_providers.get(str(number))
     if provider is None:
-        text = f"Unable to find 'PAM Provider' with Id '{number}'"
-        raise Problem(Kind.NOT_FOUND, text)
+        raise Problem(Kind.NOT_FOUND, f"Unable to find 'PAM Provider' with Id '{number}'")
     if provider.type != "local":
         raise Problem(Kind.BODY, f"The PAM provider {number} keeps no secrets of its own.")
     return number, provider
@@ -64,8 +63,7 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
         used = {row["ProviderType"]["Id"] for row in pam.providers(world)}
         fixed = {row["Id"] for row in pam.built_in(world)}
         if not used | fixed <= ids:
-            text = "The PAM provider type is built in, or a PAM provider has it."
-            raise Problem(Kind.BODY, text)
+            raise Problem(Kind.BODY, "The PAM provider type is built in, or a PAM provider has it.")
         state.put_resources({path: own}, grown)
     else:
         number, _ = _local(world, path)
