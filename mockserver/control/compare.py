@@ -349,21 +349,20 @@ def _says(question: Question, answer: Answer) -> Iterator[Json]:
             yield {"errors": {says["errors"]: {"status": answer.status}}}
             yield {"errors": {says["errors"]: {"code": told.get("ErrorCode")}}}
         return
-    for what, (header, value) in _OF_HEADERS.items():
-        if what in says and answer.status:
-            yield {what: value(says[what], answer.headers.get(header))}
+    of_headers: Json = {
+        "product_version": answer.headers.get("x-keyfactor-product-version"),
+        "api_supported_versions": {
+            says.get("api_supported_versions"): answer.headers.get("api-supported-versions", "")
+        },
+        "deprecation_header": "deprecation" in answer.headers,
+    }
+    for what in (name for name in of_headers if name in says and answer.status):
+        yield {what: of_headers[what]}
     for name, value in told.items() if "smtp_profile" in says else ():
         secret = name == "RelayUsername" and value is not None
         yield {"smtp_profile": {name: {"SecretValue": value} if secret else value}}
     if "permissions" in says and "Permissions" in told:
         yield {"roles": {ROLE: told["Permissions"]}, "users": {"caller": _USER}}
-
-
-_OF_HEADERS: Final[Mapping[str, tuple[str, Callable[[str, str | None], object]]]] = {
-    "product_version": ("x-keyfactor-product-version", lambda _, value: value),
-    "api_supported_versions": ("api-supported-versions", lambda tag, value: {tag: value or ""}),
-    "deprecation_header": ("deprecation", lambda _, value: value is not None),
-}
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from mockserver.base import masking
 from mockserver.base.certificates import Authority
+from mockserver.base.documents import merge
 from mockserver.base.problems import Note, NoteKind
 from mockserver.base.text import host_name
 from mockserver.contract.form import ASTERISKS
@@ -93,11 +94,11 @@ class KeyfactorCommand:
 
     async def get_smtp_v1(self, call: Call) -> Json:
         """Return the SMTP profile without the password."""
-        return _profile_v1(call, call.world)
+        return _profile_v1(call)
 
     async def get_smtp_v2(self, call: Call) -> Json:
         """Return the SMTP profile without any secret."""
-        return _profile_v2(call, call.world)
+        return _profile_v2(call)
 
     async def put_smtp_v1(self, call: Call) -> Json:
         """Replace the whole SMTP profile, including what only version 2 knows."""
@@ -105,11 +106,13 @@ class KeyfactorCommand:
             name: {"SecretValue": value} if name in _CREDENTIALS[BASIC] else value
             for name, value in call.body.items()
         }
-        return _profile_v1(call, _with_profile(call.state, body))
+        _put_profile(call.state, body)
+        return _profile_v1(call)
 
     async def put_smtp_v2(self, call: Call) -> Json:
         """Replace the whole SMTP profile."""
-        return _profile_v2(call, _with_profile(call.state, call.body))
+        _put_profile(call.state, call.body)
+        return _profile_v2(call)
 
     async def get_status_endpoints_v1(self, call: Call) -> list[str]:
         """List the operations that the caller may call; Problem 403 for one without a role."""
@@ -275,21 +278,13 @@ _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, 
 _UNSUPPORTED: Final = "UnsupportedPAMSecret"
 
 
-def _with_profile(state: State, body: Json) -> World:
-    """Store the valid body of a PUT as the profile, and return the changed world."""
-    given = _without_nulls(body)
+def _put_profile(state: State, body: Json) -> None:
+    given = cast("Json", merge({}, body))  # without nulls
     state.put_profile({name: given[name] for name in given if name != "Id"})
-    return state.world
 
 
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def _profile_v1(call: Call, world: World) -> Json:
-    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+def _profile_v1(call: Call) -> Json:
+    profile = {**_UNSET, **call.state.world.smtp_profile, "Id": 1}
     username = profile.get("RelayUsername", {})
     profile["RelayUsername"] = (
         _UNSUPPORTED if _is_reference(username) else username.get("SecretValue")
@@ -297,8 +292,8 @@ def _profile_v1(call: Call, world: World) -> Json:
     return _shaped(call, "1", "SMTPResponse", profile)
 
 
-def _profile_v2(call: Call, world: World) -> Json:
-    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+def _profile_v2(call: Call) -> Json:
+    profile = {**_UNSET, **call.state.world.smtp_profile, "Id": 1}
     for name in _SECRETS:
         profile[name] = _shown_secret(profile.get(name))
     if "RequestHeaders" in profile:
