@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
 from mockserver.base.schema import Node, pointer, referred
+from mockserver.base.text import apart
 from mockserver.contract.operations import JSON_TYPE, METHODS
 from mockserver.contract.parameters import PLACES
 
@@ -208,7 +209,7 @@ def _responses(operation: Json, document: Json) -> Json:
 
 def _id(given: str | None, method: str, path: str, taken: dict[str, int]) -> str:
     """Return an id as ours are, lower case with underscores, and no other operation has it."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", given or f"{method}_{path}")
+    words = apart(given or f"{method}_{path}", "_")
     name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:90]
     name = name if name[:1].isalpha() else f"{method}_{name}"
     taken[name] = taken.get(name, 0) + 1

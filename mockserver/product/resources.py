@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.schema import pointer
-from mockserver.base.text import nearest
+from mockserver.base.text import apart, nearest
 from mockserver.contract.form import Form
 from mockserver.contract.operations import Operation
+from mockserver.contract.paths import TEMPLATE
 from mockserver.product import access, query, recorded
 from mockserver.product.keyfactor import Answer, Call
 from mockserver.product.objects import Write
@@ -64,7 +65,7 @@ class Collection:
     @property
     def title(self) -> str:
         """The same in words, as a refusal has it."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.noun)
+        return apart(self.noun, " ")
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def check_paths(world: World, operations: Iterable[Operation], source: str) -> N
     Those of the default world may stand in any, also where other documents are loaded.
     """
     known = [each.path for each in operations if each.method == "GET"]
-    patterns = {re.sub(r"[{][^{}]*[}]", "[^/]+", path): path for path in known}
+    patterns = {TEMPLATE.sub("[^/]+", path): path for path in known}
     for path in world.resources.keys() - load().resources.keys():
         if not any(re.fullmatch(each, path) for each in patterns):
             text = f"nothing is read there; did you mean '{nearest(path, known)}'?"

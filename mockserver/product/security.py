@@ -4,14 +4,13 @@ The world says which roles its users and OAuth clients have. Here a user is an i
 client a claim; what is written to either, or to a role, changes what the caller may do.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from mockserver.base.problems import Kind, Problem
 from mockserver.journal.state import State
-from mockserver.product import objects
+from mockserver.product import access, objects
 from mockserver.product.objects import Write
 from mockserver.world.model import OAuthClient, User, World
 
@@ -37,7 +36,7 @@ def rows(world: World) -> Tables:
     claims = [*objects.rows(world, CLAIMS)]
     _add(claims, "ClaimValue", map(_claim_of, (name for name in clients if clients[name].roles)))
     identities = [*objects.rows(world, IDENTITIES)]
-    accounts = (_account(user) for user in users.values() if user.roles)
+    accounts = (user.account for user in users.values() if user.roles)
     _add(identities, "AccountName", ({"AccountName": name} for name in accounts))
     roles = [row for row in objects.rows(world, ROLES) if row["Name"] in world.roles]
     _add(roles, "Name", ({"Name": name} for name in world.roles))
@@ -46,11 +45,7 @@ def rows(world: World) -> Tables:
 
 
 def _users(world: World) -> Mapping[str, User]:
-    return {str.casefold(_account(user)): user for user in world.users.values()}
-
-
-def _account(user: User) -> str:
-    return f"{user.domain}\\{user.name}"
+    return {str.casefold(user.account): user for user in world.users.values()}
 
 
 def _clients(world: World) -> Mapping[str, OAuthClient]:
@@ -88,7 +83,7 @@ def _brought(row: Json, world: World, tables: Tables) -> Json:
         before: bool = identity["Id"] in row.get("Identities", ())
         if user is None:
             return before
-        return name in user.roles and (before or str.casefold(_account(user)) not in claimed)
+        return name in user.roles and (before or str.casefold(user.account) not in claimed)
 
     def has(claim: Json) -> bool:
         client = clients.get(claim["ClaimValue"]) if _is_client(claim) else None
@@ -137,7 +132,7 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
         raise Problem(Kind.BODY, f"The role '{_ADMINISTRATOR}' is immutable.")
     users = _without_roles(state.world.data["users"])
     clients = _without_roles(state.world.data["oauth_clients"])
-    accounts = {str.casefold(_account(user)): users[key] for key, user in state.world.users.items()}
+    accounts = {str.casefold(user.account): users[key] for key, user in state.world.users.items()}
     for role in tables[ROLES]:
         names = [str.casefold(each["AccountName"]) for each in _of(role, "Identities", tables)]
         claims = _of(role, "Claims", tables)
@@ -167,7 +162,7 @@ def _role(write: Write) -> Json:
     row, world = {**write.row}, write.state.world
     row["PermissionSetId"] = row.get("PermissionSetId") or GLOBAL
     sent = row.get("Permissions") or []
-    row["Permissions"] = [_with_slashes(permission) for permission in sent]
+    row["Permissions"] = [*map(access.renewed, sent)]
     row["Legacy"] = sent if any(":" in permission for permission in sent) else None
     for member, path, find in (
         ("Claims", CLAIMS, _SAME_CLAIM),
@@ -194,14 +189,6 @@ def _id(
     number = state.number(path, max((row["Id"] for row in table), default=0))
     table.append({**given, "Id": number})
     return number
-
-
-def _with_slashes(permission: str) -> str:
-    """Return a permission of version 1, such as Certificates:EditMetadata, as the world has it."""
-    if ":" not in permission:
-        return permission
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", permission).lower().split(":")
-    return f"/{'/'.join(words)}/"
 
 
 def _legacy(_: World, row: Json) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from mockserver.base.jsontext import compact_json
 from mockserver.base.problems import Kind, Problem
 from mockserver.contract.form import ASTERISKS, NO_GUID
 from mockserver.product.objects import Write, found, rows
@@ -153,13 +154,13 @@ def _secret_names(world: World, row: Json) -> set[str]:
 
 
 def _store_properties(_: World, row: Json) -> str:
-    return json.dumps(_properties(row), ensure_ascii=False, separators=(",", ":"))
+    return compact_json(_properties(row))
 
 
 def _masked_properties(world: World, row: Json) -> str:
     secrets = _secret_names(world, row)
     shown = {name: _MASKED if name in secrets else item for name, item in _properties(row).items()}
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    return compact_json(shown)
 
 
 def _container_name(world: World, row: Json) -> object:

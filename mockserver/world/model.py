@@ -24,6 +24,11 @@ class User:
     password: Secret
     roles: tuple[str, ...] = ()
 
+    @property
+    def account(self) -> str:
+        r"""The name with the domain: `DOMAIN\name`."""
+        return f"{self.domain}\\{self.name}"
+
 
 @dataclass(frozen=True)
 class OAuthClient:
@@ -216,8 +221,8 @@ def _covers(patterns: Iterable[str], address: str) -> bool:
 
 
 def _spellings(user: User) -> tuple[str, str, str]:
-    name, domain = user.name.casefold(), user.domain.casefold()
-    return name, f"{domain}\\{name}", f"{name}@{domain}"
+    name = user.name.casefold()
+    return name, user.account.casefold(), f"{name}@{user.domain.casefold()}"
 
 
 def _most_specific(table: Mapping[str, T], exact: Sequence[str], host: str) -> tuple[str, T] | None:
