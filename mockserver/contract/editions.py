@@ -25,7 +25,7 @@ _NEW: Final = re.compile(r"x-.*|required")
 _PLACES: Final = {Kind.NOT_FOUND: "path", Kind.METHOD: "method"}
 
 
-class Difference(NamedTuple):
+class _Difference(NamedTuple):
     """One thing that an edition has in another way than the newest one; `mark` says how we know."""
 
     edition: str
@@ -122,7 +122,7 @@ class Editions:
         """Give the edition that the documents are without a patch."""
         return self[self.names[-1] if self.names else ""]
 
-    def differences(self) -> Iterator[Difference]:
+    def differences(self) -> Iterator[_Difference]:
         """Give what an edition has in another way than the newest, and then what is not played."""
         usual = dict(_rows(self.newest))
         for edition in self:
@@ -132,10 +132,10 @@ class Editions:
                 # Of an operation that is not there at all one line says so.
                 gone = any((row[0], "") not in rows for rows in (own, usual))
                 if there != here and not (gone and row[1]):
-                    yield Difference(edition.name, *row, there, here, *_mark(edition, row))
+                    yield _Difference(edition.name, *row, there, here, *_mark(edition, row))
             for each in edition.not_played:
                 told = each["there"], "not played", each["mark"], each["source"]
-                yield Difference(edition.name, "", each["what"], *told)
+                yield _Difference(edition.name, "", each["what"], *told)
 
     def _refusal(self, name: str) -> str:
         known = f"the editions are {', '.join(self.names)}"

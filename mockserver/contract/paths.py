@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 TEMPLATE: Final = re.compile(r"[{]([^{}]*)[}]")
 
@@ -23,10 +23,10 @@ def unnamed(path: str) -> str:
     return TEMPLATE.sub(_ANY, path.lower())
 
 
-class Paths(Generic[T]):
+class Paths(Generic[_T]):
     """What is at each path, found by a request's path in any letter case."""
 
-    def __init__(self, entries: Iterable[tuple[str, T]]) -> None:
+    def __init__(self, entries: Iterable[tuple[str, _T]]) -> None:
         self._known: dict[str, None] = {}
         self._tree: dict[str, Any] = {}  # by segments
         for path, entry in entries:
@@ -36,7 +36,7 @@ class Paths(Generic[T]):
                 inner = inner.setdefault(part, {})
             inner.setdefault(_HERE, []).append(entry)
 
-    def at(self, path: str) -> list[T]:
+    def at(self, path: str) -> list[_T]:
         """Return what is at a path; a literal segment goes before a template. Problem 404."""
         if found := self._below(self._tree, path.lower().split("/")):
             return found
@@ -45,9 +45,9 @@ class Paths(Generic[T]):
             text += f"; the nearest known path is {close}"
         raise Problem(Kind.NOT_FOUND, text)
 
-    def _below(self, tree: dict[str, Any], parts: Sequence[str]) -> list[T]:
+    def _below(self, tree: dict[str, Any], parts: Sequence[str]) -> list[_T]:
         if not parts:
-            here: list[T] = tree.get(_HERE, [])
+            here: list[_T] = tree.get(_HERE, [])
             return here
         keys = (parts[0], _ANY) if parts[0] else ("",)
         ways = (tree[key] for key in keys if key in tree)

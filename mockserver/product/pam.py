@@ -29,7 +29,7 @@ def _parameter(number: int, name: str, title: str, *, use: bool = False, kind: i
 
 
 @dataclass(frozen=True)
-class VaultType:
+class _VaultType:
     """A type of provider; one without parameters takes whatever a secret is asked for with.
 
     `more` are parameters of a secret object that are accepted although no list shows them.
@@ -52,13 +52,13 @@ class VaultType:
 
 
 # By the name that a world has for it. Where the values come from: see the fidelity table.
-_TYPES: Final[Mapping[str, VaultType]] = {
-    "local": VaultType(
+_TYPES: Final[Mapping[str, _VaultType]] = {
+    "local": _VaultType(
         "54ebf9ac-a1e4-48ae-b16e-1bfb9755465c",
         "Command Secret Provider",
         (_parameter(9, "SecretName", "Secret Reference Name", use=True),),
     ),
-    "cyberark": VaultType(
+    "cyberark": _VaultType(
         "16fc28fa-d2e4-4152-9895-ebf261b011b5",
         "CyberArk",
         (
@@ -69,7 +69,7 @@ _TYPES: Final[Mapping[str, VaultType]] = {
         ),
         more=("Safe",),
     ),
-    "delinea": VaultType(
+    "delinea": _VaultType(
         "c09bbfa5-a081-4194-9dd2-31f3cc3fabcc",
         "Thycotic",
         (
@@ -80,7 +80,7 @@ _TYPES: Final[Mapping[str, VaultType]] = {
         ),
         more=("SecretFieldName",),
     ),
-    "any": VaultType("9d888ea3-c7c7-5873-ac87-f0de6b30de88", "Any"),
+    "any": _VaultType("9d888ea3-c7c7-5873-ac87-f0de6b30de88", "Any"),
 }
 
 
@@ -89,12 +89,12 @@ def needed(kind: str) -> tuple[str, ...]:
     return _TYPES[kind].needed if kind in _TYPES else ()
 
 
-def kind_of(world: World, name: str) -> VaultType:
+def kind_of(world: World, name: str) -> _VaultType:
     """Return a type by the name that a world has for it, its id where the API made it."""
     if name in _TYPES:
         return _TYPES[name]
     row = found(rows(world, TYPES), "Id", name) or {"Name": name, "Parameters": []}
-    return VaultType(name, row["Name"], tuple(row["Parameters"]))
+    return _VaultType(name, row["Name"], tuple(row["Parameters"]))
 
 
 def name_of(world: World, number: str) -> str | None:
@@ -195,7 +195,7 @@ async def _look_up(
 
 
 def _key(
-    wanted: VaultType, provider: PamProvider, parameters: Mapping[str, str], subject: str
+    wanted: _VaultType, provider: PamProvider, parameters: Mapping[str, str], subject: str
 ) -> list[str]:
     """Return the values that make up the key of a secret; Problem 400 where they cannot."""
     if not wanted.parameters:

@@ -14,9 +14,9 @@ from mockserver.world.model import World
 
 Json = dict[str, Any]
 
-STORE_TYPES: Final = "/CertificateStoreTypes"
-STORES: Final = "/CertificateStores"
-APPLICATIONS: Final = "/Applications"
+_STORE_TYPES: Final = "/CertificateStoreTypes"
+_STORES: Final = "/CertificateStores"
+_APPLICATIONS: Final = "/Applications"
 
 # Certificate store types
 
@@ -32,7 +32,7 @@ _WHEN: Final = {
     "OnRemove": "OnRemove",
     "OnReenrollment": "OnODKG",
 }
-SECRET_TYPE: Final = 3  # String, Bool, MultipleChoice, Secret
+_SECRET_TYPE: Final = 3  # String, Bool, MultipleChoice, Secret
 
 
 def _store_type(write: Write) -> Json:
@@ -54,7 +54,7 @@ def _store_type(write: Write) -> Json:
         if not row.get(job) and (not needs or any(does.get(need) for need in needs)):
             row[job] = str(uuid4())
     if row.get("ServerRequired") and not row.get("ServerRegistration"):
-        every = (each.get("ServerRegistration") for each in rows(write.state.world, STORE_TYPES))
+        every = (each.get("ServerRegistration") for each in rows(write.state.world, _STORE_TYPES))
         highest = max((number for number in every if number), default=0)
         row["ServerRegistration"] = write.state.number("ServerRegistration", highest)
     return row
@@ -101,7 +101,7 @@ _MASKED: Final[Json] = {
 
 def _store(write: Write) -> Json:
     row, world = {**write.row}, write.state.world
-    if found(rows(world, STORE_TYPES), "StoreType", row["CertStoreType"]) is None:
+    if found(rows(world, _STORE_TYPES), "StoreType", row["CertStoreType"]) is None:
         number = row["CertStoreType"]
         text = f"The certificate store type with StoreType '{number}' does not exist."
         raise Problem(Kind.NOT_FOUND, text)
@@ -148,9 +148,9 @@ def _properties(row: Json) -> Json:
 
 
 def _secret_names(world: World, row: Json) -> set[str]:
-    kind = found(rows(world, STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
+    kind = found(rows(world, _STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
     items = kind.get("Properties") or ()
-    return {item["Name"] for item in items if item.get("Type") in (SECRET_TYPE, "Secret")}
+    return {item["Name"] for item in items if item.get("Type") in (_SECRET_TYPE, "Secret")}
 
 
 def _store_properties(_: World, row: Json) -> str:
@@ -165,12 +165,12 @@ def _masked_properties(world: World, row: Json) -> str:
 
 def _container_name(world: World, row: Json) -> object:
     number = row.get("ContainerId")
-    container = None if number is None else found(rows(world, APPLICATIONS), "Id", number)
+    container = None if number is None else found(rows(world, _APPLICATIONS), "Id", number)
     return container and container["Name"]
 
 
 def _reenrollment(world: World, row: Json) -> Json:
-    kind = found(rows(world, STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
+    kind = found(rows(world, _STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
     does = bool((kind.get("SupportedOperations") or {}).get("Enrollment"))
     return {"Data": does, "Message": "" if does else _NOT_SUPPORTED}
 
@@ -204,10 +204,10 @@ def _code(_: World, row: Json) -> str | None:
 
 
 def _store_count(world: World, row: Json) -> int:
-    return sum(store.get("ContainerId") == row["Id"] for store in rows(world, STORES))
+    return sum(store.get("ContainerId") == row["Id"] for store in rows(world, _STORES))
 
 
-WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {STORE_TYPES: _store_type, STORES: _store}
+WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {_STORE_TYPES: _store_type, _STORES: _store}
 VALUES: Final[Mapping[str, Callable[[World, Json], object]]] = {
     "store_properties": _store_properties,
     "store_properties_masked": _masked_properties,

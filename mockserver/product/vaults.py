@@ -13,7 +13,7 @@ from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
 
-ENTRIES: Final = "/PamProviders/Local/{providerId}/Entries"
+_ENTRIES: Final = "/PamProviders/Local/{providerId}/Entries"
 
 _ENTRIES_OF: Final = re.compile(r"/PamProviders/Local/([0-9]+)/Entries")
 _SECRET: Final = 2  # DataType
@@ -175,5 +175,5 @@ def _entry(write: Write) -> Json:
 WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {
     pam.TYPES: _type,
     pam.PROVIDERS: _provider,
-    ENTRIES: _entry,
+    _ENTRIES: _entry,
 }

@@ -154,19 +154,19 @@ class World:
     data: Mapping[str, Any] = field(repr=False)
     lenient: bool
     product_version: str
-    api_supported_versions: Mapping[str, str]
-    deprecation_header: bool
     errors: Errors
     edition: str
     roles: Mapping[str, tuple[str, ...]]
     users: Mapping[str, User]
     oauth_clients: Mapping[str, OAuthClient]
-    api_audiences: tuple[str, ...]
     pam_providers: Mapping[str, PamProvider]
     token_endpoints: Mapping[str, TokenEndpoint]
     relays: Mapping[str, Relay]
     api_faults: Mapping[str, ApiFault]
     smtp_profile: Mapping[str, Any] = field(repr=False)
+    api_audiences: tuple[str, ...] = ()
+    api_supported_versions: Mapping[str, str] = field(default_factory=dict)
+    deprecation_header: bool = False
 
     @property
     def resources(self) -> Mapping[str, Sequence[dict[str, Any]]]:
