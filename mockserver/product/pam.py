@@ -113,11 +113,6 @@ def types(world: World) -> list[Json]:
     return [{"Id": kind.id, "Name": kind.name, "Parameters": [*kind.parameters]} for kind in shown]
 
 
-def built_in(world: World) -> list[Json]:
-    """Return those types of a list that nobody made."""
-    return [row for row in types(world) if not found(rows(world, TYPES), "Id", row["Id"])]
-
-
 def providers(world: World) -> list[Json]:
     """Return the world's providers as version 1 shows them; not the one for any id."""
     return [_shown(world, entry) for key, entry in world.pam_providers.items() if key != "*"]

@@ -58,25 +58,23 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
         any_id = {"*": providers["*"]} if "*" in providers else {}
         state.put_resources({path: kept}, grown, {"pam_providers": {**changed, **any_id}})
     elif path == pam.TYPES:
-        ids = {row["Id"] for row in kept}
-        own = [row for row in kept if pam.name_of(world, row["Id"]) in (None, row["Id"])]
         used = {row["ProviderType"]["Id"] for row in pam.providers(world)}
-        fixed = {row["Id"] for row in pam.built_in(world)}
-        if not used | fixed <= ids:
+        made = {row["Id"] for row in objects.rows(world, path)}
+        built_in = {row["Id"] for row in pam.types(world)} - made
+        if not used | built_in <= {row["Id"] for row in kept}:
             raise Problem(Kind.BODY, "The PAM provider type is built in, or a PAM provider has it.")
+        own = [row for row in kept if row["Id"] not in built_in]
         state.put_resources({path: own}, grown)
     else:
         number, _ = _local(world, path)
         before = providers[str(number)]
         old = before.get("secrets", {})
-        secrets = {
-            row["SecretName"]: row.get("SecretValue", old.get(row["SecretName"])) for row in kept
-        }
-        others = {"*": old["*"]} if "*" in old else {}
-        entry = {**before, "secrets": {**secrets, **others}}
+        secrets = {name: value for name, value in old.items() if name == "*"}
+        for row in kept:
+            secrets[row["SecretName"]] = row.get("SecretValue", old.get(row["SecretName"]))
+        changed = {**providers, str(number): {**before, "secrets": secrets}}
         described = [_without(row, "SecretValue") for row in kept]
-        changes = {"pam_providers": {**providers, str(number): entry}}
-        state.put_resources({path: described}, grown, changes)
+        state.put_resources({path: described}, grown, {"pam_providers": changed})
 
 
 def _entry_of(world: World, row: Json) -> Json:
