@@ -49,9 +49,10 @@ class Paths(Generic[_T]):
         if not parts:
             here: list[_T] = tree.get(_HERE, [])
             return here
-        keys = (parts[0], _ANY) if parts[0] else ("",)
-        ways = (tree[key] for key in keys if key in tree)
-        return next(filter(None, (self._below(way, parts[1:]) for way in ways)), [])
+        for key in (parts[0], _ANY) if parts[0] else ("",):
+            if key in tree and (found := self._below(tree[key], parts[1:])):
+                return found
+        return []
 
 
 @lru_cache(maxsize=1_024)
