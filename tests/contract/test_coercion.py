@@ -649,3 +649,10 @@ def test_a_schema_that_refers_to_itself_has_an_end() -> None:
         assert json.dumps(strict) == json.dumps(wanted)
         assert len(noted) == 6 * 4
     assert form.properties["Left"] is form.properties["Left"].properties["Left"]
+
+
+def test_names_of_a_schema_in_parts_have_any_letter_case() -> None:
+    parts = [{"properties": {"Host": {"type": "string"}}}, {"properties": {"Port": {}}}]
+    strict, noted = relaxed({"host": "a", "PORT": 1}, Form({}, {"allOf": parts}), lenient=False)
+    assert strict == {"Host": "a", "Port": 1}
+    assert [note.path for note in noted] == ["/host", "/PORT"]
