@@ -49,6 +49,11 @@ def parse_json(raw: bytes) -> object:
     return value
 
 
+def compact_json(value: object) -> str:
+    """Write a value as JSON in the way of the product's answers: no blanks, nothing escaped."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def dotnet_text(text: str) -> str:
     """Return a text as JSON in the way of System.Text.Json with its default encoder (recorded).
 

@@ -8,7 +8,7 @@ from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -46,9 +46,9 @@ class LoopThread:
             self.stop()  # an interrupt finds it started, or about to be
             raise
 
-    def ask(self, read: Callable[[], Result]) -> Result:
+    def ask(self, read: Callable[[], _Result]) -> _Result:
         """Call a function on the loop, and where that has ended, here: nothing else calls then."""
-        future: Future[Result] = Future()
+        future: Future[_Result] = Future()
 
         def call() -> None:
             try:
@@ -64,7 +64,7 @@ class LoopThread:
                 call()
         return future.result()
 
-    def submit(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+    def submit(self, coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
         """Run a coroutine on the loop; RuntimeError where that stops, or has stopped."""
         with self._lock:
             if not (self._asked_to_stop or self._forked):
@@ -135,12 +135,12 @@ class Loop:
     def __init__(self) -> None:
         self.thread: LoopThread | None = None
 
-    def call(self, read: Callable[[], Result]) -> Result:
+    def call(self, read: Callable[[], _Result]) -> _Result:
         """Call a function on the loop."""
         thread = self.thread
         return read() if thread is None else thread.ask(read)
 
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+    def run(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
         """Run a coroutine to its end, from another thread; RuntimeError where there is none."""
         thread = self.thread
         if thread is None:
@@ -148,7 +148,7 @@ class Loop:
             raise RuntimeError("the mock runs in no thread: on a loop, await next_message(...)")
         return thread.submit(coroutine).result()
 
-    def awaitable(self, coroutine: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+    def awaitable(self, coroutine: Coroutine[Any, Any, _Result]) -> Awaitable[_Result]:
         """Return what a coroutine gives, to be awaited on whatever loop runs here."""
         thread = self.thread
         return coroutine if thread is None else asyncio.wrap_future(thread.submit(coroutine))

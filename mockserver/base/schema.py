@@ -1,14 +1,13 @@
 """JSON Schemas inside documents: pointers, references, validators, and what is told of a breach."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, Final, NamedTuple, NoReturn, cast
 from urllib.parse import quote, unquote
 
-from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
+from jsonschema_rs import Draft202012Validator, Registry, ValidationError, ValidationErrorKind
 
 from mockserver.base.documents import DocumentError
 from mockserver.base.text import cut, lowered, nearest
@@ -16,6 +15,8 @@ from mockserver.base.text import cut, lowered, nearest
 Json = dict[str, Any]
 _Steps = tuple[str | int, ...]
 
+_URI: Final = "urn:document"
+_OF_A_SCHEMA: Final = ("$schema", "$id", "$ref")
 _MAX_TOLD: Final = 100
 _MAX_ALL_TOLD: Final = 32_000
 _BOUNDS: Final = {
@@ -41,6 +42,26 @@ def pointer(steps: Iterable[str | int]) -> str:
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
+def _steps(reference: str) -> list[str]:
+    """Return the steps of a JSON pointer, or of a reference within a document."""
+    parts = unquote(reference.removeprefix("#")).split("/")[1:]
+    return [part.replace("~1", "/").replace("~0", "~") for part in parts]
+
+
+def referred(document: Json, reference: str) -> Any:  # noqa: ANN401  # any JSON
+    """Return what a `$ref` leads to; LookupError, TypeError or ValueError if that is nothing."""
+    value: Any = document
+    for step in _steps(reference):
+        value = value[int(step) if isinstance(value, list) else step]
+    return value
+
+
+def types_of(schema: Json) -> frozenset[str]:
+    """Return the JSON types that a schema allows by itself."""
+    types = schema.get("type", ())
+    return frozenset([types] if isinstance(types, str) else types)
+
+
 @dataclass(frozen=True)
 class Node:
     """A node of a document, with the JSON pointer at which it really stands."""
@@ -49,6 +70,7 @@ class Node:
     document: Json = field(repr=False)
     pointer: str
     value: Any
+    _registries: list[Registry] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def root(cls, source: str, document: Json) -> "Node":
@@ -70,10 +92,8 @@ class Node:
         if value is None:
             self.fail(f"{key} is missing")
         if isinstance(value, dict) and "$ref" in value:
-            steps = unquote(value["$ref"]).removeprefix("#/").split("/")
-            names = (step.replace("~1", "/").replace("~0", "~") for step in steps)
-            return Node.root(self.source, self.document).at(*names)
-        return Node(self.source, self.document, self.pointer + pointer([key]), value)
+            return replace(self, pointer="", value=self.document).at(*_steps(value["$ref"]))
+        return replace(self, pointer=self.pointer + pointer([key]), value=value)
 
     def items(self) -> Iterator["Node"]:
         """Give the elements of a list."""
@@ -82,8 +102,15 @@ class Node:
     @property
     def types(self) -> frozenset[str]:
         """The JSON types that the schema here allows by itself."""
-        types = self.value.get("type", ())
-        return frozenset([types] if isinstance(types, str) else types)
+        return types_of(self.value)
+
+    def registry(self) -> Registry:
+        """Return the document as validators refer to it; all its nodes share one."""
+        if not self._registries:
+            # What names a whole schema means nothing in a document that only has schemas in it.
+            parts = {key: each for key, each in self.document.items() if key not in _OF_A_SCHEMA}
+            self._registries.append(Registry([(_URI, parts)]))
+        return self._registries[0]
 
     def fail(self, text: str) -> NoReturn:
         """Raise DocumentError, which names the document and this place in it."""
@@ -126,16 +153,15 @@ class Schema:
     @cached_property
     def validator(self) -> Draft202012Validator:
         """The compiled schema; DocumentError when it cannot be compiled."""
-        schema = self.node.document
-        if self.node.pointer:
-            # So much of the document that a breach's path is its real place, and no more: of a
-            # large one, each of its schemas would take as much memory again.
-            schema = {**_needed(schema, self.node.pointer), "$ref": f"#{quote(self.node.pointer)}"}
+        schema = {"$ref": f"{_URI}#{quote(self.node.pointer)}"}
         try:
-            return Draft202012Validator(schema, validate_formats=True, offline=True)
-        except ValidationError as error:
-            place = "/".join(str(part) for part in error.instance_path)
-            self.node.fail(f"a schema that cannot be compiled: {place}: {error.message}")
+            return Draft202012Validator(
+                schema, validate_formats=True, offline=True, registry=self.node.registry()
+            )
+        except ValueError as error:
+            place = "/".join(map(str, getattr(error, "instance_path", ())))
+            text = f"{place}: {getattr(error, 'message', error)}"
+            self.node.fail(f"a schema that cannot be compiled: {text}")
 
     def breaches(self, instance: object) -> list[Breach]:
         """Return one breach for each place that is wrong, but not many more than 100.
@@ -212,41 +238,6 @@ class Schema:
         is_twice = lowered(near) == lowered(name) and near in cast("Json", broken.error.instance)
         words = self._words
         return (words.twice if is_twice and words.twice else words.unknown).format(near=near)
-
-
-def _needed(document: Json, pointer: str) -> Json:
-    """Return a document with nothing but the schema at a pointer, and all that it refers to."""
-    needed: Json = {}
-    pointers, known = [pointer], {pointer}
-    for each in pointers:  # which grows meanwhile
-        with suppress(KeyError, IndexError, TypeError, ValueError):  # that the compiler tells
-            found = {*_references(_transplanted(document, needed, each))} - known
-            known |= found
-            pointers += sorted(found)
-    return needed
-
-
-def _transplanted(document: Any, root: Any, pointer: str) -> object:  # noqa: ANN401  # any JSON
-    """Put the value at a pointer of a document at the same place below a root; return it."""
-    *steps, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
-    for step in steps:
-        document = document[int(step) if isinstance(document, list) else step]
-        # Where a list is, the whole of it is there already.
-        root = root[int(step)] if isinstance(root, list) else root.setdefault(step, {})
-    value: object = document[int(last) if isinstance(document, list) else last]
-    if isinstance(root, dict):
-        root[last] = value
-    return value
-
-
-def _references(value: object) -> Iterator[str]:
-    """Yield the pointers that a value refers to."""
-    if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield unquote(value["$ref"]).removeprefix("#")
-        value = [*value.values()]
-    for item in value if isinstance(value, list) else ():
-        yield from _references(item)
 
 
 class _Rule(NamedTuple):

@@ -3,10 +3,12 @@
 import difflib
 import heapq
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Final
 
 _WELL_COMPARED: Final = 30  # names
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _COMPARED: Final = 80  # characters of a name; whoever sends more meant no known one
 
 
@@ -52,6 +54,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
         keys = heapq.nlargest(_WELL_COMPARED, names, likeness)
     return names[difflib.get_close_matches(wanted, keys, n=1, cutoff=0.0)[0]]
+
+
+def apart(name: str, mark: str) -> str:
+    """Return a name in PascalCase with a mark between its words."""
+    return _HUMP.sub(mark, name)
 
 
 def media_type(content_type: str) -> str:

@@ -1,16 +1,15 @@
 """How a body is read: what its spellings and texts stand for, and what is noted of them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from mockserver.base.jsontext import MAX_DIGITS
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
-from mockserver.base.schema import Node, pointer
+from mockserver.base.schema import pointer
 from mockserver.base.text import cut, lowered
+from mockserver.contract.form import Form
 
 Json = dict[str, Any]
 
@@ -32,79 +31,33 @@ def typed(text: str, types: Iterable[str]) -> object:
     return text
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a schema says of how a value is written: its types, and the names below it.
-
-    References are followed once, each when it is first needed; conditions name no field of their
-    own, and are not looked into.
-    """
-
-    node: Node
-    # By the schema's place, so that one that refers to itself has an end.
-    _shapes: dict[str, "Shape"] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def _rule(self) -> Node:
-        """The schema itself, and of `anyOf` the first branch: the other one is null."""
-        return self.node.at("anyOf", 0) if "anyOf" in self.node.value else self.node
-
-    @cached_property
-    def types(self) -> frozenset[str]:
-        """The JSON types."""
-        return self._rule.types
-
-    @cached_property
-    def members(self) -> Mapping[str, "Shape"]:
-        """The documented properties; where there are none, all names are data."""
-        names = self._rule.value.get("properties", ())
-        return {name: self._below("properties", name) for name in names}
-
-    @cached_property
-    def ignores_others(self) -> bool:
-        """Whether names that are not documented are ignored: where the schema does not say."""
-        return "additionalProperties" not in self._rule.value
-
-    @cached_property
-    def items(self) -> "Shape | None":
-        """What the elements of a list are."""
-        return self._below("items") if "items" in self._rule.value else None
-
-    @cached_property
-    def names(self) -> Mapping[str, str]:
-        """The documented names by their lower case."""
-        return {lowered(name): name for name in self.members}
-
-    def all_names(self) -> Iterator[str]:
-        """Give the documented names at this depth and below."""
-        pending, seen = [self], {self.node.pointer}
-        while pending:
-            shape = pending.pop()
-            yield from shape.members
-            below = [*shape.members.values(), *([shape.items] if shape.items else [])]
-            pending += [each for each in below if each.node.pointer not in seen]
-            seen |= {each.node.pointer for each in below}
-
-    def _below(self, *keys: str) -> "Shape":
-        node = self._rule.at(*keys)
-        return self._shapes.setdefault(node.pointer, Shape(node, self._shapes))
-
-    def fits(self, value: object) -> bool:
-        """Say whether a value is spelled as documented: every name, every whole number."""
-        if isinstance(value, dict):
-            members = self.members
-            if not value.keys() <= members.keys():
-                return not members
-            for name, item in value.items():
-                if type(item) in _LOOKED_INTO and not members[name].fits(item):
-                    return False
-            return True
-        if isinstance(value, list):
-            return self.items is None or all(map(self.items.fits, value))
-        return not (isinstance(value, float) and value.is_integer() and "integer" in self.types)
+def field_names(form: Form) -> Iterator[str]:
+    """Give the documented names at every depth."""
+    pending, seen = [form], {id(form)}
+    while pending:
+        each = pending.pop()
+        yield from each.properties
+        below = [*each.properties.values(), *([each.items] if each.items else [])]
+        pending += [inner for inner in below if id(inner) not in seen]
+        seen |= set(map(id, below))
 
 
-def read_form(raw: bytes, shape: Shape) -> Json:
+def _fits(value: object, form: Form) -> bool:
+    """Say whether a value is spelled as documented: every name, every whole number."""
+    if isinstance(value, dict):
+        known = form.properties
+        if not value.keys() <= known.keys():
+            return not known
+        for name, item in value.items():
+            if type(item) in _LOOKED_INTO and not _fits(item, known[name]):
+                return False
+        return True
+    if isinstance(value, list):
+        return form.items is None or all(_fits(item, form.items) for item in value)
+    return not (isinstance(value, float) and value.is_integer() and "integer" in form.types)
+
+
+def read_form(raw: bytes, form: Form) -> Json:
     """Parse a form (application/x-www-form-urlencoded) by the types of a flat schema.
 
     A name that stands twice stays a list, which its type refuses. Problem 400 when it is no form.
@@ -120,24 +73,24 @@ def read_form(raw: bytes, shape: Shape) -> Json:
         raise Problem(
             Kind.JSON, f"the body is not a form in UTF-8 of at most {_MAX_FORM_FIELDS} fields"
         ) from None
-    types = {lowered(name): member.types for name, member in shape.members.items()}
+    types = {lowered(name): member.types for name, member in form.properties.items()}
     return {
         name: values if len(values) > 1 else typed(values[0], types.get(lowered(name), ()))
         for name, values in fields.items()
     }
 
 
-def relaxed(body: object, shape: Shape, *, lenient: bool) -> tuple[object, list[Note]]:
+def relaxed(body: object, form: Form, *, lenient: bool) -> tuple[object, list[Note]]:
     """Return a body as the documents spell it, and at most 100 notes; the body stays.
 
     Names come in any letter case, and whole numbers with a fraction of zeros, in every world. A
     lenient one ignores unknown fields too, takes texts for numbers and booleans, and fills in what
     the document allows it to. What no world takes stays, for the check to refuse.
     """
-    if not lenient and shape.fits(body):
+    if not lenient and _fits(body, form):
         return body, []
     reader = _Reader(lenient)
-    return reader.value(body, shape, ""), reader.notes
+    return reader.value(body, form, ""), reader.notes
 
 
 class _Reader:
@@ -147,37 +100,37 @@ class _Reader:
         self._lenient = lenient
         self.notes: list[Note] = []
 
-    def value(self, value: object, shape: Shape, path: str) -> object:
+    def value(self, value: object, form: Form, path: str) -> object:
         """Return a value as the documents spell it."""
         if isinstance(value, dict):
-            return self._object(value, shape, path) if shape.members else value
+            return self._object(value, form, path) if form.properties else value
         if isinstance(value, list):
-            return self._list(value, shape.items, path)
-        if isinstance(value, float) and value.is_integer() and "integer" in shape.types:
+            return self._list(value, form.items, path)
+        if isinstance(value, float) and value.is_integer() and "integer" in form.types:
             self._note(NoteKind.WHOLE_NUMBER, path, "type", "taken as an integer")
             return int(value)
-        if isinstance(value, str) and self._lenient and "string" not in shape.types:
-            return self._text(value, shape, path)
+        if isinstance(value, str) and self._lenient and "string" not in form.types:
+            return self._text(value, form, path)
         return value
 
-    def _list(self, values: list[object], shape: Shape | None, path: str) -> list[object]:
-        if shape is None:
+    def _list(self, values: list[object], form: Form | None, path: str) -> list[object]:
+        if form is None:
             return values
-        return [self.value(value, shape, f"{path}/{index}") for index, value in enumerate(values)]
+        return [self.value(value, form, f"{path}/{index}") for index, value in enumerate(values)]
 
-    def _text(self, text: str, shape: Shape, path: str) -> object:
-        value = typed(text, shape.types)
+    def _text(self, text: str, form: Form, path: str) -> object:
+        value = typed(text, form.types)
         if value is not text:
             kind = "a boolean" if isinstance(value, bool) else "an integer"
             self._note(NoteKind.TEXT_VALUE, path, "type", f"taken as {kind}")
         return value
 
-    def _object(self, value: Json, shape: Shape, path: str) -> Json:
+    def _object(self, value: Json, form: Form, path: str) -> Json:
         spelled: Json = {}
         for given, item in value.items():
             place = path + pointer([cut(given)])
-            name = shape.names.get(lowered(given))
-            if name is None and (self._lenient or shape.ignores_others):
+            name = form.names.get(lowered(given))
+            if name is None and (self._lenient or "additionalProperties" not in form.rule):
                 self._note(NoteKind.UNKNOWN_FIELD, place, "additionalProperties", "ignored")
             elif name is None or (name != given and (name in value or name in spelled)):
                 spelled[given] = item  # unknown, or given twice
@@ -185,14 +138,14 @@ class _Reader:
                 if name != given:
                     text = f"taken as {name}"
                     self._note(NoteKind.LETTER_CASE, place, "additionalProperties", text)
-                spelled[name] = self.value(item, shape.members[name], place)
+                spelled[name] = self.value(item, form.properties[name], place)
         if self._lenient:
-            self._fill(spelled, shape, path)
+            self._fill(spelled, form, path)
         return spelled
 
-    def _fill(self, spelled: Json, shape: Shape, path: str) -> None:
-        for name, member in shape.members.items():
-            default = member.node.value.get("x-lenient-default")
+    def _fill(self, spelled: Json, form: Form, path: str) -> None:
+        for name, member in form.properties.items():
+            default = member.rule.get("x-lenient-default")
             if spelled.get(name) is None and default is not None:
                 spelled[name] = default
                 text = f"left out, taken as {spelled[name]}"

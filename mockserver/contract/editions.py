@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -25,7 +25,7 @@ _NEW: Final = re.compile(r"x-.*|required")
 _PLACES: Final = {Kind.NOT_FOUND: "path", Kind.METHOD: "method"}
 
 
-class Difference(NamedTuple):
+class _Difference(NamedTuple):
     """One thing that an edition has in another way than the newest one; `mark` says how we know."""
 
     edition: str
@@ -122,7 +122,7 @@ class Editions:
         """Give the edition that the documents are without a patch."""
         return self[self.names[-1] if self.names else ""]
 
-    def differences(self) -> Iterator[Difference]:
+    def differences(self) -> Iterator[_Difference]:
         """Give what an edition has in another way than the newest, and then what is not played."""
         usual = dict(_rows(self.newest))
         for edition in self:
@@ -132,10 +132,10 @@ class Editions:
                 # Of an operation that is not there at all one line says so.
                 gone = any((row[0], "") not in rows for rows in (own, usual))
                 if there != here and not (gone and row[1]):
-                    yield Difference(edition.name, *row, there, here, *_mark(edition, row))
+                    yield _Difference(edition.name, *row, there, here, *_mark(edition, row))
             for each in edition.not_played:
                 told = each["there"], "not played", each["mark"], each["source"]
-                yield Difference(edition.name, "", each["what"], *told)
+                yield _Difference(edition.name, "", each["what"], *told)
 
     def _refusal(self, name: str) -> str:
         known = f"the editions are {', '.join(self.names)}"
@@ -154,19 +154,17 @@ class Editions:
             return Edition(name, "", True, self._extended(self._contract), (), ())
         path = self._files / f"{name}.yaml"
         file = Node.root(str(path), read_yaml(path))
-        patches = {
-            f"v{version}": document for version, document in self._contract.documents.items()
-        }
-        for key in file.value.keys() - _FACTS - patches.keys():
+        contract, documents = self._contract, self._contract.documents
+        keys = {f"v{version}": document for version, document in documents.items()}
+        for key in file.value.keys() - _FACTS - keys.keys():
             file.fail(f"{key}: unknown key")
-        given = [(document, file.value.get(key, {}), key) for key, document in patches.items()]
-        contract = self._contract
-        for document, patch, key in given:
-            _check_places(document, patch or {}, file.source, f"/{key}")
-        if any(patch != {} for _, patch, _ in given):
+        patches = {key: file.value.get(key, {}) for key in keys}
+        for key, patch in patches.items():
+            _check_places(keys[key], patch or {}, file.source, f"/{key}")
+        if any(patch != {} for patch in patches.values()):
             contract = Contract.of(
-                Node.root(file.source, cast("Json", merge(document, patch)))
-                for document, patch, _ in given
+                Node.root(file.source, cast("Json", merge(keys[key], patch)))
+                for key, patch in patches.items()
                 if patch is not None
             )
         return Edition(
@@ -215,35 +213,22 @@ def _rows(edition: Edition) -> Iterator[tuple[tuple[str, str], str]]:
         label = f"{operation.method} {operation.path} version {operation.version}"
         for what, text in _facets(operation):
             yield (label, what), text
-        for name in _members(operation, edition.contract.documents[operation.version]):
+        for name in operation.answer.members if operation.answer else ():
             yield (label, f"answer /{name}"), "yes"
-
-
-def _members(operation: Operation, document: Json) -> Iterable[str]:
-    """Return the members of an answer that is an object."""
-    item = Node.root(operation.id, document).at("paths", operation.path, operation.method.lower())
-    answer = item.at("responses", str(operation.status))
-    if "content" not in answer.value:
-        return ()
-    names: Json = answer.at("content", "application/json", "schema").value.get("properties", {})
-    return names.keys()
 
 
 def _facets(operation: Operation) -> Iterator[tuple[str, str]]:
     yield "", "yes"
     yield "deprecated", "yes" if operation.deprecated else "no"
     yield "permission", ", ".join(operation.permissions) or "none"
-    if operation.body is None:
+    if operation.request is None:
         return
     types = ", ".join(operation.media_types or ("any JSON",))
     yield "media types", types + (", forms" if operation.takes_form else "")
-    node = operation.body.node
-    for name in node.at("properties").value:
-        place = node.at("properties", name)
-        branches = place.at("anyOf").items() if "anyOf" in place.value else [place]
-        kinds = {WORDS.types[kind] for branch in branches for kind in branch.types - {"null"}}
-        text = "required" if name in node.value.get("required", ()) else "optional"
-        text += f", {' or '.join(sorted(kinds))}"
+    required = operation.request.rule.get("required", ())
+    for name, form in operation.request.properties.items():
+        kinds = sorted(WORDS.types[kind] for kind in form.types - {"null"})
+        text = f"{'required' if name in required else 'optional'}, {' or '.join(kinds)}"
         if name in operation.defaults:
             text += f", {json.dumps(operation.defaults[name])} when left out"
         yield f"/{name}", text

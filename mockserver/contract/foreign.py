@@ -4,16 +4,16 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
-from mockserver.base.schema import Node, pointer
-from mockserver.contract.answers import found
+from mockserver.base.schema import Node, pointer, referred
+from mockserver.base.text import apart
+from mockserver.contract.operations import JSON_TYPE, METHODS
+from mockserver.contract.parameters import PLACES
 
 Json = dict[str, Any]
 
-_METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
-_JSON_TYPE: Final = re.compile(r"(?:text|application)/(?:[a-z0-9!#$&^_.*-]+\+)?json", re.IGNORECASE)
 # What OpenAPI 2.0 keeps at the top, and where 3.1 has it.
 _MOVED: Final = {
     "#/definitions/": "#/components/schemas/",
@@ -74,7 +74,7 @@ def _mend(value: Any, place: str, root: Node) -> None:  # noqa: ANN401  # any JS
 
 def _mend_schema(schema: Json, place: str, root: Node) -> None:
     if isinstance(schema.get("$ref"), str):
-        schema["$ref"] = _followed(schema["$ref"], place, root)
+        schema["$ref"] = _reference(schema["$ref"], place, root)
     if schema.get("additionalProperties") is False:
         del schema["additionalProperties"]
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
@@ -84,16 +84,18 @@ def _mend_schema(schema: Json, place: str, root: Node) -> None:
         _allow_null(schema)
 
 
-def _followed(reference: str, place: str, root: Node) -> str:
+def _reference(reference: str, place: str, root: Node) -> str:
     """Return a reference as our form has it; DocumentError where it does not lead to anything."""
     for old, new in _MOVED.items():
         if reference.startswith(old):
             reference = new + reference.removeprefix(old)
+    where = "nothing in" if reference[:1] == "#" else "outside of"
     try:
-        found(root.document, reference)
-    except (KeyError, IndexError, TypeError):
-        where = "nothing in this file" if reference[:1] == "#" else "outside of this file"
-        text = f"the $ref {reference!r} leads to {where}"
+        known = reference[:1] == "#" and referred(root.document, reference) is not None
+    except (LookupError, TypeError, ValueError):
+        known = False
+    if not known:
+        text = f"the $ref {reference!r} leads to {where} this file"
         Node(root.source, root.document, place, None).fail(text)
     return reference
 
@@ -121,15 +123,12 @@ def _modernise(document: Json) -> None:
         "responses": {name: _response(each) for name, each in old["responses"].items()},
     }
     for item in document["paths"].values():
-        item["parameters"] = [_parameter(each) for each in item.get("parameters", ())]
-        for method in _METHODS:
-            if method in item:
-                operation = item[method]
-                given = [_parameter(each) for each in operation.get("parameters", ())]
-                operation["parameters"] = given
-                operation["responses"] = {
-                    status: _response(each) for status, each in operation["responses"].items()
-                }
+        operations = [item[method] for method in METHODS if method in item]
+        for owner in (item, *operations):
+            owner["parameters"] = [_parameter(each) for each in owner.get("parameters", ())]
+        for each in operations:
+            given = each["responses"].items()
+            each["responses"] = {status: _response(response) for status, response in given}
 
 
 def _parameter(parameter: Json) -> Json:
@@ -154,7 +153,7 @@ def _complete(document: Json, name: str) -> None:
     taken: dict[str, int] = {}
     for path, item in document["paths"].items():
         shared = list(_parameters(item, document))
-        for method in _METHODS:
+        for method in METHODS:
             if method not in item:
                 continue
             operation = item[method]
@@ -163,7 +162,7 @@ def _complete(document: Json, name: str) -> None:
             others = [each for each in shared if (each["name"].lower(), each["in"]) not in names]
             every = [*others, *own]
             _body(operation, document, every)
-            operation["parameters"] = [each for each in every if each["in"] in _PLACES]
+            operation["parameters"] = [each for each in every if each["in"] in PLACES]
             operation["operationId"] = _id(operation.get("operationId"), method, path, taken)
             operation["responses"] = _responses(operation, document)
             operation["security"] = [{"Basic": []}, {"Bearer": []}]
@@ -172,22 +171,19 @@ def _complete(document: Json, name: str) -> None:
         item.pop("parameters", None)
 
 
-_PLACES: Final = ("header", "path", "query")
+def _followed(given: Json, document: Json) -> Json:
+    return cast("Json", referred(document, given["$ref"])) if "$ref" in given else given
 
 
 def _parameters(owner: Json, document: Json) -> Iterator[Json]:
     for given in owner.get("parameters", ()):
-        parameter = found(document, given["$ref"]) if "$ref" in given else given
+        parameter = _followed(given, document)
         yield {"schema": {}, **parameter, "required": bool(parameter.get("required"))}
 
 
 def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
     """Leave one body, as JSON; one of 2.0 is a parameter, and one without JSON is ignored."""
-    given = operation.pop("requestBody", None)
-    content: Json = {}
-    if given is not None:
-        given = found(document, given["$ref"]) if "$ref" in given else given
-        content = given.get("content", {})
+    content = _followed(operation.pop("requestBody", None) or {}, document).get("content", {})
     for parameter in parameters:
         if parameter["in"] == "body":
             content = {"application/json": {"schema": parameter["schema"]}}
@@ -196,15 +192,14 @@ def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
 
 
 def _as_json(content: Json) -> Json | None:
-    return next((each for name, each in content.items() if _JSON_TYPE.match(name)), None)
+    return next((each for name, each in content.items() if JSON_TYPE.match(name.lower())), None)
 
 
 def _responses(operation: Json, document: Json) -> Json:
     """Leave the first good answer; what is not documented at all is an empty 200."""
     given: Json = operation.get("responses", {})
     status = min((each for each in given if each[:1] == "2"), default="default")
-    answer = given.get(status, {"description": ""})
-    answer = found(document, answer["$ref"]) if "$ref" in answer else answer
+    answer = _followed(given.get(status, {}), document)
     chosen = _as_json(answer.get("content", {}))
     content = {} if chosen is None else {"content": {"application/json": chosen}}
     shown = {"description": answer.get("description", ""), **content}
@@ -214,7 +209,7 @@ def _responses(operation: Json, document: Json) -> Json:
 
 def _id(given: str | None, method: str, path: str, taken: dict[str, int]) -> str:
     """Return an id as ours are, lower case with underscores, and no other operation has it."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", given or f"{method}_{path}")
+    words = apart(given or f"{method}_{path}", "_")
     name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:90]
     name = name if name[:1].isalpha() else f"{method}_{name}"
     taken[name] = taken.get(name, 0) + 1

@@ -1,6 +1,5 @@
 """The documents as the program: operations with validators, each compiled once."""
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,10 @@ from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Kind, Note, Problem, Violation
 from mockserver.base.schema import Node, Schema
 from mockserver.base.text import cut, lowered, media_type
-from mockserver.contract.answers import Form
-from mockserver.contract.coercion import Shape, read_form, relaxed, typed
+from mockserver.contract.coercion import field_names, read_form, relaxed
+from mockserver.contract.form import Form
+from mockserver.contract.parameters import Parameter, read_parameter, read_parameters
+from mockserver.contract.paths import TEMPLATE, Paths, unnamed
 from mockserver.contract.wording import WORDS, type_of, violations
 
 Json = dict[str, Any]
@@ -24,14 +25,12 @@ Json = dict[str, Any]
 VERSION_HEADER: Final = "x-keyfactor-api-version"
 
 _MAX_VIOLATIONS: Final = 100
-_METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
+METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 # The document publishes application/json alone, because lists of media types break code generators;
 # real clients send the others too, application/*+json among them.
-_JSON_TYPE: Final = re.compile(r"text/json|application/(?:[a-z0-9!#$&^_.*-]+\+)?json")
+JSON_TYPE: Final = re.compile(r"text/json|application/(?:[a-z0-9!#$&^_.*-]+\+)?json")
 _CHARSET: Final = re.compile(r";\s*charset\s*(?:=([^;]*))?(?:$|(?=;))")
 _FORM: Final = "application/x-www-form-urlencoded"
-_TEMPLATE: Final = re.compile(r"[{]([^{}]*)[}]")
-_PLACES: Final = ("header", "path", "query")
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _UNKNOWN: Final = "additionalProperties"
 # The rules in which versions differ, each with those that it is compared with: what another version
@@ -42,40 +41,6 @@ _OF_VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "required": ("required",),
     "type": (_UNKNOWN, "enum", "type"),
 }
-_NEAR: Final = 0.75  # how alike a typing error and its path are; /Templates and /SMTP/Test have 0.6
-
-
-@dataclass(frozen=True)
-class _Parameter:
-    """A parameter of an operation; `place` is `header`, `path` or `query`."""
-
-    name: str
-    place: str
-    required: bool
-    pointer: str
-    schema: Schema
-    types: frozenset[str]
-    values: tuple[str, ...]
-    default: object
-
-    def violations(self, given: Mapping[str, object]) -> Iterator[Violation]:
-        """Give what is wrong with this parameter of a request."""
-        where = f"{self.place} {self.name}"
-        value = given.get(self.name)
-        if value is not None:
-            yield from violations(self.schema, value, where)
-        elif self.required:
-            text = f"{self.name}: required."
-            yield Violation(where, "required", text, f"{self.pointer}/required")
-
-    def read(self, texts: list[str] | None) -> object:
-        """Return what the texts of this parameter stand for, the default where there are none.
-
-        One that stands twice stays a list, which its type refuses.
-        """
-        if texts is None or len(texts) > 1:
-            return texts or self.default
-        return typed(texts[0], self.types)
 
 
 @dataclass(frozen=True)
@@ -92,7 +57,7 @@ class Operation:
     permissions: tuple[str, ...]
     tag: str
     deprecated: bool
-    parameters: tuple[_Parameter, ...] = field(repr=False)
+    parameters: tuple[Parameter, ...] = field(repr=False)
     body: Schema | None = field(repr=False)
     defaults: Mapping[str, object] = field(repr=False)
     takes_form: bool
@@ -103,10 +68,6 @@ class Operation:
     named: Mapping[str, Any] = field(default_factory=dict, repr=False)
     # The same one in other versions, where it has a body too.
     others: tuple["Operation", ...] = field(default=(), repr=False)
-
-    @cached_property
-    def _shape(self) -> Shape:
-        return Shape(cast("Schema", self.body).node)
 
     @cached_property
     def answer(self) -> Form | None:
@@ -130,13 +91,13 @@ class Operation:
 
         An operation without a body ignores what comes as one.
         """
-        if self.body is None:
+        if self.request is None:
             return None
         if not self.takes(content_type or ""):
             text = "send the body as Content-Type: application/json, in UTF-8"
             raise Problem(Kind.MEDIA_TYPE, text)
         if media_type(content_type or "") == _FORM:
-            return read_form(raw, self._shape)
+            return read_form(raw, self.request)
         return parse_json(raw)
 
     def takes(self, media: str) -> bool:
@@ -146,13 +107,13 @@ class Operation:
     @cached_property
     def field_names(self) -> tuple[str, ...]:
         """The documented names of the body's fields, at every depth."""
-        return () if self.body is None else tuple(self._shape.all_names())
+        return tuple(field_names(self.request)) if self.request else ()
 
     def relaxed(self, body: object, *, lenient: bool) -> tuple[object, list[Note]]:
         """Return a body as the document spells it, and a note for each change; see `relaxed`."""
-        if self.body is None:
+        if self.request is None:
             return body, []
-        return relaxed(body, self._shape, lenient=lenient)
+        return relaxed(body, self.request, lenient=lenient)
 
     def given(self, path: str, query: Iterable[tuple[str, str]]) -> Json:
         """Return the parameters of a request's path and query, typed, with defaults; none checked.
@@ -160,21 +121,12 @@ class Operation:
         A name in the query has any letter case, and may have a prefix with a dot (`pq.`, recorded);
         an unknown one is ignored.
         """
-        segments = zip(self.path.split("/"), path.split("/"), strict=True)
-        texts = {f"path {_bare(own[1:-1])}": [text] for own, text in segments if own[:1] == "{"}
-        for name, text in query:
-            texts.setdefault(f"query {_bare(name)}", []).append(text)
-        values = {
-            parameter.name: parameter.read(texts.get(f"{parameter.place} {_bare(parameter.name)}"))
-            for parameter in self.parameters
-            if parameter.place != "header"
-        }
-        return {name: value for name, value in values.items() if value is not None}
+        return read_parameters(self.parameters, self.path, path, query)
 
     def required(self, given: Mapping[str, object]) -> tuple[str, ...]:
         """Return the permissions that a request with these parameters needs."""
         return tuple(
-            _TEMPLATE.sub(lambda found: str(given[found[1]]), permission)
+            TEMPLATE.sub(lambda found: str(given[found[1]]), permission)
             for permission in self.permissions
         )
 
@@ -253,7 +205,7 @@ class Operation:
         if parameter or not name or "/" in name or rule not in _OF_VERSIONS:
             return False
         if rule == _UNKNOWN:  # a name that is known here was given twice
-            return lowered(name) not in self._shape.names
+            return lowered(name) not in cast("Form", self.request).names
         return rule == "required" or name in cast("Json", body)
 
 
@@ -350,7 +302,7 @@ class Contract:
         """
         # An answer to HEAD is that to GET, and the server leaves out its body (RFC 9110, 9.3.2).
         served = "GET" if method == "HEAD" else method
-        candidates = [found for found in self._at(path) if found.method == served]
+        candidates = [found for found in self._paths.at(path) if found.method == served]
         if not candidates:
             allow = self.allow(path)
             text = f"{cut(method)} is not allowed, only {allow}"
@@ -362,52 +314,20 @@ class Contract:
         for candidate in candidates:
             if candidate.version == wanted:
                 return candidate
-        text = f"{VERSION_HEADER}: {method} {path} has no version {wanted}."
-        raise Problem(Kind.VERSION, text)
+        raise Problem(Kind.VERSION, f"{VERSION_HEADER}: {method} {path} has no version {wanted}.")
 
     def allow(self, path: str) -> str:
         """Return the `Allow` header of a path, for all versions together; Problem 404."""
-        methods = {found.method for found in self._at(path)}
+        methods = {found.method for found in self._paths.at(path)}
         return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
-    def _at(self, path: str) -> list[Operation]:
-        if path.lower() in self._literal:
-            return self._literal[path.lower()]
-        parts = path.lower().split("/")
-        near = self._templated.get((len(parts), parts[1]), ())
-        found = [operation for own, operation in near if _matches(own, parts)]
-        if not found:
-            known = tuple(dict.fromkeys(operation.path for operation in self.operations))
-            text = f"nothing is at {cut(path)}"
-            for close in _near_paths(cut(path), known):
-                text += f"; the nearest known path is {close}"
-            raise Problem(Kind.NOT_FOUND, text)
-        # A literal segment goes before a template.
-        best = min(_templates(operation.path) for operation in found)
-        return [operation for operation in found if _templates(operation.path) == best]
-
     @cached_property
-    def _templated(self) -> Mapping[tuple[int, str], list[tuple[list[str], Operation]]]:
-        """The operations of each path with a template, by how many segments, and the first."""
-        found: dict[tuple[int, str], list[tuple[list[str], Operation]]] = {}
-        for operation in self.operations:
-            if any(_templates(operation.path)):
-                own = operation.path.lower().split("/")
-                found.setdefault((len(own), own[1]), []).append((own, operation))
-        return found
-
-    @cached_property
-    def _literal(self) -> Mapping[str, list[Operation]]:
-        """The operations of each path without a template, which need no search."""
-        found: dict[str, list[Operation]] = {}
-        for operation in self.operations:
-            if not any(_templates(operation.path)):
-                found.setdefault(operation.path.lower(), []).append(operation)
-        return found
+    def _paths(self) -> Paths[Operation]:
+        return Paths((operation.path, operation) for operation in self.operations)
 
     def tag(self, path: str) -> str:
         """Return the tag of what is at a path; Problem 404."""
-        return self._at(path)[0].tag
+        return self._paths.at(path)[0].tag
 
     def version(self, value: str | None) -> str | None:
         """Return the version that a header value selects; None where no document lists it."""
@@ -429,27 +349,17 @@ class Contract:
 def _is_json(content_type: str, only: tuple[str, ...]) -> bool:
     given = media_type(content_type)
     charsets = {found.strip().strip('"') for found in _CHARSET.findall(content_type.lower())}
-    return charsets <= {"utf-8"} and bool(given in only if only else _JSON_TYPE.fullmatch(given))
-
-
-@lru_cache(maxsize=1_024)
-def _near_paths(path: str, known: tuple[str, ...]) -> list[str]:
-    """Return the known path that was probably meant, or none: one of the same area, or a typo."""
-    area = path.split("/")[1].lower()
-    related = {each.lower(): each for each in known if each.split("/")[1].lower() == area}
-    paths = related or {each.lower(): each for each in known}
-    cutoff = 0 if related else _NEAR
-    return [paths[each] for each in difflib.get_close_matches(path.lower(), paths, 1, cutoff)]
+    return charsets <= {"utf-8"} and bool(given in only if only else JSON_TYPE.fullmatch(given))
 
 
 def read_operations(document: Node) -> Iterator[Operation]:
     """Give the operations of a document, in its order; DocumentError names the place."""
     version = str(document.at("info", "version").value)
-    parameters: dict[str, _Parameter] = {}
+    parameters: dict[str, Parameter] = {}
     paths = document.at("paths")
     for path in paths.value:
         item = paths.at(path)
-        for method in _METHODS:
+        for method in METHODS:
             if method in item.value:
                 try:
                     yield _operation(version, path, method, item, parameters)
@@ -458,23 +368,22 @@ def read_operations(document: Node) -> Iterator[Operation]:
 
 
 def _key(operation: Operation) -> tuple[str, str, str]:
-    """Return what an operation is called by: names of path parameters make no difference."""
-    return operation.method, _TEMPLATE.sub("{}", operation.path.lower()), operation.version
+    return operation.method, unnamed(operation.path), operation.version
 
 
 def _operation(
-    version: str, path: str, method: str, item: Node, known: dict[str, _Parameter]
+    version: str, path: str, method: str, item: Node, known: dict[str, Parameter]
 ) -> Operation:
     place = item.at(method)
     # The ways to authenticate are alternatives that all require the same roles.
     permissions = tuple(chain.from_iterable(place.at("security", 0).value.values()))
     # Many operations refer to one parameter, which is compiled once.
     parameters = tuple(
-        known.get(each.pointer) or known.setdefault(each.pointer, _parameter(each))
+        known.get(each.pointer) or known.setdefault(each.pointer, read_parameter(each))
         for each in place.at("parameters").items()
     )
     named = {parameter.name for parameter in parameters if parameter.place == "path"}
-    for name in _TEMPLATE.findall(path + "".join(permissions)):
+    for name in TEMPLATE.findall(path + "".join(permissions)):
         if name not in named:
             place.fail(f"the path parameter {name} is missing")
     request = place.value.get("requestBody", {})
@@ -499,51 +408,14 @@ def _operation(
     )
 
 
-def _others(own: Operation, operations: Iterable[Operation]) -> tuple[Operation, ...]:
-    return tuple(other for other in operations if other.body and other is not own)
-
-
 def _compared(operations: Iterable[Operation]) -> tuple[Operation, ...]:
     """Return operations that know those of the same path and method in other versions."""
     given = tuple(operations)
     same: dict[tuple[str, str], list[Operation]] = {}
     for each in given:
         same.setdefault((each.path, each.method), []).append(each)
-    return tuple(
-        replace(each, others=_others(each, same[each.path, each.method]))
-        if len(same[each.path, each.method]) > 1
-        else each
-        for each in given
-    )
 
+    def others(own: Operation) -> tuple[Operation, ...]:
+        return tuple(each for each in same[own.path, own.method] if each.body and each is not own)
 
-def _parameter(place: Node) -> _Parameter:
-    schema = place.at("schema")
-    where, name = place.at("in").value, place.at("name").value
-    if where not in _PLACES:
-        place.fail(f"in must be one of {', '.join(_PLACES)}")
-    return _Parameter(
-        name=name.lower() if where == "header" else name,
-        place=where,
-        required=place.value.get("required", False),
-        pointer=place.pointer,
-        schema=Schema(schema, WORDS),
-        types=schema.types,
-        values=tuple(schema.value.get("enum", ())),
-        default=schema.value.get("default"),
-    )
-
-
-def _bare(name: str) -> str:
-    return name.lower().rpartition(".")[2]
-
-
-def _matches(template: Sequence[str], given: Sequence[str]) -> bool:
-    return all(
-        text == part or (part[:1] == "{" and text != "")
-        for part, text in zip(template, given, strict=True)
-    )
-
-
-def _templates(path: str) -> list[bool]:
-    return [part[:1] == "{" for part in path.split("/")]
+    return tuple(replace(each, others=found) if (found := others(each)) else each for each in given)

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     import httpx2
 
 Json = dict[str, Any]
-Asked = Sequence[Question]
-Beside = Callable[[Json], AbstractAsyncContextManager[str]]
+_Asked = Sequence[Question]
+_Beside = Callable[[Json], AbstractAsyncContextManager[str]]
 
 MAX_BODY: Final = 1024 * 1024
-MAX_SILENT: Final = 3  # questions without an answer, one after the other
-TOTAL: Final = 10  # times the seconds of one question
+_MAX_SILENT: Final = 3  # questions without an answer, one after the other
+_TOTAL: Final = 10  # times the seconds of one question
 
 ROLE: Final = "Compared caller"  # of an adopted world: what the caller of the server may do
 _USER: Final = {"domain": "KEYEXAMPLE", "password": "caller-password", "roles": [ROLE]}
@@ -151,7 +151,7 @@ def _word(value: object) -> str:
 
 
 async def compare(
-    server: Server, asked: Asked, world: World, beside: Beside, progress: Callable[[str], object]
+    server: Server, asked: _Asked, world: World, beside: _Beside, progress: Callable[[str], object]
 ) -> Comparison:
     """Ask a server, and a fresh mock of that world, which `beside` starts with a patch.
 
@@ -197,7 +197,9 @@ def _accounts(world: World, patch: Json) -> tuple[Json, Mapping[str | None, str 
     return accounts, _callers(*(basic(name, word) for name in names))
 
 
-async def _answers(server: Server, asked: Asked, progress: Callable[[str], object]) -> list[Answer]:
+async def _answers(
+    server: Server, asked: _Asked, progress: Callable[[str], object]
+) -> list[Answer]:
     import httpx2  # noqa: PLC0415  # takes as long as half of the program, and only this needs it
 
     answers: list[Answer] = []
@@ -210,14 +212,14 @@ async def _answers(server: Server, asked: Asked, progress: Callable[[str], objec
         limits=httpx2.Limits(max_keepalive_connections=0),
     ) as http:
         try:
-            async with asyncio.timeout(TOTAL * server.seconds):
+            async with asyncio.timeout(_TOTAL * server.seconds):
                 for question in asked:
                     progress(f"{len(answers) + 1} of {len(asked)}: {question.name}")
                     answers.append(await _ask(http, server, question))
                     _refuse_a_silent_one(server, answers)
         except TimeoutError:
             count = f"only {len(answers)} of {len(asked)} questions were answered"
-            text = f"{server.url}: {count} within {TOTAL * server.seconds:g} seconds"
+            text = f"{server.url}: {count} within {_TOTAL * server.seconds:g} seconds"
             raise CompareError(text) from None
     refusals = {question.name: each.refusal for question, each in zip(asked, answers, strict=True)}
     return [
@@ -263,8 +265,8 @@ def _without(server: Server, text: str) -> str:
 
 def _refuse_a_silent_one(server: Server, answers: Sequence[Answer]) -> None:
     last = answers[-1]
-    silent = [each.failure for each in answers[-MAX_SILENT:]]
-    if last.failure and (len(answers) == 1 or (len(silent) == MAX_SILENT and all(silent))):
+    silent = [each.failure for each in answers[-_MAX_SILENT:]]
+    if last.failure and (len(answers) == 1 or (len(silent) == _MAX_SILENT and all(silent))):
         raise CompareError(f"{server.url}: no answer: {last.failure}")
     if len(answers) == 1 and last.status == _REFUSED[0]:
         raise CompareError(f"{server.url} refuses the credentials (401)")
@@ -285,7 +287,7 @@ def _refuse_unless_api(url: str, answers: Iterable[Answer]) -> None:
 # Comparing
 
 
-def _rows(asked: Asked, theirs: Sequence[Answer], mine: Sequence[Answer]) -> list[Json]:
+def _rows(asked: _Asked, theirs: Sequence[Answer], mine: Sequence[Answer]) -> list[Json]:
     found: dict[str, Json] = {
         name: {"row": name, "outcome": "not asked", "reason": reason, "differences": []}
         for name, reason in rows().items()
@@ -326,7 +328,7 @@ def _differences(
 # Adopting
 
 
-def adopted(world: World, asked: Asked, answers: Sequence[Answer]) -> Json:
+def adopted(world: World, asked: _Asked, answers: Sequence[Answer]) -> Json:
     """Return a merge patch with which the world answers as a server did, where it can say that."""
     pairs = list(zip(asked, answers, strict=True))
     taken = [answer.taken for question, answer in pairs if "lenient" in question.adopt]
@@ -349,21 +351,20 @@ def _says(question: Question, answer: Answer) -> Iterator[Json]:
             yield {"errors": {says["errors"]: {"status": answer.status}}}
             yield {"errors": {says["errors"]: {"code": told.get("ErrorCode")}}}
         return
-    for what, (header, value) in _OF_HEADERS.items():
-        if what in says and answer.status:
-            yield {what: value(says[what], answer.headers.get(header))}
+    of_headers: Json = {
+        "product_version": answer.headers.get("x-keyfactor-product-version"),
+        "api_supported_versions": {
+            says.get("api_supported_versions"): answer.headers.get("api-supported-versions", "")
+        },
+        "deprecation_header": "deprecation" in answer.headers,
+    }
+    for what in (name for name in of_headers if name in says and answer.status):
+        yield {what: of_headers[what]}
     for name, value in told.items() if "smtp_profile" in says else ():
         secret = name == "RelayUsername" and value is not None
         yield {"smtp_profile": {name: {"SecretValue": value} if secret else value}}
     if "permissions" in says and "Permissions" in told:
         yield {"roles": {ROLE: told["Permissions"]}, "users": {"caller": _USER}}
-
-
-_OF_HEADERS: Final[Mapping[str, tuple[str, Callable[[str, str | None], object]]]] = {
-    "product_version": ("x-keyfactor-product-version", lambda _, value: value),
-    "api_supported_versions": ("api-supported-versions", lambda tag, value: {tag: value or ""}),
-    "deprecation_header": ("deprecation", lambda _, value: value is not None),
-}
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:

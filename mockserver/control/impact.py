@@ -40,12 +40,7 @@ class Impact:
     def of_calls(self, own: str, calls: Iterable[Exchange]) -> Json:
         """Judge calls; one outside the API is no edition's business, and is not counted."""
         asked = [call for call in calls if self._path(call.path)]
-        return {
-            "editions": [
-                _summary(edition, [self._verdict(edition, own, call) for call in asked])
-                for edition in self.editions
-            ]
-        }
+        return self._summed(lambda edition: [self._verdict(edition, own, call) for call in asked])
 
     def of_question(self, asked: object) -> Json:
         """Judge `{"method", "path", "version", "body"}` in the same form; Problem 400."""
@@ -59,11 +54,10 @@ class Impact:
             raise _bad("method and version are texts")
         call = method, self._path(asked["path"]) or asked["path"], version, asked.get("body")
         none = {"request_id": None, "operation": None}
-        return {
-            "editions": [
-                _summary(edition, [_split(none, edition.judge(*call))]) for edition in self.editions
-            ]
-        }
+        return self._summed(lambda edition: [_split(none, edition.judge(*call))])
+
+    def _summed(self, judged: Callable[[Edition], list[_Verdict]]) -> Json:
+        return {"editions": [_summary(edition, judged(edition)) for edition in self.editions]}
 
     def told(self, own: str, call: Exchange) -> Iterator[str]:
         """Say, a line for each, which other editions refuse a call, or do not know a field."""
@@ -85,7 +79,7 @@ class Impact:
         masked = {
             _place(each)
             for each in self._judged(self.editions[own], call)
-            if each.path.lower().split("/")[1:2] and each.path.lower().split("/")[1] in hidden
+            if not hidden.isdisjoint(each.path.lower().split("/")[1:2])
         }
         # Its own edition has judged the body itself.
         masked -= {_place(each) for each in call.violations}

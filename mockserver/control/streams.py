@@ -1,12 +1,12 @@
 """Answers in pieces: lists, which may be long, and events, which have no end."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
+from mockserver.base.jsontext import compact_json
 from mockserver.journal.feed import Follower
 from mockserver.journal.journal import Entry
 
@@ -45,23 +45,19 @@ class Lists:
         piece = bytearray(f'{{"{name}":['.encode())
         for number, entry in enumerate(entries):
             piece += b"," if number else b""
-            piece += _json(entry.as_json())
+            piece += compact_json(entry.as_json()).encode()
             if len(piece) >= _PIECE:
                 yield bytes(piece)
                 piece.clear()
                 async with self._turn:
                     await asyncio.sleep(0)
-        yield bytes(piece) + b"]," + _json(counts)[1:]
+        yield bytes(piece) + b"]," + compact_json(counts)[1:].encode()
 
 
 async def _then(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
     async for piece in pieces:
         yield piece
-
-
-def _json(value: Any) -> bytes:  # noqa: ANN401  # any JSON
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def events(follower: Follower) -> AsyncIterator[bytes]:

@@ -14,10 +14,7 @@ from typing import Any, Final, NamedTuple
 import httptools
 import uvicorn
 from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from mockserver.base.problems import Errors, Kind, Problem
@@ -119,8 +116,7 @@ class _OneProtocol(Paced):
 class Connection(_OneProtocol):
     """Speak HTTP/1.1 with one client, within limits, and break off when the application asks.
 
-    It builds on uvicorn's protocol for httptools; the one for h11 is not supported. A request that
-    comes in one piece sets no timer.
+    A request that comes in one piece sets no timer.
     """
 
     def __init__(
@@ -132,19 +128,16 @@ class Connection(_OneProtocol):
         warn: Callable[..., None],
     ) -> None:
         self._left = asyncio.Event()
-        super().__init__(
-            config, state, {LEFT: self._left}, waiting=limits.waiting, taken_s=limits.taken_s
-        )
+        super().__init__(config, state, {LEFT: self._left}, limits.waiting, limits.taken_s)
         self._limits = limits
         self._errors = errors
         self._warn = warn
         self._part = _BETWEEN
         self._octets = 0  # of the header block or the body, so far
-        self._new = False  # whether the header block began in the octets at hand
+        # One connection too many; nothing is read any more; the head began in the octets at hand.
+        self._full = self._deaf = self._new = False
         self._until: float | None = None  # when the part of the request must be complete
         self._timer: asyncio.TimerHandle | None = None
-        self._full = False
-        self._deaf = False
         self._running: RequestResponseCycle | None = None
 
     @property
@@ -152,8 +145,8 @@ class Connection(_OneProtocol):
         """Say whether a request is not yet sent, or its answer not yet taken."""
         if self._running is None:
             return False
-        answering = self._running.response_started and not self._running.response_complete
-        return answering or self.cycle.more_body
+        started, complete = self._running.response_started, self._running.response_complete
+        return (started and not complete) or self.cycle.more_body
 
     # Called by the loop.
 
@@ -175,7 +168,7 @@ class Connection(_OneProtocol):
             self._left.set()
         if isinstance(exc, ssl.SSLError):
             # Some clients look at the certificate when the handshake is over.
-            self._warn(f"HTTPS connection failed from {self._peer()} {cause(exc)}")
+            self._warn(f"HTTPS connection failed from {_peer(self.client)} {cause(exc)}")
         super().connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
             # uvicorn tells only the newest of several requests, and lets the others write.
@@ -199,8 +192,7 @@ class Connection(_OneProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        if self._timer is not None:
-            self._set_timer(None)
+        self._set_timer(None)
         if self._full:
             self.refuse_all(_too_many())
             return
@@ -229,8 +221,8 @@ class Connection(_OneProtocol):
         self._part, self._octets, self._new, self._until = _HEAD, 0, True, None
 
     def on_headers_complete(self) -> None:
-        if self._head() > self._limits.head:
-            raise self._too_large()
+        if _size(self.url, self.headers) > self._limits.head:
+            raise _too_large(self.url, self._limits.head)
         version = self.parser.get_http_version()
         if (problem := misframed(version, self.headers)) is not None:
             raise problem
@@ -269,17 +261,13 @@ class Connection(_OneProtocol):
 
     # Limits.
 
-    def _head(self) -> int:
-        """Return the octets of the header block, as far as the parser has read it."""
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-
     def _count(self, size: int) -> None:
         """Bound what is not complete after the octets at hand."""
         if self._part == _HEAD:
             # A header that is not complete stays in the parser: only the octets tell its size.
-            self._octets += self._head() if self._new else size
+            self._octets += _size(self.url, self.headers) if self._new else size
             if self._octets > self._limits.head:
-                self.refuse_all(self._too_large())
+                self.refuse_all(_too_large(self.url, self._limits.head))
             return
         self._octets += size
         if self._octets > self._limits.body:
@@ -287,11 +275,10 @@ class Connection(_OneProtocol):
             self.refuse_all(closing(Kind.TOO_LARGE, 413, text))
 
     def _await_rest(self) -> None:
-        now = self.loop.time()
+        now, limits, in_head = self.loop.time(), self._limits, self._part == _HEAD
         if self._until is None:
-            limits = self._limits
-            self._until = now + (limits.head_s if self._part == _HEAD else limits.body_s)
-        pause = self._limits.pause_s if self._part == _BODY else self._limits.head_s
+            self._until = now + (limits.head_s if in_head else limits.body_s)
+        pause = limits.head_s if in_head else limits.pause_s
         self._set_timer(self.loop.call_at(min(self._until, now + pause), self._expired))
 
     def _expired(self) -> None:
@@ -318,25 +305,19 @@ class Connection(_OneProtocol):
 
     # Refusals.
 
-    def _too_large(self) -> Problem:
-        limit = self._limits.head
-        if len(self.url) > limit:
-            return closing(Kind.TOO_LARGE, 414, f"the URL is longer than {limit} octets")
-        return closing(Kind.TOO_LARGE, 431, f"the headers are larger than {limit} octets")
-
     def refuse_all(self, problem: Problem) -> None:
         """Refuse what is no request, or too large a one, when the answers before it are given."""
         if self._part == _BODY:
             self.scope["state"][UNREAD] = problem
             in_turn = not (self.cycle.response_started or self.pipeline)
         else:
-            text = f"{problem.status} {problem.message}"
+            told = f"{_peer(self.client)}: {problem.status} {problem.message}"
             # Fuzzers do it all the time, so it is no warning.
-            self._warn(f"HTTP request refused from {self._peer()}: {text}", logging.INFO)
+            self._warn(f"HTTP request refused from {told}", logging.INFO)
             in_turn = self.cycle is None or self.cycle.response_complete
         if in_turn:
-            head, body = self._written(refuse(problem, self._errors))
-            self.transport.write(head + body)
+            answer = refuse(problem, self._errors)
+            self.transport.write(b"".join(_written(self.server_state.default_headers, answer)))
         if in_turn or self._part == _BODY:
             self._hang_up(at_once=False)
         else:
@@ -344,17 +325,7 @@ class Connection(_OneProtocol):
             self._deaf = True
             self.cycle.keep_alive = False
 
-    def _written(self, response: Response) -> tuple[bytes, bytes]:
-        """Return head and body of an answer as uvicorn writes them."""
-        headers = (*self.server_state.default_headers, *response.raw_headers)
-        lines = [name + b": " + value + b"\r\n" for name, value in headers]
-        head = b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n"])
-        return head, bytes(response.body)
-
     # Ends.
-
-    def _peer(self) -> str:
-        return self.client[0] if self.client else "nobody"
 
     def _break_off(self, cycle: RequestResponseCycle, broken: Broken) -> None:
         """End the connection within an answer, or before it."""
@@ -365,7 +336,9 @@ class Connection(_OneProtocol):
             reset_when_closed(self.transport)
             self.transport.abort()
             return
-        self.transport.write(broken.part(*self._written(broken.response)))
+        self.transport.write(
+            broken.part(*_written(self.server_state.default_headers, broken.response))
+        )
         self._hang_up(at_once=True)
 
     def _finish(self) -> None:
@@ -406,6 +379,27 @@ def _unreadable(error: httptools.HttpParserError) -> Problem:
     # What a callback raises may quote the target; the parser's own texts are constants.
     reason = "its target cannot be read" if cause else str(error)
     return closing(Kind.HTTP, 400, f"the request is not HTTP/1.1: {reason}")
+
+
+def _size(url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return the octets of a header block, as far as the parser has read it."""
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def _written(usual: Iterable[tuple[bytes, bytes]], response: Response) -> tuple[bytes, bytes]:
+    """Return head and body of an answer as uvicorn writes them, with the usual headers."""
+    lines = [b"%s: %s\r\n" % pair for pair in (*usual, *response.raw_headers)]
+    return b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n"]), bytes(response.body)
+
+
+def _peer(client: tuple[str, int] | None) -> str:
+    return client[0] if client else "nobody"
+
+
+def _too_large(url: bytes, limit: int) -> Problem:
+    if len(url) > limit:
+        return closing(Kind.TOO_LARGE, 414, f"the URL is longer than {limit} octets")
+    return closing(Kind.TOO_LARGE, 431, f"the headers are larger than {limit} octets")
 
 
 def _too_many() -> Problem:

@@ -39,7 +39,6 @@ class Paced(HttpToolsProtocol):
         config: uvicorn.Config,
         state: ServerState,
         app_state: dict[str, Any],
-        *,
         waiting: int,
         taken_s: float,
     ) -> None:

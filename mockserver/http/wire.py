@@ -1,6 +1,5 @@
 """Bodies and problems as HTTP has them, and what applications and their listener agree on."""
 
-import json
 import logging
 import traceback
 from base64 import b64decode
@@ -19,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mockserver.base.jsontext import dotnet_text
+from mockserver.base.jsontext import compact_json, dotnet_text
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.base.text import cut
 
@@ -85,8 +84,7 @@ def readings(octets: bytes) -> list[str]:
 
 def product_json(value: object, status: int) -> Response:
     """Answer JSON as the product does where nothing is wrong: nothing escaped (recorded)."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return Response(text, status, _JSON)
+    return Response(compact_json(value), status, _JSON)
 
 
 _JSON: Final = {"Content-Type": "application/json; charset=utf-8"}

@@ -31,10 +31,7 @@ Json = dict[str, Any]
 MOUNT: Final = "/_mock/idp"
 # Clients look for either name after the path of the issuer (OpenID Connect Discovery 1.0, 4) or
 # before it (RFC 8414, 3.1).
-METADATA: Final = (
-    "/.well-known/openid-configuration",
-    "/.well-known/oauth-authorization-server",
-)
+METADATA: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 _API_AUDIENCE: Final = "keyfactor-command"
 _OTHER_AUDIENCE: Final = "another-audience.test"
 _ALGORITHM: Final = "ES256"
@@ -217,12 +214,7 @@ class _Site:
         scope, audience = _scope(client, form), _audience(client, form)
         if fault == "garbage":
             return Response("<!doctype html><title>Service</title>", media_type="text/html")
-        claims = {
-            "iss": _issuer(self.token_url),
-            "sub": client_id,
-            "aud": audience,
-            "scope": scope,
-        }
+        claims = {"iss": _issuer(self.token_url), "sub": client_id, "aud": audience, "scope": scope}
         answer = {
             "access_token": self.idp.issue(claims, fault),
             "token_type": "mac" if fault == "wrong_type" else "Bearer",

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
+from mockserver.base.text import apart
 from mockserver.http import wire
 from mockserver.journal.trace import Permission, Trace
 from mockserver.world import loading as worlds
@@ -100,7 +101,7 @@ def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
 
 def identity_of(world: World, user: User) -> Identity:
     """Return the identity of a user, with the permissions of all its roles."""
-    return Identity(f"{user.domain}\\{user.name}", _held(world, user.roles))
+    return Identity(user.account, _held(world, user.roles))
 
 
 def _held(world: World, roles: Iterable[str]) -> tuple[str, ...]:
@@ -149,16 +150,19 @@ def reaches(identity: Identity, template: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _normal(permission: str) -> str:
-    # Until release 10 there were areas: `SystemSettings: Modify`.
-    if found := _AREA.fullmatch(permission):
-        area = _FORMER.get(found[1].lower(), found[1])
-        permission = f"/{_HUMP.sub('_', area)}/{found[2]}/".lower()
     # The page of POST /SMTP/Test has the singular, the product's list of permissions the plural.
+    permission = renewed(permission)
     return permission.replace("/system_setting/", "/system_settings/")
 
 
-_AREA: Final = re.compile(r"([A-Za-z]+): ?([A-Za-z]+)")
-_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+def renewed(permission: str) -> str:
+    """Return a permission as a path, also one of release 9: `SystemSettings: Modify`."""
+    if ":" not in permission:
+        return permission
+    words = [_FORMER.get(word.lower(), word) for word in re.split(": ?", permission)]
+    return f"/{'/'.join(apart(word, '_') for word in words)}/".lower()
+
+
 _FORMER: Final = {"privilegedaccessmanagement": "pam"}
 
 

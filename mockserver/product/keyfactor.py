@@ -8,8 +8,10 @@ from typing import Any, Final, cast
 
 from mockserver.base import masking
 from mockserver.base.certificates import Authority
-from mockserver.base.problems import Kind, Note, NoteKind, Problem
+from mockserver.base.documents import merge
+from mockserver.base.problems import Note, NoteKind
 from mockserver.base.text import host_name
+from mockserver.contract.form import ASTERISKS
 from mockserver.contract.operations import Contract
 from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
@@ -21,7 +23,7 @@ from mockserver.mail.submission import Login, Submission, TlsMode, tls_mode
 from mockserver.oauth import client as oauth
 from mockserver.oauth.client import Grant
 from mockserver.oauth.idp import IdentityProvider
-from mockserver.product import access, pam, query
+from mockserver.product import access, pam
 from mockserver.product.access import Identity
 from mockserver.world.model import Relay, World
 
@@ -62,11 +64,7 @@ class KeyfactorCommand:
     """Do what Keyfactor Command does: each public method is an operation of the documents."""
 
     def __init__(
-        self,
-        sink: Sink,
-        authority: Authority,
-        idp: IdentityProvider,
-        token_url: Callable[[], str],
+        self, sink: Sink, authority: Authority, idp: IdentityProvider, token_url: Callable[[], str]
     ) -> None:
         self._sink = sink
         self._authority = authority
@@ -95,40 +93,13 @@ class KeyfactorCommand:
             login = await self._token_login(call)
         await self._send(call, body["TestRecipient"], login)
 
-    async def get_pam_providers_v1(self, call: Call) -> Answer:
-        """List the PAM providers."""
-        return _page(call, pam.providers(call.world))
-
-    async def get_pam_providers_v2(self, call: Call) -> Answer:
-        """List the PAM providers."""
-        page = _page(call, pam.providers(call.world))
-        return Answer([pam.without_area(provider) for provider in page.body], page.headers)
-
-    async def get_pam_provider_types_v1(self, call: Call) -> list[Json]:
-        """List the types of PAM providers."""
-        return pam.types(call.world)
-
-    get_pam_provider_types_v2 = get_pam_provider_types_v1
-
-    async def get_pam_provider_v1(self, call: Call) -> Json:
-        """Return one PAM provider; Problem 404 when there is none."""
-        number = call.parameters["id"]
-        for provider in pam.providers(call.world):
-            if provider["Id"] == number:
-                return provider
-        raise Problem(Kind.NOT_FOUND, f"Unable to find 'PAM Provider' with Id '{number}'")
-
-    async def get_pam_provider_v2(self, call: Call) -> Json:
-        """Return one PAM provider; Problem 404 when there is none."""
-        return pam.without_area(await self.get_pam_provider_v1(call))
-
     async def get_smtp_v1(self, call: Call) -> Json:
         """Return the SMTP profile without the password."""
-        return _profile_v1(call, call.world)
+        return _profile_v1(call)
 
     async def get_smtp_v2(self, call: Call) -> Json:
         """Return the SMTP profile without any secret."""
-        return _profile_v2(call, call.world)
+        return _profile_v2(call)
 
     async def put_smtp_v1(self, call: Call) -> Json:
         """Replace the whole SMTP profile, including what only version 2 knows."""
@@ -136,11 +107,13 @@ class KeyfactorCommand:
             name: {"SecretValue": value} if name in _CREDENTIALS[BASIC] else value
             for name, value in call.body.items()
         }
-        return _profile_v1(call, _with_profile(call.state, body))
+        _put_profile(call.state, body)
+        return _profile_v1(call)
 
     async def put_smtp_v2(self, call: Call) -> Json:
         """Replace the whole SMTP profile."""
-        return _profile_v2(call, _with_profile(call.state, call.body))
+        _put_profile(call.state, call.body)
+        return _profile_v2(call)
 
     async def get_status_endpoints_v1(self, call: Call) -> list[str]:
         """List the operations that the caller may call; Problem 403 for one without a role."""
@@ -303,25 +276,15 @@ _SECRETS: Final = ("RelayUsername", "RelayPassword", "ClientId", "ClientSecret")
 _UNSET: Final[Mapping[str, object]] = {"Port": 0, "RelayAuthenticationType": 0, "UseSSL": False}
 # What version 1 answers for a user name in a PAM provider (observed).
 _UNSUPPORTED: Final = "UnsupportedPAMSecret"
-# What answers have for a secret that was given as it is (recorded for this type elsewhere).
-_ASTERISKS: Final = "*" * 20
 
 
-def _with_profile(state: State, body: Json) -> World:
-    """Store the valid body of a PUT as the profile, and return the changed world."""
-    given = _without_nulls(body)
+def _put_profile(state: State, body: Json) -> None:
+    given = cast("Json", merge({}, body))  # without nulls
     state.put_profile({name: given[name] for name in given if name != "Id"})
-    return state.world
 
 
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def _profile_v1(call: Call, world: World) -> Json:
-    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+def _profile_v1(call: Call) -> Json:
+    profile = {**_UNSET, **call.state.world.smtp_profile, "Id": 1}
     username = profile.get("RelayUsername", {})
     profile["RelayUsername"] = (
         _UNSUPPORTED if _is_reference(username) else username.get("SecretValue")
@@ -329,8 +292,8 @@ def _profile_v1(call: Call, world: World) -> Json:
     return _shaped(call, "1", "SMTPResponse", profile)
 
 
-def _profile_v2(call: Call, world: World) -> Json:
-    profile = {**_UNSET, **world.smtp_profile, "Id": 1}
+def _profile_v2(call: Call) -> Json:
+    profile = {**_UNSET, **call.state.world.smtp_profile, "Id": 1}
     for name in _SECRETS:
         profile[name] = _shown_secret(profile.get(name))
     if "RequestHeaders" in profile:
@@ -343,7 +306,7 @@ def _shown_secret(secret: Mapping[str, Any] | None) -> Json | None:
     if not secret:
         return None
     if secret.get("SecretValue"):
-        return {"SecretValue": _ASTERISKS, "Parameters": {}, "Provider": None}
+        return {"SecretValue": ASTERISKS, "Parameters": {}, "Provider": None}
     if not _is_reference(secret):
         return None
     parameters, provider = secret.get("Parameters"), secret.get("Provider")
@@ -364,10 +327,5 @@ def _shown_header(header: Mapping[str, str]) -> Json:
     """Return a header, with asterisks as the value if its name says that it is a secret."""
     name, value = header["Name"], header.get("Value")
     if value and masking.is_secret(name):
-        value = _ASTERISKS
+        value = ASTERISKS
     return {"Name": name, "Value": value}
-
-
-def _page(call: Call, rows: list[Json]) -> Answer:
-    page, total = query.page(rows, call.parameters)
-    return Answer(page, {"x-total-count": str(total)})

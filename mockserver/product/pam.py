@@ -8,10 +8,9 @@ from typing import Any, Final, cast
 from mockserver.base import masking
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import nearest
+from mockserver.base.text import cut, nearest
 from mockserver.journal.trace import Trace
 from mockserver.product.objects import found, rows
-from mockserver.product.query import guid_order
 from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
@@ -20,29 +19,17 @@ PROVIDERS: Final = "/PamProviders"
 TYPES: Final = "/PamProviders/Types"
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a type: each secret has its own value (`use`), or the provider has one."""
+def _parameter(number: int, name: str, title: str, *, use: bool = False, kind: int = 1) -> Json:
+    """Return a parameter as the API shows it: a text, or (kind 2) a secret.
 
-    id: int
-    name: str
-    display_name: str
-    use: bool = False
-    data_type: int = 1  # 1 is a text, 2 a secret
-
-    def as_json(self) -> Json:
-        """Return it as the API shows it."""
-        return {
-            "Id": self.id,
-            "Name": self.name,
-            "DisplayName": self.display_name,
-            "DataType": self.data_type,
-            "InstanceLevel": self.use,
-        }
+    Each secret has a value of its own (`use`), or the provider has one.
+    """
+    shown = {"Id": number, "Name": name, "DisplayName": title}
+    return {**shown, "DataType": kind, "InstanceLevel": use}
 
 
 @dataclass(frozen=True)
-class VaultType:
+class _VaultType:
     """A type of provider; one without parameters takes whatever a secret is asked for with.
 
     `more` are parameters of a secret object that are accepted although no list shows them.
@@ -50,13 +37,13 @@ class VaultType:
 
     id: str
     name: str
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[Json, ...] = ()
     more: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """What a secret is asked for with, in the order of its key (POST SMTP Test, table 888)."""
-        return tuple(each.name for each in self.parameters if each.use)
+        return tuple(each["Name"] for each in self.parameters if each["InstanceLevel"])
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -65,35 +52,35 @@ class VaultType:
 
 
 # By the name that a world has for it. Where the values come from: see the fidelity table.
-_TYPES: Final[Mapping[str, VaultType]] = {
-    "local": VaultType(
+_TYPES: Final[Mapping[str, _VaultType]] = {
+    "local": _VaultType(
         "54ebf9ac-a1e4-48ae-b16e-1bfb9755465c",
         "Command Secret Provider",
-        (Parameter(9, "SecretName", "Secret Reference Name", use=True),),
+        (_parameter(9, "SecretName", "Secret Reference Name", use=True),),
     ),
-    "cyberark": VaultType(
+    "cyberark": _VaultType(
         "16fc28fa-d2e4-4152-9895-ebf261b011b5",
         "CyberArk",
         (
-            Parameter(1, "Safe", "PrivateArk Safe"),
-            Parameter(2, "Folder", "PrivateArk Folder Name", use=True),
-            Parameter(3, "Object", "PrivateArk Protected Password Name", use=True),
-            Parameter(4, "AppId", "Application ID"),
+            _parameter(1, "Safe", "PrivateArk Safe"),
+            _parameter(2, "Folder", "PrivateArk Folder Name", use=True),
+            _parameter(3, "Object", "PrivateArk Protected Password Name", use=True),
+            _parameter(4, "AppId", "Application ID"),
         ),
         more=("Safe",),
     ),
-    "delinea": VaultType(
+    "delinea": _VaultType(
         "c09bbfa5-a081-4194-9dd2-31f3cc3fabcc",
         "Thycotic",
         (
-            Parameter(5, "SecretServerUrl", "Server URL"),
-            Parameter(6, "RuleName", "Rule Name"),
-            Parameter(7, "SecretId", "Thycotic Secret ID", use=True),
-            Parameter(8, "RuleKey", "Rule Key", data_type=2),
+            _parameter(5, "SecretServerUrl", "Server URL"),
+            _parameter(6, "RuleName", "Rule Name"),
+            _parameter(7, "SecretId", "Thycotic Secret ID", use=True),
+            _parameter(8, "RuleKey", "Rule Key", kind=2),
         ),
         more=("SecretFieldName",),
     ),
-    "any": VaultType("9d888ea3-c7c7-5873-ac87-f0de6b30de88", "Any"),
+    "any": _VaultType("9d888ea3-c7c7-5873-ac87-f0de6b30de88", "Any"),
 }
 
 
@@ -102,18 +89,12 @@ def needed(kind: str) -> tuple[str, ...]:
     return _TYPES[kind].needed if kind in _TYPES else ()
 
 
-def kind_of(world: World, name: str) -> VaultType:
+def kind_of(world: World, name: str) -> _VaultType:
     """Return a type by the name that a world has for it, its id where the API made it."""
     if name in _TYPES:
         return _TYPES[name]
     row = found(rows(world, TYPES), "Id", name) or {"Name": name, "Parameters": []}
-    parameters = [
-        Parameter(
-            each["Id"], each["Name"], each["DisplayName"], each["InstanceLevel"], each["DataType"]
-        )
-        for each in row["Parameters"]
-    ]
-    return VaultType(name, row["Name"], tuple(parameters))
+    return _VaultType(name, row["Name"], tuple(row["Parameters"]))
 
 
 def name_of(world: World, number: str) -> str | None:
@@ -125,71 +106,39 @@ def name_of(world: World, number: str) -> str | None:
 
 
 def types(world: World) -> list[Json]:
-    """Return the types as a list has them, by id; `Any`, which is ours, only where it is used."""
+    """Return the types as a list has them; `Any`, which is ours, only where it is used."""
     used = {entry.type for key, entry in world.pam_providers.items() if key != "*"}
     shown = [kind for name, kind in _TYPES.items() if kind.parameters or name in used]
     shown += [kind_of(world, row["Id"]) for row in rows(world, TYPES)]
-    return [
-        {
-            "Id": kind.id,
-            "Name": kind.name,
-            "Parameters": [each.as_json() for each in kind.parameters],
-        }
-        for kind in sorted(shown, key=lambda kind: guid_order(kind.id))
-    ]
-
-
-def built_in(world: World) -> list[Json]:
-    """Return those types of a list that nobody made."""
-    return [row for row in types(world) if not found(rows(world, TYPES), "Id", row["Id"])]
+    return [{"Id": kind.id, "Name": kind.name, "Parameters": [*kind.parameters]} for kind in shown]
 
 
 def providers(world: World) -> list[Json]:
-    """Return the world's providers as version 1 shows them, by id; not the one for any id."""
-    shown = [_shown(world, entry) for key, entry in world.pam_providers.items() if key != "*"]
-    return sorted(shown, key=lambda provider: cast("int", provider["Id"]))
+    """Return the world's providers as version 1 shows them; not the one for any id."""
+    return [_shown(world, entry) for key, entry in world.pam_providers.items() if key != "*"]
 
 
 def _shown(world: World, entry: PamProvider) -> Json:
     number, kind = int(entry.id), kind_of(world, entry.type)
-    values = {"Safe": entry.safe}
     written = found(rows(world, PROVIDERS), "Id", number) or {}
     shown = {
         "Id": number,
         "Name": entry.name,
         "Area": 1,
-        "ProviderType": {
-            "Id": kind.id,
-            "Name": kind.name,
-            "ProviderTypeParams": [
-                {**each.as_json(), "ProviderType": None} for each in kind.parameters
-            ],
-        },
+        "ProviderType": {"Id": kind.id, "Name": kind.name, "ProviderTypeParams": kind.parameters},
         # A world gives a provider at most one such value, so that the provider's id will do for it.
         "ProviderTypeParamValues": [
-            {
-                "Id": number,
-                "Value": values[each.name],
-                "InstanceId": None,
-                "InstanceGuid": None,
-                "ProviderTypeParam": each.as_json(),
-            }
+            {"Id": number, "Value": entry.safe, "ProviderTypeParam": each}
             for each in kind.parameters
-            if values.get(each.name) is not None
+            if each["Name"] == "Safe" and entry.safe is not None
         ],
-        "SecuredAreaId": None,
-        "Remote": False,
+        "SecuredAreaId": None,  # version 2 does not show it, but can be asked for it
     }
     return {**shown, **{name: written[name] for name in _WRITTEN if name in written}}
 
 
 # What a provider has that was written by the API, and a world has no key for.
 _WRITTEN: Final = ("Area", "ProviderTypeParamValues", "SecuredAreaId", "Remote")
-
-
-def without_area(provider: Json) -> Json:
-    """Return a provider as version 2 shows it."""
-    return {name: provider[name] for name in provider if name not in {"Area", "SecuredAreaId"}}
 
 
 async def resolve(value: Mapping[str, Any], field: str, world: World, trace: Trace) -> Secret:
@@ -234,15 +183,14 @@ async def _look_up(
             raise Problem(Kind.SECRET, f"{subject} has another {name}: {own}.")
     secret = provider.secret(*values)
     if secret is None:
-        text = f"{subject} has no such secret{_nearest_key(provider, values)}."
-        raise Problem(Kind.SECRET, text)
+        raise Problem(Kind.SECRET, f"{subject} has no such secret{_nearest_key(provider, values)}.")
     if not secret:
         raise Problem(Kind.SECRET, f"{subject} gave an empty value.")
     return secret
 
 
 def _key(
-    wanted: VaultType, provider: PamProvider, parameters: Mapping[str, str], subject: str
+    wanted: _VaultType, provider: PamProvider, parameters: Mapping[str, str], subject: str
 ) -> list[str]:
     """Return the values that make up the key of a secret; Problem 400 where they cannot."""
     if not wanted.parameters:
@@ -254,21 +202,15 @@ def _key(
         texts.append(f"needs {' and '.join(missing)}")
     if texts:
         name = provider.type if provider.type in _TYPES else wanted.name
-        text = f"{subject}, of type {name}, {', and '.join(texts)}."
-        raise Problem(Kind.SECRET, text)
+        raise Problem(Kind.SECRET, f"{subject}, of type {name}, {', and '.join(texts)}.")
     return [parameters[name] for name in wanted.needed]
 
 
 def _about_unknown(name: str, known: tuple[str, ...]) -> str:
-    other = _type_of(name)
-    if other:
-        return f"has no parameter {name}, which belongs to type {other}"
-    shown = name[:64] if name.isprintable() else ascii(name)[:64]
-    return f"has no parameter {shown}; the nearest known is {nearest(name, known)}"
-
-
-def _type_of(name: str) -> str | None:
-    return next((kind for kind, wanted in _TYPES.items() if name in wanted.known), None)
+    for other, wanted in _TYPES.items():
+        if name in wanted.known:
+            return f"has no parameter {name}, which belongs to type {other}"
+    return f"has no parameter {cut(name)}; the nearest known is {nearest(name, known)}"
 
 
 def _nearest_key(provider: PamProvider, values: list[str]) -> str:

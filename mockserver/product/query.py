@@ -70,7 +70,7 @@ def page(rows: Sequence[Json], parameters: Mapping[str, Any]) -> tuple[list[Json
     found = [row for row in rows if keeps(row)]
     if asked["sortfield"]:
         column = _column("SortField", asked["sortfield"], names)
-        found.sort(key=lambda row: _rank(row.get(column)))
+        found.sort(key=lambda row: rank(row.get(column)))
     if asked["sortascending"] == 1:  # 0 is ascending, 1 descending
         found.reverse()
     first = (asked["pagereturned"] - 1) * asked["returnlimit"]
@@ -191,7 +191,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON; a text, a number or 
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _rank(value: object) -> tuple[int, Any]:
+def rank(value: object) -> tuple[int, Any]:
     """Return what a value is sorted by: nothing comes before numbers, and those before texts."""
     value = _plain(value)
     if value is None:

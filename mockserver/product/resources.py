@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.schema import pointer
-from mockserver.base.text import nearest
-from mockserver.contract.answers import Form
+from mockserver.base.text import apart, nearest
+from mockserver.contract.form import Form
 from mockserver.contract.operations import Operation
+from mockserver.contract.paths import TEMPLATE
 from mockserver.product import access, query, recorded
 from mockserver.product.keyfactor import Answer, Call
 from mockserver.product.objects import Write
@@ -23,12 +24,9 @@ from mockserver.world.reading import WorldError
 
 Json = dict[str, Any]
 
-SAMPLED: Final = "sampled"
-ANY_ROLE: Final = "any_role"
+_SAMPLED: Final = "sampled"
 
 _KEY: Final = "Id"  # what tells objects apart where no parameter is called like a member
-
-
 # What a document may name of a collection (`x-resource`).
 _NAMED: Final = ("key", "order", "missing", "fields", "unique")
 
@@ -56,8 +54,7 @@ class Collection:
         order = self.order or ("Name" if "Name" in self.form.members else "")
         if order not in self.form.members:
             return [*rows]
-        # A number before a text, as all that comes by number has one.
-        return sorted(rows, key=lambda row: _rank(row.get(order)))
+        return sorted(rows, key=lambda row: query.rank(row.get(order)))
 
     @property
     def noun(self) -> str:
@@ -68,7 +65,7 @@ class Collection:
     @property
     def title(self) -> str:
         """The same in words, as a refusal has it."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.noun)
+        return apart(self.noun, " ")
 
 
 @dataclass(frozen=True)
@@ -76,14 +73,14 @@ class Plan:
     """How an operation is answered: what is done, with which collection, found by what."""
 
     operation: Operation
-    action: str = SAMPLED
+    action: str = _SAMPLED
     collection: Collection | None = None
     parameter: str | None = None
 
     @property
     def kind(self) -> str:
         """Say whether the answer is made of objects, or an example."""
-        return SAMPLED if self.collection is None else "resource"
+        return _SAMPLED if self.collection is None else "resource"
 
 
 class Served(NamedTuple):
@@ -131,8 +128,8 @@ class Resources:
             parameter = last[1:-1]
         collection = self.collections.get(named.get("collection", path))
         actions = _OF_ALL if parameter is None else _OF_ONE
-        action = named.get("action", actions.get(operation.method, SAMPLED))
-        if collection is None or action == SAMPLED:
+        action = named.get("action", actions.get(operation.method, _SAMPLED))
+        if collection is None or action == _SAMPLED:
             return Plan(operation)
         if "key" in named:
             collection = replace(collection, key=named["key"])
@@ -158,10 +155,10 @@ class Resources:
         if operation.named.get("any_role"):
             access.require_a_role(call.identity, call.trace)
             text = "the document names no permission, so any role suffices"
-            call.trace.lenient.append(Note("", ANY_ROLE, text, NoteKind.ANY_ROLE))
+            call.trace.lenient.append(Note("", NoteKind.ANY_ROLE, text, NoteKind.ANY_ROLE))
         if plan.collection is None:
             text = "the answer is an example made by its schema; nothing is kept"
-            call.trace.lenient.append(Note("", SAMPLED, text, NoteKind.SAMPLED))
+            call.trace.lenient.append(Note("", NoteKind.SAMPLED, text, NoteKind.SAMPLED))
             return operation.answer and operation.answer.sample
         return _ACTIONS[plan.action](_Use(plan, plan.collection, call))
 
@@ -172,7 +169,7 @@ def check_paths(world: World, operations: Iterable[Operation], source: str) -> N
     Those of the default world may stand in any, also where other documents are loaded.
     """
     known = [each.path for each in operations if each.method == "GET"]
-    patterns = {re.sub(r"[{][^{}]*[}]", "[^/]+", path): path for path in known}
+    patterns = {TEMPLATE.sub("[^/]+", path): path for path in known}
     for path in world.resources.keys() - load().resources.keys():
         if not any(re.fullmatch(each, path) for each in patterns):
             text = f"nothing is read there; did you mean '{nearest(path, known)}'?"
@@ -231,14 +228,11 @@ class _Use:
             if asked.get(name, 1) < 1:
                 raise Problem(Kind.BODY, f"{name}: must be at least 1.")
         rows: Sequence[Json] = self.collection.sorted(self.rows)
-        found: Sequence[Json]
-        if asked.get("querystring") or asked.get("sortfield"):
-            columns = [self._columns(row) for row in rows]
-            meant = {id(each): row for each, row in zip(columns, rows, strict=True)}
-            found, total = query.page(columns, asked)
-            found = [meant[id(each)] for each in found]
-        else:
-            found, total = query.page(rows, asked)
+        derives = asked.get("querystring") or asked.get("sortfield")
+        columns = [*map(self._columns, rows)] if derives else rows
+        meant = {id(each): row for each, row in zip(columns, rows, strict=True)}
+        page, total = query.page(columns, asked)
+        found = [meant[id(each)] for each in page]
         counts = self.plan.operation.named.get("total", True)
         return Answer(self._made(found), {"x-total-count": str(total)} if counts else {})
 
@@ -277,27 +271,23 @@ class _Use:
         request = self.plan.operation.request
         known = request.members if request else {}
         kept = {name: value for name, value in old.items() if name not in known}
-        return self._kept(
-            {**kept, **self._body, self.collection.key: old[self.collection.key]}, rows, old
-        )
+        return self._changed({**kept, **self._body}, rows, old)
 
     def set(self) -> None:
         """Give the objects whose keys are in the body the values that the document names."""
         values = self.plan.operation.named["values"]
-        wanted = {_text(key) for key in cast("Iterable[object]", self.call.body)}
-        rows = [
-            {**row, **values} if _text(row.get(self.collection.key)) in wanted else row
-            for row in self.rows
-        ]
+        rows = [{**row, **values} if self._is_listed(row) else row for row in self.rows]
         recorded.keep(self.call.state, self.path, rows, 0)
 
     def merge(self) -> object:
         """Change those members of an object that are given."""
         rows = self.rows
         old = self._row(self._wanted, rows)
-        return self._kept(
-            {**old, **self._body, self.collection.key: old[self.collection.key]}, rows, old
-        )
+        return self._changed({**old, **self._body}, rows, old)
+
+    def _changed(self, row: Json, rows: Sequence[Json], old: Json) -> object:
+        """Keep an object in the place of an old one, whose key stays."""
+        return self._kept({**row, self.collection.key: old[self.collection.key]}, rows, old)
 
     def remove(self) -> None:
         """Remove an object."""
@@ -306,10 +296,16 @@ class _Use:
 
     def remove_many(self) -> None:
         """Remove the objects whose keys are in the body; a key that none has is ignored."""
-        keys = cast("Iterable[object]", self.call.body)
-        wanted, rows = {_text(key) for key in keys}, self.rows
-        key = self.collection.key
-        self._remove(rows, [row for row in rows if _text(row.get(key)) in wanted])
+        rows = self.rows
+        self._remove(rows, [row for row in rows if self._is_listed(row)])
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        """The keys in the body."""
+        return frozenset(map(_text, cast("Iterable[object]", self.call.body)))
+
+    def _is_listed(self, row: Json) -> bool:
+        return _text(row.get(self.collection.key)) in self._listed
 
     def _remove(self, rows: Sequence[Json], gone: Sequence[Json]) -> None:
         self.call.state.count(self.path, self._highest(rows))
@@ -318,8 +314,7 @@ class _Use:
 
     def _kept(self, row: Json, rows: Sequence[Json], old: Json | None = None) -> object:
         self._check_twins(row, rows, old)
-        sent = self.call.body
-        write = Write(self.call.state, self.path, sent, row, old)
+        write = Write(self.call.state, self.path, self.call.body, row, old)
         row = recorded.written(self.collection.path, write)
         kept = [row if each is old else each for each in rows]
         if old is None:
@@ -387,12 +382,6 @@ _ACTIONS: Final[Mapping[str, Callable[[_Use], object]]] = {
 }
 _OF_ALL: Final = {"GET": "list", "POST": "create", "PUT": "replace", "DELETE": "remove_many"}
 _OF_ONE: Final = {"GET": "show", "PUT": "replace", "PATCH": "merge", "DELETE": "remove"}
-
-
-def _rank(value: object) -> tuple[float, str]:
-    if isinstance(value, int | float):
-        return value, ""
-    return float("inf"), str(value or "").casefold()
 
 
 def _text(key: object) -> str:

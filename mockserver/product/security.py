@@ -4,26 +4,25 @@ The world says which roles its users and OAuth clients have. Here a user is an i
 client a claim; what is written to either, or to a role, changes what the caller may do.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from mockserver.base.problems import Kind, Problem
 from mockserver.journal.state import State
-from mockserver.product import objects
+from mockserver.product import access, objects
 from mockserver.product.objects import Write
 from mockserver.world.model import OAuthClient, User, World
 
 Json = dict[str, Any]
-Tables = Mapping[str, Sequence[Json]]
+_Tables = Mapping[str, Sequence[Json]]
 
-ROLES: Final = "/Security/Roles"
-CLAIMS: Final = "/Security/Claims"
-IDENTITIES: Final = "/Security/Identities"
-PATHS: Final = frozenset({ROLES, CLAIMS, IDENTITIES})
+_ROLES: Final = "/Security/Roles"
+_CLAIMS: Final = "/Security/Claims"
+_IDENTITIES: Final = "/Security/Identities"
+PATHS: Final = frozenset({_ROLES, _CLAIMS, _IDENTITIES})
 
-GLOBAL: Final = "099c05f0-deba-4562-a5b1-f491e19c0749"  # the permission set (recorded)
+_GLOBAL: Final = "099c05f0-deba-4562-a5b1-f491e19c0749"  # the permission set (recorded)
 _SYSTEM: Final = "c70e8641-a543-45b1-a47f-8b7d253fbf14"  # the provider of scheme System (recorded)
 # ClaimType: User, Group, Computer, OAuthOid, OAuthRole, OAuthSubject, OAuthClientId
 _USER, _SUBJECT, _CLIENT = 0, 5, 6
@@ -31,26 +30,22 @@ _ADMINISTRATOR: Final = "Administrator"
 _SAME_CLAIM: Final = ("ClaimType", "ClaimValue", "ProviderAuthenticationScheme")
 
 
-def rows(world: World) -> Tables:
+def rows(world: World) -> _Tables:
     """Return the three collections: what was written, brought to what the world says."""
     users, clients = _users(world), _clients(world)
-    claims = [*objects.rows(world, CLAIMS)]
+    claims = [*objects.rows(world, _CLAIMS)]
     _add(claims, "ClaimValue", map(_claim_of, (name for name in clients if clients[name].roles)))
-    identities = [*objects.rows(world, IDENTITIES)]
-    accounts = (_account(user) for user in users.values() if user.roles)
+    identities = [*objects.rows(world, _IDENTITIES)]
+    accounts = (user.account for user in users.values() if user.roles)
     _add(identities, "AccountName", ({"AccountName": name} for name in accounts))
-    roles = [row for row in objects.rows(world, ROLES) if row["Name"] in world.roles]
+    roles = [row for row in objects.rows(world, _ROLES) if row["Name"] in world.roles]
     _add(roles, "Name", ({"Name": name} for name in world.roles))
-    tables = {CLAIMS: claims, IDENTITIES: identities}
-    return {**tables, ROLES: [_brought(row, world, tables) for row in roles]}
+    tables = {_CLAIMS: claims, _IDENTITIES: identities}
+    return {**tables, _ROLES: [_brought(row, world, tables) for row in roles]}
 
 
 def _users(world: World) -> Mapping[str, User]:
-    return {str.casefold(_account(user)): user for user in world.users.values()}
-
-
-def _account(user: User) -> str:
-    return f"{user.domain}\\{user.name}"
+    return {str.casefold(user.account): user for user in world.users.values()}
 
 
 def _clients(world: World) -> Mapping[str, OAuthClient]:
@@ -76,7 +71,7 @@ def _claim_of(client: str) -> Json:
     }
 
 
-def _brought(row: Json, world: World, tables: Tables) -> Json:
+def _brought(row: Json, world: World, tables: _Tables) -> Json:
     """Return a role with the permissions and the holders that the world gives it."""
     name, users, clients = row["Name"], _users(world), _clients(world)
     claimed = {
@@ -88,21 +83,21 @@ def _brought(row: Json, world: World, tables: Tables) -> Json:
         before: bool = identity["Id"] in row.get("Identities", ())
         if user is None:
             return before
-        return name in user.roles and (before or str.casefold(_account(user)) not in claimed)
+        return name in user.roles and (before or str.casefold(user.account) not in claimed)
 
     def has(claim: Json) -> bool:
         client = clients.get(claim["ClaimValue"]) if _is_client(claim) else None
         before: bool = claim["Id"] in row.get("Claims", ())
         return name in client.roles if client else before
 
-    defaults = {"Description": name, "Enabled": True, "PermissionSetId": GLOBAL}
+    defaults = {"Description": name, "Enabled": True, "PermissionSetId": _GLOBAL}
     return {
         **defaults,
         **row,
         "Immutable": name == _ADMINISTRATOR,
         "Permissions": [*world.roles[name]],
-        "Identities": _sorted(row, "Identities", filter(holds, tables[IDENTITIES])),
-        "Claims": _sorted(row, "Claims", filter(has, tables[CLAIMS])),
+        "Identities": _sorted(row, "Identities", filter(holds, tables[_IDENTITIES])),
+        "Claims": _sorted(row, "Claims", filter(has, tables[_CLAIMS])),
     }
 
 
@@ -112,9 +107,9 @@ def _sorted(row: Json, member: str, holders: Iterable[Json]) -> list[int]:
     return sorted((each["Id"] for each in holders), key=lambda number: order.get(number, 0))
 
 
-def _of(row: Json, member: str, tables: Tables) -> list[Json]:
+def _of(row: Json, member: str, tables: _Tables) -> list[Json]:
     """Return the claims or identities of a role."""
-    table = {each["Id"]: each for each in tables[CLAIMS if member == "Claims" else IDENTITIES]}
+    table = {each["Id"]: each for each in tables[_CLAIMS if member == "Claims" else _IDENTITIES]}
     return [table[number] for number in row.get(member, ()) if number in table]
 
 
@@ -132,13 +127,13 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
     Problem 400 where nobody could administer the mock any more.
     """
     tables = {**rows(state.world), path: kept}
-    names = [role["Name"] for role in tables[ROLES]]
+    names = [role["Name"] for role in tables[_ROLES]]
     if _ADMINISTRATOR in state.world.roles and _ADMINISTRATOR not in names:
         raise Problem(Kind.BODY, f"The role '{_ADMINISTRATOR}' is immutable.")
     users = _without_roles(state.world.data["users"])
     clients = _without_roles(state.world.data["oauth_clients"])
-    accounts = {str.casefold(_account(user)): users[key] for key, user in state.world.users.items()}
-    for role in tables[ROLES]:
+    accounts = {str.casefold(user.account): users[key] for key, user in state.world.users.items()}
+    for role in tables[_ROLES]:
         names = [str.casefold(each["AccountName"]) for each in _of(role, "Identities", tables)]
         claims = _of(role, "Claims", tables)
         names += [str.casefold(each["ClaimValue"]) for each in claims if _is_user(each)]
@@ -147,7 +142,7 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
         holders += [clients[each] for each in ids if each in clients and each != "*"]
         for holder in holders:
             holder["roles"].append(role["Name"])
-    permissions = {role["Name"]: role["Permissions"] for role in tables[ROLES]}
+    permissions = {role["Name"]: role["Permissions"] for role in tables[_ROLES]}
     callers = {"roles": permissions, "users": users, "oauth_clients": clients}
     state.put_resources(tables, grown, callers)
 
@@ -165,13 +160,13 @@ def _without_roles(entries: Mapping[str, Json]) -> dict[str, Json]:
 
 def _role(write: Write) -> Json:
     row, world = {**write.row}, write.state.world
-    row["PermissionSetId"] = row.get("PermissionSetId") or GLOBAL
+    row["PermissionSetId"] = row.get("PermissionSetId") or _GLOBAL
     sent = row.get("Permissions") or []
-    row["Permissions"] = [_with_slashes(permission) for permission in sent]
+    row["Permissions"] = [*map(access.renewed, sent)]
     row["Legacy"] = sent if any(":" in permission for permission in sent) else None
     for member, path, find in (
-        ("Claims", CLAIMS, _SAME_CLAIM),
-        ("Identities", IDENTITIES, ("AccountName",)),
+        ("Claims", _CLAIMS, _SAME_CLAIM),
+        ("Identities", _IDENTITIES, ("AccountName",)),
     ):
         table = [*rows(world)[path]]
         given = row.get(member) or []
@@ -196,14 +191,6 @@ def _id(
     return number
 
 
-def _with_slashes(permission: str) -> str:
-    """Return a permission of version 1, such as Certificates:EditMetadata, as the world has it."""
-    if ":" not in permission:
-        return permission
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", permission).lower().split(":")
-    return f"/{'/'.join(words)}/"
-
-
 def _legacy(_: World, row: Json) -> list[str]:
     """Return the permissions of a role as version 1 has them, `/` and longer ones left out."""
     if row.get("Legacy"):
@@ -225,7 +212,7 @@ def _roles_of(world: World, row: Json) -> list[Json]:
     shown = ("Id", "Name", "Description", "EmailAddress", "Immutable")
     return [
         {name: role.get(name) for name in shown}
-        for role in rows(world)[ROLES]
+        for role in rows(world)[_ROLES]
         if row["Id"] in role["Identities"]
     ]
 
@@ -236,9 +223,7 @@ def _provider(_: World, row: Json) -> Json:
     return {"Id": number, "AuthenticationScheme": scheme, "DisplayName": scheme}
 
 
-WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {
-    ROLES: _role,
-}
+WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {_ROLES: _role}
 VALUES: Final[Mapping[str, Callable[[World, Json], object]]] = {
     "role_claims": _members("Claims"),
     "role_claims_count": lambda _, row: len(row["Claims"]),

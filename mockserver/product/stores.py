@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from mockserver.base.jsontext import compact_json
 from mockserver.base.problems import Kind, Problem
-from mockserver.contract.answers import ASTERISKS, NO_GUID
+from mockserver.contract.form import ASTERISKS, NO_GUID
 from mockserver.product.objects import Write, found, rows
 from mockserver.world.model import World
 
 Json = dict[str, Any]
 
-STORE_TYPES: Final = "/CertificateStoreTypes"
-STORES: Final = "/CertificateStores"
-APPLICATIONS: Final = "/Applications"
+_STORE_TYPES: Final = "/CertificateStoreTypes"
+_STORES: Final = "/CertificateStores"
+_APPLICATIONS: Final = "/Applications"
 
 # Certificate store types
 
@@ -31,7 +32,7 @@ _WHEN: Final = {
     "OnRemove": "OnRemove",
     "OnReenrollment": "OnODKG",
 }
-SECRET_TYPE: Final = 3  # String, Bool, MultipleChoice, Secret
+_SECRET_TYPE: Final = 3  # String, Bool, MultipleChoice, Secret
 
 
 def _store_type(write: Write) -> Json:
@@ -53,7 +54,7 @@ def _store_type(write: Write) -> Json:
         if not row.get(job) and (not needs or any(does.get(need) for need in needs)):
             row[job] = str(uuid4())
     if row.get("ServerRequired") and not row.get("ServerRegistration"):
-        every = (each.get("ServerRegistration") for each in rows(write.state.world, STORE_TYPES))
+        every = (each.get("ServerRegistration") for each in rows(write.state.world, _STORE_TYPES))
         highest = max((number for number in every if number), default=0)
         row["ServerRegistration"] = write.state.number("ServerRegistration", highest)
     return row
@@ -100,7 +101,7 @@ _MASKED: Final[Json] = {
 
 def _store(write: Write) -> Json:
     row, world = {**write.row}, write.state.world
-    if found(rows(world, STORE_TYPES), "StoreType", row["CertStoreType"]) is None:
+    if found(rows(world, _STORE_TYPES), "StoreType", row["CertStoreType"]) is None:
         number = row["CertStoreType"]
         text = f"The certificate store type with StoreType '{number}' does not exist."
         raise Problem(Kind.NOT_FOUND, text)
@@ -121,8 +122,7 @@ def _sent_properties(sent: Json) -> Json:
         given = json.loads(sent.get("Properties") or "{}")
         pairs = [(name, _unwrapped(item)) for name, item in given.items()]
     except (ValueError, AttributeError, RecursionError):
-        text = "Properties: must be a JSON object, as text."
-        raise Problem(Kind.BODY, text) from None
+        raise Problem(Kind.BODY, "Properties: must be a JSON object, as text.") from None
     return dict(pairs)
 
 
@@ -148,29 +148,29 @@ def _properties(row: Json) -> Json:
 
 
 def _secret_names(world: World, row: Json) -> set[str]:
-    kind = found(rows(world, STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
+    kind = found(rows(world, _STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
     items = kind.get("Properties") or ()
-    return {item["Name"] for item in items if item.get("Type") in (SECRET_TYPE, "Secret")}
+    return {item["Name"] for item in items if item.get("Type") in (_SECRET_TYPE, "Secret")}
 
 
 def _store_properties(_: World, row: Json) -> str:
-    return json.dumps(_properties(row), ensure_ascii=False, separators=(",", ":"))
+    return compact_json(_properties(row))
 
 
 def _masked_properties(world: World, row: Json) -> str:
     secrets = _secret_names(world, row)
     shown = {name: _MASKED if name in secrets else item for name, item in _properties(row).items()}
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    return compact_json(shown)
 
 
 def _container_name(world: World, row: Json) -> object:
     number = row.get("ContainerId")
-    container = None if number is None else found(rows(world, APPLICATIONS), "Id", number)
+    container = None if number is None else found(rows(world, _APPLICATIONS), "Id", number)
     return container and container["Name"]
 
 
 def _reenrollment(world: World, row: Json) -> Json:
-    kind = found(rows(world, STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
+    kind = found(rows(world, _STORE_TYPES), "StoreType", row.get("CertStoreType")) or {}
     does = bool((kind.get("SupportedOperations") or {}).get("Enrollment"))
     return {"Data": does, "Message": "" if does else _NOT_SUPPORTED}
 
@@ -204,13 +204,10 @@ def _code(_: World, row: Json) -> str | None:
 
 
 def _store_count(world: World, row: Json) -> int:
-    return sum(store.get("ContainerId") == row["Id"] for store in rows(world, STORES))
+    return sum(store.get("ContainerId") == row["Id"] for store in rows(world, _STORES))
 
 
-WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {
-    STORE_TYPES: _store_type,
-    STORES: _store,
-}
+WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {_STORE_TYPES: _store_type, _STORES: _store}
 VALUES: Final[Mapping[str, Callable[[World, Json], object]]] = {
     "store_properties": _store_properties,
     "store_properties_masked": _masked_properties,

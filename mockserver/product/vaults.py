@@ -13,7 +13,7 @@ from mockserver.world.model import PamProvider, World
 
 Json = dict[str, Any]
 
-ENTRIES: Final = "/PamProviders/Local/{providerId}/Entries"
+_ENTRIES: Final = "/PamProviders/Local/{providerId}/Entries"
 
 _ENTRIES_OF: Final = re.compile(r"/PamProviders/Local/([0-9]+)/Entries")
 _SECRET: Final = 2  # DataType
@@ -43,8 +43,7 @@ def _local(world: World, path: str) -> tuple[int, PamProvider]:
     number = int(re.findall("[0-9]+", path)[0])
     provider = world.pam_providers.get(str(number))
     if provider is None:
-        text = f"Unable to find 'PAM Provider' with Id '{number}'"
-        raise Problem(Kind.NOT_FOUND, text)
+        raise Problem(Kind.NOT_FOUND, f"Unable to find 'PAM Provider' with Id '{number}'")
     if provider.type != "local":
         raise Problem(Kind.BODY, f"The PAM provider {number} keeps no secrets of its own.")
     return number, provider
@@ -59,26 +58,23 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
         any_id = {"*": providers["*"]} if "*" in providers else {}
         state.put_resources({path: kept}, grown, {"pam_providers": {**changed, **any_id}})
     elif path == pam.TYPES:
-        ids = {row["Id"] for row in kept}
-        own = [row for row in kept if pam.name_of(world, row["Id"]) in (None, row["Id"])]
         used = {row["ProviderType"]["Id"] for row in pam.providers(world)}
-        fixed = {row["Id"] for row in pam.built_in(world)}
-        if not used | fixed <= ids:
-            text = "The PAM provider type is built in, or a PAM provider has it."
-            raise Problem(Kind.BODY, text)
+        made = {row["Id"] for row in objects.rows(world, path)}
+        built_in = {row["Id"] for row in pam.types(world)} - made
+        if not used | built_in <= {row["Id"] for row in kept}:
+            raise Problem(Kind.BODY, "The PAM provider type is built in, or a PAM provider has it.")
+        own = [row for row in kept if row["Id"] not in built_in]
         state.put_resources({path: own}, grown)
     else:
         number, _ = _local(world, path)
         before = providers[str(number)]
         old = before.get("secrets", {})
-        secrets = {
-            row["SecretName"]: row.get("SecretValue", old.get(row["SecretName"])) for row in kept
-        }
-        others = {"*": old["*"]} if "*" in old else {}
-        entry = {**before, "secrets": {**secrets, **others}}
+        secrets = {name: value for name, value in old.items() if name == "*"}
+        for row in kept:
+            secrets[row["SecretName"]] = row.get("SecretValue", old.get(row["SecretName"]))
+        changed = {**providers, str(number): {**before, "secrets": secrets}}
         described = [_without(row, "SecretValue") for row in kept]
-        changes = {"pam_providers": {**providers, str(number): entry}}
-        state.put_resources({path: described}, grown, changes)
+        state.put_resources({path: described}, grown, {"pam_providers": changed})
 
 
 def _entry_of(world: World, row: Json) -> Json:
@@ -129,7 +125,7 @@ def _provider(write: Write) -> Json:
     if name is None:
         raise Problem(Kind.NOT_FOUND, f"Unable to find 'PAM Provider Type' with Id '{number}'")
     kind = pam.kind_of(world, name)
-    parameters = {each.id: each for each in kind.parameters}
+    parameters = {each["Id"]: each for each in kind.parameters}
     before = {
         each["ProviderTypeParam"]["Id"]: each
         for each in (write.old or {}).get("ProviderTypeParamValues", ())
@@ -141,14 +137,14 @@ def _provider(write: Write) -> Json:
         if parameter is None:
             text = f"Unable to find 'PAM Provider Type Parameter' with Id '{wanted}'"
             raise Problem(Kind.NOT_FOUND, text)
-        if row.get("Remote") and not parameter.use:
+        if row.get("Remote") and not parameter["InstanceLevel"]:
             text = "Provider type parameters are not allowed for remote PAM providers."
             raise Problem(Kind.BODY, text)
         values.append(_value(write, parameter, given, before.get(wanted)))
     return {**row, "ProviderTypeParamValues": values, "ProviderType": {"Id": kind.id}}
 
 
-def _value(write: Write, parameter: pam.Parameter, given: Json, before: Json | None) -> Json:
+def _value(write: Write, parameter: Json, given: Json, before: Json | None) -> Json:
     """Return the value of a parameter; a secret is shown as a GUID, which it keeps."""
     every = (
         each["Id"]
@@ -156,14 +152,13 @@ def _value(write: Write, parameter: pam.Parameter, given: Json, before: Json | N
         for each in row["ProviderTypeParamValues"]
     )
     guid = None
-    if parameter.data_type == _SECRET:
+    if parameter["DataType"] == _SECRET:
         guid = before["InstanceGuid"] if before else str(uuid4())
     return {
         "Id": before["Id"] if before else write.state.number("PAM values", max(every, default=0)),
         "Value": guid or given.get("Value"),
-        "InstanceId": None,
         "InstanceGuid": guid,
-        "ProviderTypeParam": parameter.as_json(),
+        "ProviderTypeParam": parameter,
     }
 
 
@@ -178,5 +173,5 @@ def _entry(write: Write) -> Json:
 WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {
     pam.TYPES: _type,
     pam.PROVIDERS: _provider,
-    ENTRIES: _entry,
+    _ENTRIES: _entry,
 }

@@ -87,24 +87,8 @@ def read_api_fault(entry: object, source: str) -> ApiFault:
 
 
 def _world(data: Mapping[str, Any]) -> World:
-    return World(
-        data=data,
-        lenient=data["lenient"],
-        product_version=data["product_version"],
-        api_supported_versions=_frozen(data.get("api_supported_versions", {})),
-        deprecation_header=data.get("deprecation_header", False),
-        errors=_table(data["errors"], Told),
-        edition=data.get("edition") or _default()["edition"],
-        roles=_frozen(data["roles"]),
-        users=_table(data["users"], User, name="name"),
-        oauth_clients=_table(data["oauth_clients"], OAuthClient, name="id"),
-        api_audiences=tuple(data.get("api_audiences", ())),
-        pam_providers=_table(data["pam_providers"], PamProvider, name="id"),
-        token_endpoints=_table(data["token_endpoints"], TokenEndpoint, normal=endpoint_key),
-        relays=_table(data["relays"], Relay, normal=relay_key),
-        api_faults=_table(data["api_faults"], ApiFault),
-        smtp_profile=_frozen(data["smtp_profile"]),
-    )
+    parts = {name: part for name, part in data.items() if name != "resources"}
+    return _entry(World, {"edition": _default()["edition"], **parts}, {"data": data})
 
 
 def _table(
@@ -123,7 +107,7 @@ def _table(
     )
 
 
-def _entry(kind: Callable[..., T], entry: object, fields: Mapping[str, str]) -> T:
+def _entry(kind: Callable[..., T], entry: object, fields: Mapping[str, Any]) -> T:
     if not isinstance(entry, Mapping):  # a secret, or a reply alone
         return kind(entry)
     parts = {
@@ -149,12 +133,19 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401  # any JSON, and the callers kno
 
 _PARTS: Final[Mapping[str, Callable[[Any], object]]] = {
     "accounts": partial(_table, kind=Account),
+    "api_faults": partial(_table, kind=ApiFault),
+    "errors": partial(_table, kind=Told),
+    "oauth_clients": partial(_table, kind=OAuthClient, name="id"),
+    "pam_providers": partial(_table, kind=PamProvider, name="id"),
     "password": Secret,
+    "relays": partial(_table, kind=Relay, normal=relay_key),
     "replies": lambda stages: MappingProxyType(
         {stage: _replies(entry) for stage, entry in stages.items()}
     ),
     "secret": Secret,
     "secrets": partial(_table, kind=Secret),
+    "token_endpoints": partial(_table, kind=TokenEndpoint, normal=endpoint_key),
+    "users": partial(_table, kind=User, name="name"),
 }
 
 

@@ -24,6 +24,11 @@ class User:
     password: Secret
     roles: tuple[str, ...] = ()
 
+    @property
+    def account(self) -> str:
+        r"""The name with the domain: `DOMAIN\name`."""
+        return f"{self.domain}\\{self.name}"
+
 
 @dataclass(frozen=True)
 class OAuthClient:
@@ -164,19 +169,19 @@ class World:
     data: Mapping[str, Any] = field(repr=False)
     lenient: bool
     product_version: str
-    api_supported_versions: Mapping[str, str]
-    deprecation_header: bool
     errors: Errors
     edition: str
     roles: Mapping[str, tuple[str, ...]]
     users: Mapping[str, User]
     oauth_clients: Mapping[str, OAuthClient]
-    api_audiences: tuple[str, ...]
     pam_providers: Mapping[str, PamProvider]
     token_endpoints: Mapping[str, TokenEndpoint]
     relays: Mapping[str, Relay]
     api_faults: Mapping[str, ApiFault]
     smtp_profile: Mapping[str, Any] = field(repr=False)
+    api_audiences: tuple[str, ...] = ()
+    api_supported_versions: Mapping[str, str] = field(default_factory=dict)
+    deprecation_header: bool = False
 
     @property
     def resources(self) -> Mapping[str, Sequence[dict[str, Any]]]:
@@ -231,8 +236,8 @@ def _covers(patterns: Iterable[str], address: str) -> bool:
 
 
 def _spellings(user: User) -> tuple[str, str, str]:
-    name, domain = user.name.casefold(), user.domain.casefold()
-    return name, f"{domain}\\{name}", f"{name}@{domain}"
+    name = user.name.casefold()
+    return name, user.account.casefold(), f"{name}@{user.domain.casefold()}"
 
 
 def _most_specific(table: Mapping[str, T], exact: Sequence[str], host: str) -> tuple[str, T] | None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mockserver import MockServer
 from mockserver.base.data import data_folder
-from mockserver.base.schema import Node
-from mockserver.contract.coercion import Shape, relaxed
+from mockserver.contract.coercion import relaxed
+from mockserver.contract.form import Form
 from mockserver.contract.operations import Contract, Operation
 from mockserver.product.keyfactor import notes
 from support import ADMIN, V1, V2, VALID, Caller, Json, calling, refusal
@@ -637,15 +637,22 @@ def test_a_schema_that_refers_to_itself_has_an_end() -> None:
             "Size": {"type": "integer"},
         }
     }
-    shape = Shape(Node.root("here", {"Tree": tree}).at("Tree"))
+    form = Form({"Tree": tree}, tree)
     body: Json = {"Size": 1}
     wanted: Json = {"Size": 1}
     for name in ("Left", "Right", "Left", "Right", "Left", "Right"):
         body = {name.lower(): body, "many": [{"size": 2.0}], "Any": [{"x": 1.0}]}
         wanted = {name: wanted, "Many": [{"Size": 2}], "Any": [{"x": 1.0}]}
-    assert relaxed(wanted, shape, lenient=False) == (wanted, [])
+    assert relaxed(wanted, form, lenient=False) == (wanted, [])
     for lenient in (False, True):
-        strict, noted = relaxed(body, shape, lenient=lenient)
+        strict, noted = relaxed(body, form, lenient=lenient)
         assert json.dumps(strict) == json.dumps(wanted)
         assert len(noted) == 6 * 4
-    assert shape.members["Left"] is shape.members["Left"].members["Left"]
+    assert form.properties["Left"] is form.properties["Left"].properties["Left"]
+
+
+def test_names_of_a_schema_in_parts_have_any_letter_case() -> None:
+    parts = [{"properties": {"Host": {"type": "string"}}}, {"properties": {"Port": {}}}]
+    strict, noted = relaxed({"host": "a", "PORT": 1}, Form({}, {"allOf": parts}), lenient=False)
+    assert strict == {"Host": "a", "Port": 1}
+    assert [note.path for note in noted] == ["/host", "/PORT"]

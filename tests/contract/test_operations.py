@@ -999,7 +999,7 @@ BROKEN: dict[str, tuple[Callable[[Json], object], str]] = {
     ),
     "a schema elsewhere": (
         lambda document: host(document).update({"$ref": "http://127.0.0.1:1/"}),
-        "cannot fetch http://127.0.0.1:1/",
+        "Resource 'http://127.0.0.1:1/' is not present",
     ),
     "an unknown type": (
         lambda document: host(document).update(type="text"),

@@ -731,8 +731,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # Bodies that are not strict
     (
-        "name = shape.names.get(lowered(given))",
-        "name = given if given in shape.members else None",
+        "name = form.names.get(lowered(given))",
+        "name = given if given in form.properties else None",
         "names may have any letter case",
     ),
     (
@@ -751,12 +751,12 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a whole number is an integer from there on",
     ),
     (
-        'value.is_integer() and "integer" in self.types)',
-        'value.is_integer() and "string" in self.types)',
+        'value.is_integer() and "integer" in form.types)',
+        'value.is_integer() and "string" in form.types)',
         "a whole number is found in a body that is spelled as documented",
     ),
     (
-        "return self.items is None or all(map(self.items.fits, value))",
+        "return form.items is None or all(_fits(item, form.items) for item in value)",
         "return True",
         "the elements of a list are looked at",
     ),
@@ -993,8 +993,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a blank scope is not asked for",
     ),
     (
-        '_ASTERISKS: Final = "*" * 20',
-        '_ASTERISKS: Final = "*" * 8',
+        'ASTERISKS: Final = "*" * 20',
+        'ASTERISKS: Final = "*" * 8',
         "a secret that was given as it is comes back as 20 asterisks",
     ),
     (

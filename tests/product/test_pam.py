@@ -211,7 +211,7 @@ WRONG: dict[str, tuple[World, Json, str]] = {
     "a parameter that cannot be printed": (
         DEFAULT,
         reference("1", **{"SecretName\r\n" + "x" * 1_000: "a"}),
-        r"'SecretName\r\nxxx",
+        r"SecretName\r\nxxx",
     ),
     "parameters of another type": (
         DEFAULT,

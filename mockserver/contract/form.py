@@ -1,4 +1,4 @@
-"""Answers made by a schema: the members in its order, what is absent by its type, and samples."""
+"""A schema as the form of values: how a request is spelled, what an answer shows, and samples."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any, Final
 
 from mockserver.base import masking
+from mockserver.base.schema import referred, types_of
+from mockserver.base.text import lowered
 
 Json = dict[str, Any]
 # Gives what a value is to be shown as, by the name that the schema has for it (`x-value`).
-Values = Callable[[str, Json], object]
+_Values = Callable[[str, Json], object]
 
 # How secrets are given back (recorded).
 ASTERISKS: Final = "*" * 20
@@ -57,18 +59,19 @@ class Form:
         """The schema without references and branches; of several branches the first counts."""
         rule = self.schema
         while "$ref" in rule:
-            rule = {**found(self.document, rule["$ref"]), **_without(rule, "$ref")}
+            rule = {**referred(self.document, rule["$ref"]), **_without(rule, "$ref")}
         for part in rule.get("allOf", ()):
             inner = self._below(part, "").rule
             properties = {**inner.get("properties", {}), **rule.get("properties", {})}
             rule = {**inner, **_without(rule, "allOf")}
             if properties:
                 rule["properties"] = properties
-        branches = [self._below(part, "").rule for part in _branches(rule)]
+        parts = [*rule.get("anyOf", ()), *rule.get("oneOf", ())]
+        branches = [self._below(part, "").rule for part in parts]
         if branches:
             first = next((each for each in branches if each.get("type") != "null"), branches[0])
-            types = _types_of(first) | _types_of(rule)
-            if len(branches) > 1 and any("null" in _types_of(each) for each in branches):
+            types = types_of(first) | types_of(rule)
+            if len(branches) > 1 and any("null" in types_of(each) for each in branches):
                 types |= {"null"}
             rule = {**first, **_without(rule, "anyOf", "oneOf"), "type": sorted(types)}
         return rule
@@ -77,18 +80,28 @@ class Form:
     def types(self) -> frozenset[str]:
         """The JSON types; what has properties or items and no type is an object or an array."""
         implied = {"properties": "object", "additionalProperties": "object", "items": "array"}
-        return _types_of(self.rule) or frozenset(
+        return types_of(self.rule) or frozenset(
             [kind for keyword, kind in implied.items() if keyword in self.rule][:1]
         )
 
     @cached_property
+    def properties(self) -> Mapping[str, "Form"]:
+        """The documented members; where there are none, all names are data."""
+        return {
+            name: self._below(schema if isinstance(schema, dict) else {}, name)
+            for name, schema in self.rule.get("properties", {}).items()
+        }
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The documented names by their lower case."""
+        return {lowered(name): name for name in self.properties}
+
+    @cached_property
     def members(self) -> Mapping[str, "Form"]:
         """The properties that an answer shows, in their order."""
-        return {
-            name: self._below(schema, name)
-            for name, schema in self.rule.get("properties", {}).items()
-            if not (isinstance(schema, dict) and schema.get("writeOnly"))
-        }
+        own = self.properties.items()
+        return {name: form for name, form in own if not form.schema.get("writeOnly")}
 
     @cached_property
     def items(self) -> "Form | None":
@@ -110,11 +123,11 @@ class Form:
 
     def _below(self, schema: Json, name: str) -> "Form":
         while set(schema) == {"$ref"}:
-            schema = found(self.document, schema["$ref"])
+            schema = referred(self.document, schema["$ref"])
         key = id(schema), name
         return self.forms.setdefault(key, Form(self.document, schema, name, self.forms, self.busy))
 
-    def made(self, value: object, values: Values) -> object:
+    def made(self, value: object, values: _Values) -> object:
         """Return a value in this form; `values` gives those members that are made of others."""
         kinds = self._kinds
         if value is None or not (kinds is None or isinstance(value, kinds)):
@@ -137,7 +150,7 @@ class Form:
         names = self.rule.get("x-names", ())
         return names[value] if 0 <= value < len(names) else value
 
-    def _object(self, value: Json, values: Values) -> Json:
+    def _object(self, value: Json, values: _Values) -> Json:
         made: Json = {}
         for name, form, derived in self._shown:
             item = value.get(name) if derived is None else values(derived, value)
@@ -160,13 +173,12 @@ class Form:
     def stored(self, value: object) -> object:
         """Return a value of a request as it is kept: no secret, and numbers for their names."""
         if isinstance(value, dict):
-            members = {**self.rule.get("properties", {})}
             return {
-                name: self._below(members.get(name, {}), name).stored(item)
+                name: (self.properties.get(name) or Form({}, {}, name)).stored(item)
                 for name, item in value.items()
             }
         if isinstance(value, list):
-            below = self.items or self._below({}, self.name)
+            below = self.items or Form({}, {}, self.name)
             return [below.stored(item) for item in value]
         if isinstance(value, str):
             if value in self.rule.get("x-names", ()):
@@ -178,14 +190,6 @@ class Form:
     @property
     def empty(self) -> object:
         """What stands where nothing was given: null, `[]`, false, 0, an empty text, by its type."""
-        whole = self.types & {"array", "object"} and "null" not in self.types
-        return self._emptied() if whole else self._nothing
-
-    @cached_property
-    def _nothing(self) -> object:
-        return self._emptied()
-
-    def _emptied(self) -> object:
         if "null" in self.types or not self.types:
             return None
         fixed = [self.rule[keyword][0] for keyword in ("enum", "x-names") if keyword in self.rule]
@@ -212,7 +216,11 @@ class Form:
 
     def _items(self, wanted: str) -> list[object]:
         least = self.rule.get("minItems", 1 if wanted == "sample" else 0)
-        if self.items is None or self.items.is_busy or self.rule.get("maxItems") == 0:
+        if (
+            self.items is None
+            or id(self.items.schema) in self.busy
+            or self.rule.get("maxItems") == 0
+        ):
             return []
         return [getattr(self.items, wanted)] * least
 
@@ -221,38 +229,16 @@ class Form:
         self.busy.add(id(self.schema))
         required = self.rule.get("required", ())
         for name, form in self.members.items():
-            if not form.optional and not form.is_busy:
+            is_busy = id(form.schema) in self.busy
+            if not form.optional and not is_busy:
                 yield name, getattr(form, wanted)
-            elif form.is_busy and name in required:
+            elif is_busy and name in required:
                 yield name, None if "null" in form.types else {}
         self.busy.discard(id(self.schema))
-
-    @property
-    def is_busy(self) -> bool:
-        """Say whether a sample of this schema is being made."""
-        return id(self.schema) in self.busy
-
-
-def found(document: Json, reference: str) -> Json:
-    """Return what a `$ref` of a document leads to."""
-    value: Any = document
-    for part in reference.removeprefix("#/").split("/"):
-        value = value[part.replace("~1", "/").replace("~0", "~")]
-    result: Json = value
-    return result
-
-
-def _types_of(schema: Json) -> frozenset[str]:
-    types = schema.get("type", ())
-    return frozenset([types] if isinstance(types, str) else types)
 
 
 def _without(rule: Json, *keywords: str) -> Json:
     return {keyword: value for keyword, value in rule.items() if keyword not in keywords}
-
-
-def _branches(rule: Json) -> list[Json]:
-    return [*rule.get("anyOf", ()), *rule.get("oneOf", ())]
 
 
 def _number(rule: Json) -> Any:  # noqa: ANN401  # an integer or a number

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mockserver.base.schema import Node, Schema
-from mockserver.contract.answers import ASTERISKS, Form
+from mockserver.contract.form import ASTERISKS, Form
 from mockserver.contract.wording import WORDS
 
 Json = dict[str, Any]
@@ -47,6 +47,7 @@ def made(schema: Json, value: object, name: str = "") -> object:
         ({"properties": {"a": {"x-value": "b"}, "c": {"type": "string"}}}, {"c": "d", "e": 1},
          {"a": "made of b", "c": "d"}),
         ({"properties": {"a": {"type": "string", "x-left-out": True}}}, {}, {}),
+        ({"properties": {"a": True}}, {"a": 1}, {"a": 1}),
         ({"allOf": [{"properties": {"a": {}, "b": {}}}], "properties": {"a": {"type": "null"}}},
          {"a": 1, "b": 2}, {"a": None, "b": 2}),
     ],
