@@ -1,6 +1,7 @@
 """The command line, as processes."""
 
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -119,6 +120,22 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
     with serving(tmp_path) as (process, _):
         status, _, errors = stopped(process, number)
     assert (status, errors) == (0, "")
+
+
+def test_the_collector_looks_at_little_and_is_changed_in_the_own_process_only() -> None:
+    tell = "print(gc.get_freeze_count() > 10_000, gc.get_threshold())"
+    as_command = f"""
+import atexit, gc, sys, mockserver.cli
+atexit.register(lambda: {tell})
+sys.argv[1:] = ["run", "--", "true"]
+mockserver.cli.main()
+"""
+    as_library = f"import gc, mockserver\nwith mockserver.MockServer(): {tell}"
+    told = [
+        subprocess.check_output([sys.executable, "-c", code], text=True, timeout=30)
+        for code in (as_command, as_library)
+    ]
+    assert told == ["True (700, 10, 100)\n", f"False {gc.get_threshold()}\n"]
 
 
 def test_it_serves_without_a_ready_file() -> None:
