@@ -22,6 +22,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mockserver.base.version import __version__
 from mockserver.server import load_editions
 from support import Json
 
@@ -312,6 +313,19 @@ def test_a_request_is_one_line_of_the_log_in_text_or_json(tmp_path: Path) -> Non
     assert log("--log-level", "warning") == ""
 
 
+def test_the_version_is_told_without_loading_the_rest() -> None:
+    code = """
+import sys
+from mockserver.__main__ import main
+sys.argv[1:] = ["--version"]
+main()
+print(*({"click", "starlette", "yaml"} & {*sys.modules}))
+"""
+    said = f"keyfactor-mock, version {__version__}\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == f"{said}\n"
+    assert run("--version").stdout == said
+
+
 def test_help_lists_the_commands() -> None:
     done = run("--help")
     assert done.returncode == 0
@@ -327,7 +341,9 @@ def test_a_token_that_was_given_is_asked_for_on_loopback_too(tmp_path: Path) -> 
         assert httpx2.get(url, headers={"x-mock-token": "the-token"}).status_code == 200
 
 
-@pytest.mark.parametrize("arguments", [["openapi", "1"], ["check", "default"], ["serve", *PORTS]])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["openapi", "1"], ["check", "default"], ["serve", *PORTS]]
+)
 def test_a_full_standard_output_is_one_line_and_status_1(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
