@@ -60,8 +60,8 @@ mutants: $(VENV)/installed ## break each rule in turn: a test must notice (make 
 generators: $(VENV)/installed ## generate clients with many tools, compile them and call with them (TOOLS='go java')
 	@$(PYTHON) tests/clients/generators/generators.py $(TOOLS)
 
-bench: $(VENV)/installed ## speed, as ratios against references in the same run
-	$(PYTHON) tests/benchmarks/bench.py
+bench: $(VENV)/installed ## speed, as ratios against references in the same run (make bench BASELINE=commit)
+	BASELINE=$(BASELINE) $(PYTHON) tests/benchmarks/bench.py
 
 soak: $(VENV)/installed ## mixed traffic for ten minutes: memory, delay, nothing lost (make soak SOAK='--seconds 60')
 	$(PYTHON) tests/benchmarks/soak.py $(SOAK)

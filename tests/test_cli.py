@@ -1,6 +1,7 @@
 """The command line, as processes."""
 
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -21,6 +22,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mockserver.base.version import __version__
 from mockserver.server import load_editions
 from support import Json
 
@@ -119,6 +121,22 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
     with serving(tmp_path) as (process, _):
         status, _, errors = stopped(process, number)
     assert (status, errors) == (0, "")
+
+
+def test_the_collector_looks_at_little_and_is_changed_in_the_own_process_only() -> None:
+    tell = "print(gc.get_freeze_count() > 10_000, gc.get_threshold())"
+    as_command = f"""
+import atexit, gc, sys, mockserver.cli
+atexit.register(lambda: {tell})
+sys.argv[1:] = ["run", "--", "true"]
+mockserver.cli.main()
+"""
+    as_library = f"import gc, mockserver\nwith mockserver.MockServer(): {tell}"
+    told = [
+        subprocess.check_output([sys.executable, "-c", code], text=True, timeout=30)
+        for code in (as_command, as_library)
+    ]
+    assert told == ["True (700, 10, 100)\n", f"False {gc.get_threshold()}\n"]
 
 
 def test_it_serves_without_a_ready_file() -> None:
@@ -352,6 +370,19 @@ def test_the_help_says_how_the_command_is_completed(shell: str) -> None:
         assert "--smtp-port" in run(**{name: f"{shell}_complete"}, **words).stdout
 
 
+def test_the_version_is_told_without_loading_the_rest() -> None:
+    code = """
+import sys
+from mockserver.__main__ import main
+sys.argv[1:] = ["--version"]
+main()
+print(*({"click", "starlette", "yaml"} & {*sys.modules}))
+"""
+    said = f"keyfactor-mock, version {__version__}\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == f"{said}\n"
+    assert run("--version").stdout == said
+
+
 def test_help_lists_the_commands() -> None:
     done = run("--help")
     assert done.returncode == 0
@@ -367,7 +398,9 @@ def test_a_token_that_was_given_is_asked_for_on_loopback_too(tmp_path: Path) -> 
         assert httpx2.get(url, headers={"x-mock-token": "the-token"}).status_code == 200
 
 
-@pytest.mark.parametrize("arguments", [["openapi", "1"], ["check", "default"], ["serve", *PORTS]])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["openapi", "1"], ["check", "default"], ["serve", *PORTS]]
+)
 def test_a_full_standard_output_is_one_line_and_status_1(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

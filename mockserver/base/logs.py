@@ -11,6 +11,9 @@ def configure(log_format: str, level: str) -> None:
     handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("mockserver").setLevel(level.upper())
+    # A record need not know what no line shows ("Optimization" in Python's Logging HOWTO).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001  # named there
 
 
 class _TextLines(logging.Formatter):

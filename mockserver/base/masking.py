@@ -104,7 +104,7 @@ class _Masks:
     """One way through a body."""
 
     def __init__(self, known: Sequence[str]) -> None:
-        self._known = {name.lower() for name in known}
+        self._known = _lowered(tuple(known))
         self._looked_up = 0
 
     def value(self, value: object) -> object:
@@ -151,6 +151,11 @@ class _Masks:
             return True
         near = get_close_matches(key[:_COMPARED].lower(), self._known, n=1)
         return any(map(is_secret, near))
+
+
+@lru_cache(maxsize=128)
+def _lowered(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
 
 def _of_a_type(name: str, item: object) -> object:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import shlex
@@ -52,6 +53,7 @@ _EXIT_INTERRUPTED: Final = 130  # as a shell has it for SIGINT
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
+_COLLECTED: Final = 700, 10, 100  # the last one is 10 by default, and brings pauses of 50 ms
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 _Account = TypeVar("_Account", User, OAuthClient)
@@ -314,8 +316,6 @@ def _mock(options: Mapping[str, Any]) -> MockServer:
     )
     if mock.control_token != options["control_token"]:
         click.echo(f"X-Mock-Token: {mock.control_token}")
-    # Who serves for long does not want a slow first answer.
-    load_editions()[mock.world.edition].contract.compile()
     return mock
 
 
@@ -371,6 +371,11 @@ def _rehearse(
 async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[None]:
     """Run the mock, with its ready file if there is to be one."""
     async with mock:
+        # What is there now stays to the end, and what a journal keeps is in no cycle: to look
+        # through all of it again and again is a pause for nothing. This process is the command's
+        # own; a mock in somebody else's leaves their collector as it is.
+        gc.freeze()
+        gc.set_threshold(*_COLLECTED)
         with _ready_file(ready_file, _facts(mock)):
             yield
 

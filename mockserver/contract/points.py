@@ -83,7 +83,9 @@ def rules(operation: Operation) -> Iterator[Point]:
             yield _rule(where, "required", f"{each.pointer}/required")
         # Another version is another operation, and a header is always a text.
         if each.name != VERSION_HEADER:
-            textual = each.place == "header" or (each.place == "path" and "string" in each.schema.node.types)
+            textual = each.place == "header" or (
+                each.place == "path" and "string" in each.schema.node.types
+            )
             for point in _rules(each.schema.node, where, seen=set()):
                 if point.rule != "type" or not textual:
                     yield point

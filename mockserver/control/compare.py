@@ -13,8 +13,6 @@ from itertools import groupby
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
 from mockserver.base.documents import merge
 from mockserver.base.jsontext import dotnet_text
 from mockserver.base.masking import MASK
@@ -108,6 +106,8 @@ class Comparison:
 
     def world(self, below: Json) -> str:
         """Return the world as a file, which begins with what is `below` it."""
+        import yaml  # noqa: PLC0415  # seldom needed
+
         said = yaml.safe_dump({**below, **self.patch}, allow_unicode=True, sort_keys=False)
         version = self.product_version or "a server without a version"
         return f"# As {version} answered; made by `keyfactor-mock compare`.\n{said}"

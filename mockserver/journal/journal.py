@@ -18,6 +18,7 @@ MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 _ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
+_WHOLE: Final = frozenset((str, bytes, int, float, bool, type(None), datetime))
 _SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
 Entry = TypeVar("Entry", Exchange, Message, SmtpSession, TokenCall)
@@ -265,14 +266,15 @@ class Journal:
 
 def octets(kept: object) -> int:
     """Return what a kept value takes in memory, with all that is in it."""
-    if isinstance(kept, str | bytes | float | None):
-        return getsizeof(kept)
-    if isinstance(kept, tuple):
-        parts: Iterable[object] = kept
-    elif is_dataclass(kept):
-        parts = vars(kept).values()
-    elif isinstance(kept, Mapping):
-        parts = chain.from_iterable(kept.items())
-    else:
-        parts = kept if isinstance(kept, list) else ()
-    return getsizeof(kept) + sum(map(octets, parts))
+    size, pending = 0, [kept]
+    for each in pending:  # which grows meanwhile
+        size += getsizeof(each)
+        if type(each) in _WHOLE:
+            continue
+        if isinstance(each, (tuple, list)):
+            pending += each
+        elif is_dataclass(each):
+            pending += vars(each).values()
+        elif isinstance(each, Mapping):
+            pending += chain.from_iterable(each.items())
+    return size

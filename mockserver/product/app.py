@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -197,7 +198,8 @@ class Api:
     async def _operate(self, found: "_Admitted", early: bytes | Problem | None) -> Response:
         """Take the other steps: 403, 413, 415, 400; `early` is the body if it was read already."""
         request, trace, operation = found.request, found.trace, found.operation
-        given = operation.given(found.path, request.query_params.multi_items())
+        query = request.query_params.multi_items() if request.scope["query_string"] else ()
+        given = operation.given(found.path, query)
         try:
             access.require(found.identity, operation.required(given), trace)
         except Problem:
@@ -379,4 +381,10 @@ def _log(exchange: Exchange, name: str) -> None:
 def _word(value: object) -> str:
     """Return a value for the log, in quotes if it could be taken for several."""
     text = str(value)
+    # Neither ids nor numbers come again.
+    return text if isinstance(value, float) or text.isalnum() else _quoted(text)
+
+
+@lru_cache(maxsize=128)
+def _quoted(text: str) -> str:
     return text if text.isprintable() and not _APART.search(text) else json.dumps(text)

@@ -1,24 +1,29 @@
 """Measure speed and memory as ratios to a reference in the same run: `make bench`.
 
 Medians of sequential calls over one connection, in milliseconds; ours and the reference take turns.
+Before them closed loops of 1 and 32 connections, by `load.py`. `BASELINE=commit` builds that beside
+ours. Where a row says which ratio is wanted, it says as well whether that is reached.
 """
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import load
 import reference
 
 from mockserver import MockServer
@@ -34,6 +39,8 @@ PRISM = "node_modules/.bin/prism"
 ROUNDS = 15
 CALLS = 100
 STARTS = 7
+LOADS = 3
+SECONDS = 10.0
 MAIL = {
     "Host": "relay.test",
     "Port": 587,
@@ -82,19 +89,50 @@ class Connection:
 
 
 @contextmanager
-def mock(folder: str, level: str = "error") -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Serve the mock, only HTTP, in a process of its own; give it and its port."""
+def mock(
+    folder: str, level: str = "error", tree: str | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Serve the mock, only HTTP, in a process of its own; give it and its port.
+
+    `tree` is a folder with another build of it. What it logs is read.
+    """
     ready = Path(folder, "ready.json")
     ready.unlink(missing_ok=True)
     off = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", "none")]
     options = ["--port", "0", *off, "--ready-file", str(ready), "--log-level", level]
     command = [sys.executable, "-m", "mockserver", "serve", *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not ready.exists():
-        time.sleep(0.001)
-    yield process, int(json.loads(ready.read_text())["url"].rpartition(":")[2])
-    process.terminate()
-    process.wait()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | ({"PYTHONPATH": tree} if tree else {}),
+        cwd=tree,
+    )
+    threading.Thread(target=read_to_end, args=[process.stderr], daemon=True).start()
+    try:
+        while not ready.exists():
+            time.sleep(0.001)
+        yield process, int(json.loads(ready.read_text())["url"].rpartition(":")[2])
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def read_to_end(pipe: BinaryIO) -> None:
+    """Read what nobody looks at."""
+    while pipe.read1(65_536):  # type: ignore[attr-defined]  # it is buffered
+        pass
+
+
+@contextmanager
+def built(commit: str) -> Iterator[str]:
+    """Check out a commit; give its folder."""
+    folder = str(Path("build/baseline").absolute())
+    subprocess.run(["git", "worktree", "add", "--force", "--detach", folder, commit], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["git", "worktree", "remove", "--force", folder], check=True)
 
 
 @contextmanager
@@ -103,10 +141,12 @@ def bare() -> Iterator[int]:
     command = [sys.executable, reference.__file__]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    yield int(process.stdout.readline())
-    process.stdout.close()
-    process.terminate()
-    process.wait()
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdout.close()
+        process.terminate()
+        process.wait()
 
 
 def in_turns(*calls: Callable[[], object]) -> list[float]:
@@ -140,9 +180,14 @@ def resident(process: subprocess.Popen[bytes]) -> float:
     return int(line.split()[1]) / 1_024
 
 
-def row(name: str, what: str, ours: float, theirs: float) -> None:
-    """Print one line of the table."""
-    print(f"{name:34} {ours:9.3f} {theirs:9.3f} {ours / theirs:7.2f}  {what}", flush=True)
+def row(name: str, what: str, ours: float, theirs: float, *, wanted: str = "") -> None:
+    """Print one line of the table; `wanted` is the ratio, such as `<= 4`."""
+    ratio = ours / theirs
+    if wanted:
+        sign, limit = wanted.split()
+        reached = ratio <= float(limit) if sign == "<=" else ratio >= float(limit)
+        what += f"; wanted {wanted}: {'pass' if reached else 'MISS'}"
+    print(f"{name:34} {ours:9.3f} {theirs:9.3f} {ratio:7.2f}  {what}", flush=True)
 
 
 def first_start(module: str, name: str) -> float:
@@ -229,7 +274,7 @@ def refusals(folder: str, ours: Connection) -> None:
         medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(elsewhere))
         row("refused body, ms", "bare Starlette endpoint", *medians)
         starts = cold_start(lambda: mock(folder), refused), cold_start(bare, elsewhere)
-        row("cold start to first answer, ms", "the same", *starts)
+        row("cold start to first answer, ms", "the same", *starts, wanted="<= 1.7")
     with prism(folder) as other:
         if other is not None:
             theirs, to_prism = Connection(other), request("/SMTP/Test", MAIL | {"Port": 0})
@@ -241,6 +286,95 @@ def refusals(folder: str, ours: Connection) -> None:
         talking = Connection(port)
         medians = in_turns(lambda: talking.call(refused), lambda: ours.call(refused))
         row("refused body with a log line, ms", "without", *medians)
+
+
+def loads(folder: str) -> None:
+    """Print how ours does under load: refusals and deliveries, with a full journal and its log."""
+    refused, plain, starttls = (
+        request(PATH, MAIL | more) for more in ({"Port": 0}, {"Port": 25}, {"UseSSL": True})
+    )
+    with ExitStack() as stack:
+        _, port = stack.enter_context(mock(folder, "info"))
+        calls = {
+            "refused": (port, refused),
+            "delivered": (port, plain),
+            "bare": (stack.enter_context(bare()), request("/", MAIL)),
+        }
+        if (other := stack.enter_context(prism(folder))) is not None:
+            calls["Prism"] = other, request("/SMTP/Test", MAIL | {"Port": 0})
+        if commit := os.environ.get("BASELINE"):
+            tree = stack.enter_context(built(commit))
+            _, old = stack.enter_context(mock(folder, "info", tree))
+            calls["baseline"], calls["baseline, STARTTLS"] = (old, plain), (old, starttls)
+            calls["STARTTLS"] = port, starttls
+        found = in_rounds(calls)
+    several = {name: found[name, 32]["rate"] for name in calls}
+    one = {name: found[name, 1] for name in calls}
+    usual, name = "bare Starlette endpoint", "refused, 32 connections, calls/s"
+    row(name, usual, several["refused"], several["bare"], wanted=">= 0.45")
+    if "Prism" in calls:
+        row(
+            name,
+            "Prism on the same document",
+            several["refused"],
+            several["Prism"],
+            wanted=">= 4.5",
+        )
+    row(
+        "refused, 1 connection, ms",
+        usual,
+        one["refused"]["p50"],
+        one["bare"]["p50"],
+        wanted="<= 2.0",
+    )
+    for name in ("refused", "delivered"):
+        row(f"{name}, p99 ms", "its median", one[name]["p99"], one[name]["p50"], wanted="<= 4")
+    if "baseline" in calls:
+        name = "delivered, 32 connections, calls/s"
+        row(name, f"build of {commit}", several["delivered"], several["baseline"], wanted=">= 1.5")
+        name = "the same with STARTTLS"
+        row(name, "that build", several["STARTTLS"], several["baseline, STARTTLS"], wanted=">= 1.0")
+
+
+def in_rounds(calls: dict[str, tuple[int, bytes]]) -> dict[tuple[str, int], dict[str, float]]:
+    """Return the medians of what `load.py` says, by call and connections, after one round more."""
+    found: dict[tuple[str, int], list[dict[str, float]]] = {}
+    for _ in range(LOADS + 1):
+        for name, (port, raw) in calls.items():
+            for connections in (1, 32):
+                words = [load.__file__, str(port), str(connections), str(SECONDS)]
+                said = subprocess.check_output([sys.executable, *words], input=raw)
+                found.setdefault((name, connections), []).append(json.loads(said))
+    return {
+        key: {each: statistics.median(one[each] for one in all_[1:]) for each in all_[0]}
+        for key, all_ in found.items()
+    }
+
+
+def versions() -> None:
+    """Print how long a process takes to tell its version."""
+    code = "import starlette.applications, uvicorn"
+    told, imported = (
+        of_process([sys.executable, *words])
+        for words in (["-m", "mockserver", "--version"], ["-c", code])
+    )
+    row(
+        "keyfactor-mock --version, ms",
+        "importing Starlette and uvicorn",
+        told,
+        imported,
+        wanted="<= 1",
+    )
+
+
+def of_process(command: list[str]) -> float:
+    """Return the median milliseconds of a process."""
+    times = []
+    for _ in range(STARTS):
+        started = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        times.append((time.perf_counter() - started) * 1_000)
+    return statistics.median(times)
 
 
 def deliveries(ours: Connection) -> None:
@@ -298,10 +432,12 @@ def main() -> None:
         for wrong, status in ((0, 400), (25, 200)):
             if ours.call(request(PATH, MAIL | {"Port": wrong})) != status:
                 raise SystemExit("the mock does not answer as it should")
+        loads(folder)
         refusals(folder, ours)
         deliveries(ours)
         coverage(ours)
         memory(process, ours)
+    versions()
     in_threads()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mockserver.base.documents import read_yaml
 from support import ADMIN, ROOT, V2, Json
 from test_pytest_plugin import CALL
 
@@ -89,12 +90,23 @@ def test_the_wheel_holds_what_is_in_the_project_and_nothing_else(wheel: Path) ->
         for folder in SHIPPED
         if name.startswith(folder)
     }
+    # And each document once more, in the form that is read faster.
+    expected |= {name[:-5] + ".json" for name in expected if name.endswith(".yaml")}
     names = set(zipfile.ZipFile(wheel).namelist())
     metadata = {name for name in names if ".dist-info/" in name}
     assert names - metadata == expected
     assert {name.partition(".dist-info/")[2] for name in metadata} == {
         "METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE",
     }  # fmt: skip
+
+
+def test_the_documents_of_the_wheel_are_ours_and_need_no_yaml(wheel: Path, scripts: Path) -> None:
+    files = zipfile.ZipFile(wheel)
+    for name in (name for name in files.namelist() if name.endswith(".json")):
+        path = ROOT / name.removeprefix("mockserver/").replace(".json", ".yaml")
+        assert json.loads(files.read(name)) == read_yaml(path), name
+    code = "import sys, mockserver.cli as c; c.MockServer(); print('yaml' in sys.modules)"
+    assert run(scripts / "python", "-c", code, cwd=wheel.parent) == "False"
 
 
 def test_it_serves_from_an_empty_environment(scripts: Path, tmp_path: Path) -> None:
