@@ -1,5 +1,6 @@
 """Objects of resources as the world has them, and one that is about to be kept."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,17 @@ def rows(world: World, path: str) -> Sequence[Json]:
 def found(objects: Iterable[Json], member: str, wanted: object) -> Json | None:
     """Return the first object with this value, None where there is none."""
     return next((row for row in objects if row.get(member) == wanted), None)
+
+
+def highest(objects: Iterable[Json], member: str) -> int:
+    """Return the highest number that objects have in a member, 0 where none has one."""
+    numbers = (row.get(member) for row in objects)
+    return max((number for number in numbers if isinstance(number, int)), default=0)
+
+
+def size(row: Json) -> int:
+    """Return how many octets an object counts for, where their number is bounded."""
+    return len(json.dumps(row))
 
 
 @dataclass(frozen=True)
