@@ -70,7 +70,7 @@ def _seen(state: State, issued: "x509.Certificate", wanted: Wanted) -> Json:
     from cryptography import x509  # noqa: PLC0415  # see above
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
 
-    der, subject = issued.public_bytes(Encoding.DER), issued.subject
+    der, subject = issued.public_bytes(Encoding.DER), wanted.subject
     serial = f"{issued.serial_number:040X}"
     bits = wanted.bits
     details = {name: bool(bits & bit) for name, bit in _DETAILS.items()}

@@ -23,8 +23,8 @@ def found(objects: Iterable[Json], member: str, wanted: object) -> Json | None:
 
 def highest(objects: Iterable[Json], member: str) -> int:
     """Return the highest number that objects have in a member, 0 where none has one."""
-    numbers = (row.get(member) for row in objects)
-    return max((number for number in numbers if isinstance(number, int)), default=0)
+    numbers = [row.get(member) for row in objects]
+    return max([number for number in numbers if type(number) is int], default=0)
 
 
 def size(row: Json) -> int:
