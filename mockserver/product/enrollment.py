@@ -65,8 +65,9 @@ async def choose(call: Call, way: Way) -> Chosen:
         name = (pattern or template).get("Name") or template.get("CommonName")
         _refuse(f"{way.name} enrollment is not allowed by '{name}'.")
     authority = _authority(world, body.get("CertificateAuthority"), pattern)
-    with call.trace.step("delay"):
-        await call.state.pause(template.get("Delay", 0))
+    if template.get("Delay"):
+        with call.trace.step("delay"):
+            await call.state.pause(template["Delay"])
     if template.get("Refusal"):
         _refuse(template["Refusal"])
     return Chosen(template, pattern, authority)

@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import reference
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
@@ -257,6 +261,24 @@ def deliveries(ours: Connection) -> None:
     loop.close()
 
 
+def enrolments(ours: Connection) -> None:
+    """Print how long it takes to issue a certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "web01.keyexample.com")])
+    names = x509.SubjectAlternativeName([x509.DNSName("web01.keyexample.com")])
+    builder = x509.CertificateSigningRequestBuilder(name).add_extension(names, critical=False)
+    signed = builder.sign(key, hashes.SHA256())
+    body = {"CSR": signed.public_bytes(Encoding.PEM).decode(), "Template": "WebServer"}
+    form = b"x-certificateformat: PEM\r\nContent-Type"
+    enrol = request("/KeyfactorAPI/Enrollment/CSR", body).replace(b"Content-Type", form)
+    with bare() as port:
+        theirs, issue = Connection(port), request("/issue", body)
+        if (ours.call(enrol), theirs.call(issue)) != (200, 200):
+            raise SystemExit("a certificate is not issued")
+        medians = in_turns(lambda: ours.call(enrol), lambda: theirs.call(issue))
+        row("issued certificate, ms", "Starlette endpoint that signs", *medians)
+
+
 def memory(process: subprocess.Popen[bytes], ours: Connection) -> None:
     """Print what 100,000 calls leave behind, half of them refused, half delivered."""
     calls = [request(PATH, MAIL | {"Port": port}) for port in (0, 25)]
@@ -280,6 +302,7 @@ def main() -> None:
                 raise SystemExit("the mock does not answer as it should")
         refusals(folder, ours)
         deliveries(ours)
+        enrolments(ours)
         memory(process, ours)
     in_threads()
 
