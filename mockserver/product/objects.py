@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from mockserver.journal.state import State
@@ -21,8 +23,11 @@ def found(objects: Iterable[Json], member: str, wanted: object) -> Json | None:
     return next((row for row in objects if row.get(member) == wanted), None)
 
 
-def highest(objects: Iterable[Json], member: str) -> int:
+def highest(objects: Sequence[Json], member: str) -> int:
     """Return the highest number that objects have in a member, 0 where none has one."""
+    with suppress(KeyError, TypeError):  # in most cases each has one, and this is much faster
+        found = max(map(itemgetter(member), objects), default=0)
+        return found if isinstance(found, int) else 0
     numbers = [row.get(member) for row in objects]
     return max([number for number in numbers if type(number) is int], default=0)
 

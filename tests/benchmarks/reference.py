@@ -18,6 +18,7 @@ from aiosmtpd.smtp import SMTP
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -40,12 +41,7 @@ async def serve() -> None:
         await request.json()
         return JSONResponse({"ErrorCode": "0xA011000F", "Message": "Port: required."}, 400)
 
-    async def issue(request: Request) -> JSONResponse:
-        body = await request.json()
-        return JSONResponse({"Certificates": [issued(body["CSR"])]})
-
-    routes = [Route("/", refuse, methods=["POST"]), Route("/issue", issue, methods=["POST"])]
-    listener = HttpListener(Starlette(routes=routes), {})
+    listener = HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]), {})
     sock = socket.create_server(("127.0.0.1", 0))
     await listener.listen(sock, None)
     print(sock.getsockname()[1], flush=True)
@@ -74,7 +70,7 @@ def issued(csr: str) -> str:
         x509.SubjectKeyIdentifier.from_public_key(public),
         x509.BasicConstraints(ca=False, path_length=None),
         x509.KeyUsage(**{**usage, "digital_signature": True}),
-        x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
         names.value,
     ):
         builder = builder.add_extension(extension, critical=False)

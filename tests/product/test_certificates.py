@@ -211,7 +211,7 @@ def test_authorities_have_a_certificate_each_below_one_root() -> None:
 
 
 def test_a_world_without_authorities_issues_nothing() -> None:
-    world = {"resources": {"/CertificateAuthority": []}}
+    world: Json = {"resources": {"/CertificateAuthority": []}}
     with MockServer(world) as mock, calling(mock) as caller:
         client = Client(caller)
         body = {"CSR": request_for(), "Template": "WebServer"}
