@@ -66,6 +66,14 @@ class Revoked(NamedTuple):
     reason: int
 
 
+class _Authority(NamedTuple):
+    """An authority, with what its certificate would have to be read for each time."""
+
+    certificate: "x509.Certificate"
+    subject: "x509.Name"
+    text: str
+
+
 class Issuer:
     """Hold a root and the authorities below it, all of them made when first asked for."""
 
@@ -74,7 +82,11 @@ class Issuer:
 
     def chain(self, name: str) -> list["x509.Certificate"]:
         """Return the authority of that name, and the root."""
-        return [self._authority(name[:_MAX_NAME]), self._root]
+        return [self._authority(name[:_MAX_NAME]).certificate, self._root]
+
+    def text(self, name: str) -> str:
+        """Return the subject of the authority of that name (RFC 4514)."""
+        return self._authority(name[:_MAX_NAME]).text
 
     def issue(self, name: str, wanted: Wanted) -> "x509.Certificate":
         """Issue a certificate for a year from ten minutes ago on, as recorded."""
@@ -134,8 +146,10 @@ class Issuer:
     def _key_id(self) -> "x509.AuthorityKeyIdentifier":
         return _key_id(self._key)
 
-    def _made(self, name: str) -> "x509.Certificate":
-        return self._signed_authority(name, self._key, 0)
+    def _made(self, name: str) -> _Authority:
+        certificate = self._signed_authority(name, self._key, 0)
+        subject = certificate.subject
+        return _Authority(certificate, subject, subject.rfc4514_string())
 
     def _signed_authority(
         self, name: str, key: "rsa.RSAPrivateKey", length: int | None
@@ -210,12 +224,21 @@ def p7b(certificates: Iterable[bytes]) -> bytes:
 
 
 def with_subjects(
-    certificates: Iterable["x509.Certificate"], *, lines: bool = True
+    certificates: Iterable["x509.Certificate"], *, first: str | None = None
 ) -> Iterator[str]:
-    """Give certificates as PEM, each below a line with its subject (recorded)."""
+    """Give certificates as PEM, each below a line with its subject (recorded).
+
+    `first` is the subject of the first one where it is known: to read it takes as long again.
+    """
+    for each in certificates:
+        subject, first = first or each.subject.rfc4514_string(), None
+        (pem,) = pems([each])
+        yield f"#{' '.join(subject.splitlines())}\n{pem}"
+
+
+def pems(certificates: Iterable["x509.Certificate"]) -> Iterator[str]:
+    """Give certificates as PEM."""
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  # see above
 
     for each in certificates:
-        pem = each.public_bytes(Encoding.PEM).decode("ascii")
-        subject = each.subject.rfc4514_string().replace("\n", " ").replace("\r", " ")
-        yield f"#{subject}\n{pem}" if lines else pem
+        yield each.public_bytes(Encoding.PEM).decode("ascii")

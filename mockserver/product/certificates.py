@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
-from mockserver.base.issuer import Revoked, Wanted, p7b, with_subjects
+from mockserver.base.issuer import Revoked, Wanted, p7b, pems, with_subjects
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
 from mockserver.journal.state import State
@@ -50,7 +50,11 @@ async def _enroll_csr(call: Call, named: Named) -> Answer:
     if row is None:
         return Answer({"CertificateInformation": information, "Metadata": metadata}, {})
     chain = _chain(call.state, row) if body.get("IncludeChain") else [_certificate(row)]
-    texts = [*with_subjects(chain)] if form == "PEM" else [_base64(_octets(form, chain))]
+    texts = (
+        [*with_subjects(chain, first=row["IssuedDN"])]
+        if form == "PEM"
+        else [_base64(_octets(form, chain))]
+    )
     information |= {"KeyfactorID": row["Id"], "Certificates": texts}
     return Answer({"CertificateInformation": information, "Metadata": metadata}, _file(row, form))
 
@@ -162,7 +166,7 @@ def _octets(form: str, chain: Sequence["x509.Certificate"], *, lines: bool = Fal
         return _der(chain[0])
     if form == "P7B":
         return p7b(map(_der, chain))
-    return "".join(with_subjects(chain, lines=lines)).encode()
+    return "".join(with_subjects(chain) if lines else pems(chain)).encode()
 
 
 def _file(row: Json, form: str) -> dict[str, str]:
@@ -335,7 +339,7 @@ def chain_pem(state: State) -> bytes:
     """Return the certificates above those that are issued: each authority, then the root."""
     chains = [state.issuer.chain(name) for name in _authorities(state)]
     every = [chain[0] for chain in chains] + chains[0][1:]
-    return "".join(with_subjects(every, lines=False)).encode()
+    return "".join(pems(every)).encode()
 
 
 def revocations(state: State, name: str | None = None) -> bytes:

@@ -65,7 +65,7 @@ def _asked(call: Call, chosen: Chosen, key: Key) -> Json:
     }
 
 
-def _seen(state: State, issued: "x509.Certificate", wanted: Wanted) -> Json:
+def _seen(state: State, issued: "x509.Certificate", wanted: Wanted, authority: str) -> Json:
     """Return what is read from a certificate itself, with what was wanted of it."""
     from cryptography import x509  # noqa: PLC0415  # see above
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
@@ -81,7 +81,7 @@ def _seen(state: State, issued: "x509.Certificate", wanted: Wanted) -> Json:
         "IssuedDN": subject.rfc4514_string(),
         "IssuedCN": _one(subject, x509.NameOID.COMMON_NAME) or "",
         "IssuedOU": _one(subject, x509.NameOID.ORGANIZATIONAL_UNIT_NAME),
-        "IssuerDN": issued.issuer.rfc4514_string(),
+        "IssuerDN": state.issuer.text(authority),
         "ImportDate": instant(datetime.now(UTC), "milliseconds"),
         "NotBefore": instant(issued.not_valid_before_utc),
         "NotAfter": instant(issued.not_valid_after_utc),
@@ -115,7 +115,7 @@ def instant(when: datetime, precision: str = "seconds") -> str:
 def row_of(call: Call, chosen: Chosen, issued: "x509.Certificate", wanted: Wanted) -> Json:
     """Return all that is kept of a certificate but its id."""
     of_call = _asked(call, chosen, enrollment.key_of(wanted.key))
-    return {**of_call, **_seen(call.state, issued, wanted)}
+    return {**of_call, **_seen(call.state, issued, wanted, chosen.logical_name)}
 
 
 def is_listed(row: Json, asked: Json) -> bool:
