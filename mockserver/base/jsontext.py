@@ -54,6 +54,16 @@ def compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def first_value(raw: bytes) -> bytes:
+    """Return an object without the text that follows it; anything else is returned as it is."""
+    try:
+        text = raw.decode("utf-8-sig").strip()
+        _, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, len(text))
+    except (ValueError, RecursionError, Problem):
+        return raw
+    return text[:end].encode() if end < len(text) else raw
+
+
 def dotnet_text(text: str) -> str:
     """Return a text as JSON in the way of System.Text.Json with its default encoder (recorded).
 

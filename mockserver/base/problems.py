@@ -74,6 +74,7 @@ class NoteKind(StrEnum):
     UNKNOWN_FIELD = "unknown_field"
     TEXT_VALUE = "text_value"
     MISSING_FIELD = "missing_field"
+    TRAILING_TEXT = "trailing_text"
     UNUSED = "unused"
     TOKEN_ENDPOINT = "token_endpoint"  # noqa: S105  # a kind, no token
     PLAIN_PASSWORD = "plain_password"  # noqa: S105  # a kind, no password

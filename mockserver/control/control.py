@@ -40,6 +40,7 @@ from mockserver.journal.journal import Entry, Shelf
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text, message_line, session_text, token_line
 from mockserver.oauth import idp
+from mockserver.product import certificates
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
 
@@ -53,7 +54,9 @@ _OF_LISTS: Final = ("wait", "limit", "after", "expect")  # beside the filters
 _PATCHES: Final = ("application/merge-patch+json", "application/json")  # RFC 5789, 3.1
 PREFIX: Final = "/_mock"
 HEALTH: Final = ("/livez", "/readyz")
-_PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem")
+_CRL: Final = f"{PREFIX}/certificates/crl"
+_CHAIN: Final = f"{PREFIX}/certificates/chain.pem"
+_PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem", _CRL, _CHAIN)
 _PUBLIC_BELOW: Final = tuple(f"{path}/" for path in (idp.MOUNT, *idp.METADATA))
 # The answers belong to a test, not to a cache, to a page that guesses types, or to a foreign frame.
 _HEADERS: Final = {
@@ -171,6 +174,8 @@ class Control:
                 Route(f"{PREFIX}/coverage", self._coverage),
                 Route(f"{PREFIX}/coverage", self._forget_coverage, methods=["DELETE"]),
                 Route(f"{PREFIX}/ca.pem", self._ca),
+                Route(_CRL, self._crl),
+                Route(_CHAIN, self._chain),
                 Mount(idp.MOUNT, self._identity_provider),
             ],
             _shown,
@@ -327,6 +332,18 @@ class Control:
 
     async def _ca(self, _: Request) -> Response:
         return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")
+
+    async def _crl(self, request: Request) -> Response:
+        state, asked = self._state(request), request.query_params.get("authority")
+        try:
+            octets = certificates.revocations(state, asked)
+        except ValueError as unknown:
+            raise Problem(Kind.CONTROL, str(unknown), status=404) from None
+        return Response(octets, headers=_HEADERS, media_type="application/pkix-crl")
+
+    async def _chain(self, request: Request) -> Response:
+        pem = certificates.chain_pem(self._state(request))
+        return Response(pem, headers=_HEADERS, media_type="application/x-pem-file")
 
     async def _identity_provider(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Play the mock's own token endpoint under the name that the client calls it by."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from mockserver.base.issuer import Issuer
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.journal.coverage import Coverage
 from mockserver.journal.feed import Feed
@@ -32,9 +33,13 @@ Check = Callable[[World, str], None]
 class State:
     """Hold all that changes in the program; every request and every mail works on one state."""
 
-    def __init__(self, world: World, journal: Journal, check: Check) -> None:
+    def __init__(
+        self, world: World, journal: Journal, check: Check, issuer: Issuer | None = None
+    ) -> None:
         self.world = world
         self.journal = journal
+        self.issuer = issuer or Issuer()
+        self.private_keys: dict[int, Any] = {}  # by certificate; in no answer without a password
         self._check = check
         self._uses: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
@@ -56,6 +61,12 @@ class State:
         if len(self._uses) > MAX_COUNTERS:
             del self._uses[next(iter(self._uses))]
         return self._uses[key]
+
+    def keep_key(self, number: int, key: object) -> None:
+        """Keep the private key of a certificate; of more than 10,000 the first is forgotten."""
+        self.private_keys[number] = key
+        if len(self.private_keys) > MAX_OBJECTS:
+            del self.private_keys[next(iter(self.private_keys))]
 
     async def pause(self, seconds: float) -> None:
         """Wait so many seconds, or until the state is reset or the mock stops."""
@@ -121,6 +132,7 @@ class States:
     ) -> None:
         self.coverage = coverage or Coverage((), loaded)
         self._loaded = loaded
+        self._issuer = Issuer()  # of all states, and over resets: clients trust its root
         self._check = check
         self._begin()
 
@@ -194,4 +206,4 @@ class States:
         self._states = {DEFAULT: self._new(Feed())}
 
     def _new(self, feed: Feed) -> State:
-        return State(self._loaded, Journal(self._pool, feed), self._check)
+        return State(self._loaded, Journal(self._pool, feed), self._check, self._issuer)

@@ -23,10 +23,11 @@ _Account = TypeVar("_Account", User, OAuthClient)
 
 @dataclass(frozen=True)
 class Identity:
-    """One caller, with the permissions that its roles hold."""
+    """One caller, with its roles and the permissions that they hold."""
 
     name: str
     permissions: tuple[str, ...]
+    roles: tuple[str, ...] = ()
 
 
 def authenticate(world: World, header: str | None, check_token: CheckToken) -> Identity:
@@ -69,7 +70,7 @@ def _client(world: World, credentials: str, check_token: CheckToken) -> Identity
     client = world.oauth_client(name)
     if client is None:
         raise _unauthorized("the Bearer token: its client is unknown", _BAD_BEARER)
-    return Identity(name, _held(world, client.roles))
+    return Identity(name, _held(world, client.roles), tuple(client.roles))
 
 
 _SCHEMES: Final = {"basic": _user, "bearer": _client}
@@ -90,6 +91,14 @@ def require_a_role(identity: Identity, trace: Trace) -> None:
         raise _forbidden(identity, ())
 
 
+def require_one_of(identity: Identity, roles: Iterable[str], what: str, trace: Trace) -> None:
+    """Refuse a caller that has none of the roles that may use something, by Problem 403."""
+    if not {*identity.roles} & {*roles}:
+        wanted = f"a role of the {what}"
+        trace.permission = Permission((wanted,), identity.permissions, granted=False)
+        raise _forbidden(identity, [wanted])
+
+
 def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
     # Both texts are observed, the one below for a caller without any role.
     if identity.permissions:
@@ -101,7 +110,7 @@ def _forbidden(identity: Identity, missing: Sequence[str]) -> Problem:
 
 def identity_of(world: World, user: User) -> Identity:
     """Return the identity of a user, with the permissions of all its roles."""
-    return Identity(user.account, _held(world, user.roles))
+    return Identity(user.account, _held(world, user.roles), tuple(user.roles))
 
 
 def _held(world: World, roles: Iterable[str]) -> tuple[str, ...]:

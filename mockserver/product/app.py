@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base import masking
-from mockserver.base.problems import Kind, Problem, Violation
+from mockserver.base.jsontext import first_value
+from mockserver.base.problems import Kind, Note, NoteKind, Problem, Violation
 from mockserver.base.text import cut, one_line
 from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
@@ -207,10 +208,10 @@ class Api:
                 # The journal has the body, so that the call can be sent again by another caller.
                 with suppress(Problem):
                     octets = await whole_body(request) if early is None else early
-                    _read_body(request, operation, octets, trace)
+                    _read_body(found, octets)
             raise
         octets = await whole_body(request) if early is None else early
-        body = _read_body(request, operation, octets, trace)
+        body = _read_body(found, octets)
         body, notes = operation.relaxed(body, lenient=found.world.lenient)
         trace.lenient += notes
         with trace.step("check"):
@@ -221,7 +222,8 @@ class Api:
         filled = operation.filled(body or {})
         trace.asked = Asked(body, given, tuple(request.query_params))
         contract = self._editions[found.world.edition].contract
-        call = Call(found.state, found.world, found.identity, given, filled, trace, contract)
+        caller = found.state, found.world, found.identity
+        call = Call(*caller, given, filled, trace, contract, found.headers)
         return _answered(await self._done(operation, call), operation.status)
 
     def _done(self, operation: Operation, call: Call) -> Awaitable[object]:
@@ -334,12 +336,15 @@ def _left(request: Request, response: Response, problem: Problem | None) -> Prob
     return Problem(Kind.CLIENT_LEFT, text)
 
 
-def _read_body(
-    request: Request, operation: Operation, octets: bytes | Problem, trace: Trace
-) -> object:
+def _read_body(found: _Admitted, octets: bytes | Problem) -> object:
+    operation, trace = found.operation, found.trace
     if isinstance(octets, Problem):
         raise octets
-    body = operation.read(request.headers.get("content-type"), octets)
+    if found.world.lenient and (first := first_value(octets)) is not octets:
+        text = "the text after the JSON object was ignored"
+        trace.lenient.append(Note("", NoteKind.TRAILING_TEXT, text, NoteKind.TRAILING_TEXT))
+        octets = first
+    body = operation.read(found.request.headers.get("content-type"), octets)
     if body is not None:
         trace.body(masking.body(body, operation.field_names))
     return body

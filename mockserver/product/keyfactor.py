@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import field as member
 from functools import partial
 from typing import Any, Final, cast
 
@@ -40,7 +41,7 @@ class Call:
     """A permitted and valid call of an operation, with the world as it was when the call came in.
 
     `parameters` are those of path and query, by their documented names. They and `body` have the
-    document's defaults for what the request left out.
+    document's defaults for what the request left out. `headers` have names in lower case.
     """
 
     state: State
@@ -50,6 +51,7 @@ class Call:
     body: Json
     trace: Trace
     contract: Contract
+    headers: Mapping[str, str] = member(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """Objects of resources as the world has them, and one that is about to be kept."""
 
+import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from mockserver.journal.state import State
@@ -18,6 +21,20 @@ def rows(world: World, path: str) -> Sequence[Json]:
 def found(objects: Iterable[Json], member: str, wanted: object) -> Json | None:
     """Return the first object with this value, None where there is none."""
     return next((row for row in objects if row.get(member) == wanted), None)
+
+
+def highest(objects: Sequence[Json], member: str) -> int:
+    """Return the highest number that objects have in a member, 0 where none has one."""
+    with suppress(KeyError, TypeError):  # in most cases each has one, and this is much faster
+        found = max(map(itemgetter(member), objects), default=0)
+        return found if isinstance(found, int) else 0
+    numbers = [row.get(member) for row in objects]
+    return max([number for number in numbers if type(number) is int], default=0)
+
+
+def size(row: Json) -> int:
+    """Return how many octets an object counts for, where their number is bounded."""
+    return len(json.dumps(row))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mockserver.journal.state import State
-from mockserver.product import objects, security, stores, vaults
+from mockserver.product import certificates, issued, objects, security, stores, vaults
 from mockserver.product.objects import Write
 from mockserver.world.model import World
 
@@ -12,6 +12,7 @@ Json = dict[str, Any]
 
 _WRITES: Final = {**stores.WRITES, **security.WRITES, **vaults.WRITES}
 VALUES: Final = {**stores.VALUES, **security.VALUES}
+ACTIONS: Final = certificates.ACTIONS  # by the `action` of a document
 
 
 def rows(world: World, path: str) -> Sequence[Json]:
@@ -21,6 +22,16 @@ def rows(world: World, path: str) -> Sequence[Json]:
     if vaults.owns(path):
         return vaults.rows(world, path)
     return objects.rows(world, path)
+
+
+def is_listed(path: str, row: Json, parameters: Json) -> bool:
+    """Say whether a list with these parameters has an object at all."""
+    return path != certificates.CERTIFICATES or issued.is_listed(row, parameters)
+
+
+def shown(path: str, row: Json, parameters: Json) -> Json:
+    """Return an object as a call with these parameters is shown it."""
+    return issued.shown(row, parameters) if path == certificates.CERTIFICATES else row
 
 
 def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:

@@ -1,10 +1,10 @@
 """The rest of the API: operations without a method of their own, answered from their schemas."""
 
-import json
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 from uuid import uuid4
@@ -15,7 +15,7 @@ from mockserver.base.text import apart, nearest
 from mockserver.contract.form import Form
 from mockserver.contract.operations import Operation
 from mockserver.contract.paths import TEMPLATE
-from mockserver.product import access, query, recorded
+from mockserver.product import access, objects, query, recorded
 from mockserver.product.keyfactor import Answer, Call
 from mockserver.product.objects import Write
 from mockserver.world.loading import load
@@ -160,7 +160,8 @@ class Resources:
             text = "the answer is an example made by its schema; nothing is kept"
             call.trace.lenient.append(Note("", NoteKind.SAMPLED, text, NoteKind.SAMPLED))
             return operation.answer and operation.answer.sample
-        return _ACTIONS[plan.action](_Use(plan, plan.collection, call))
+        done = _ACTIONS[plan.action](_Use(plan, plan.collection, call))
+        return await done if isawaitable(done) else done
 
 
 def check_paths(world: World, operations: Iterable[Operation], source: str) -> None:
@@ -227,14 +228,17 @@ class _Use:
         for name in ("pagereturned", "returnlimit"):
             if asked.get(name, 1) < 1:
                 raise Problem(Kind.BODY, f"{name}: must be at least 1.")
-        rows: Sequence[Json] = self.collection.sorted(self.rows)
+        path, listed = self.collection.path, recorded.is_listed
+        seen = [row for row in self.rows if listed(path, row, self.call.parameters)]
+        rows: Sequence[Json] = self.collection.sorted(seen)
         derives = asked.get("querystring") or asked.get("sortfield")
         columns = [*map(self._columns, rows)] if derives else rows
         meant = {id(each): row for each, row in zip(columns, rows, strict=True)}
         page, total = query.page(columns, asked)
         found = [meant[id(each)] for each in page]
         counts = self.plan.operation.named.get("total", True)
-        return Answer(self._made(found), {"x-total-count": str(total)} if counts else {})
+        shown = [recorded.shown(path, row, self.call.parameters) for row in found]
+        return Answer(self._made(shown), {"x-total-count": str(total)} if counts else {})
 
     def _columns(self, row: Json) -> Json:
         """Return an object as lists are asked for it: every member, and what is derived."""
@@ -252,14 +256,20 @@ class _Use:
         """Give the one object; where the answer is an array, all that have the key."""
         if _is_list(self.plan.operation):
             return self._made([row for row in self.rows if self._has(row, self._wanted)])
-        return self._made(self._row(self._wanted))
+        row = self._row(self._wanted)
+        return self._made(recorded.shown(self.collection.path, row, self.call.parameters))
+
+    async def act(self, name: str) -> Answer:
+        """Do what only code can, and give its answer in the form of the document."""
+        answer = await recorded.ACTIONS[name](self.call, self.plan.operation.named)
+        return Answer(answer and self._made(answer.body), answer.headers if answer else {})
 
     def create(self) -> object:
         """Add an object."""
         key, row, rows = self.collection.key, dict(self._body), self.rows
         kind = self.collection.form.members[key]
         if "integer" in kind.types:
-            row[key] = self.call.state.number(self.path, self._highest(rows))
+            row[key] = self.call.state.number(self.path, objects.highest(rows, self.collection.key))
         elif kind.rule.get("format") == "uuid":
             row[key] = str(uuid4())
         return self._kept(row, rows)
@@ -308,9 +318,9 @@ class _Use:
         return _text(row.get(self.collection.key)) in self._listed
 
     def _remove(self, rows: Sequence[Json], gone: Sequence[Json]) -> None:
-        self.call.state.count(self.path, self._highest(rows))
+        self.call.state.count(self.path, objects.highest(rows, self.collection.key))
         left = [row for row in rows if not any(row is each for each in gone)]
-        recorded.keep(self.call.state, self.path, left, -sum(map(_size, gone)))
+        recorded.keep(self.call.state, self.path, left, -sum(map(objects.size, gone)))
 
     def _kept(self, row: Json, rows: Sequence[Json], old: Json | None = None) -> object:
         self._check_twins(row, rows, old)
@@ -319,7 +329,9 @@ class _Use:
         kept = [row if each is old else each for each in rows]
         if old is None:
             kept.append(row)
-        recorded.keep(self.call.state, self.path, kept, _size(row) - (_size(old) if old else 0))
+        recorded.keep(
+            self.call.state, self.path, kept, objects.size(row) - (objects.size(old) if old else 0)
+        )
         # What others add to an object is seen when it is read again.
         return self._made(self._row(row[self.collection.key]))
 
@@ -355,10 +367,6 @@ class _Use:
     def _has(self, row: Json, key: object) -> bool:
         return _text(row.get(self.collection.key)) == _text(key)
 
-    def _highest(self, rows: Sequence[Json]) -> int:
-        keys = (row.get(self.collection.key) for row in rows)
-        return max((key for key in keys if isinstance(key, int)), default=0)
-
     def _made(self, value: object) -> object:
         form = self.plan.operation.answer
         return form and form.made(value, self._value)
@@ -370,7 +378,8 @@ class _Use:
         return recorded.value(self.call.state.world, name, row)
 
 
-_ACTIONS: Final[Mapping[str, Callable[[_Use], object]]] = {
+_ACTIONS: Final[Mapping[str, Callable[[_Use], object | Awaitable[object]]]] = {
+    **{name: partial(_Use.act, name=name) for name in recorded.ACTIONS},
     "list": _Use.list,
     "show": _Use.show,
     "create": _Use.create,
@@ -387,7 +396,3 @@ _OF_ONE: Final = {"GET": "show", "PUT": "replace", "PATCH": "merge", "DELETE": "
 def _text(key: object) -> str:
     """Return a key as it is compared: a GUID and a name have any letter case."""
     return str(key).casefold()
-
-
-def _size(row: Json) -> int:
-    return len(json.dumps(row))

@@ -25,6 +25,10 @@ from typing import Any, BinaryIO
 
 import load
 import reference
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
@@ -411,6 +415,28 @@ def coverage(ours: Connection) -> None:
             row(f"coverage of a {name} call, ms", "2 % of it", medians[0], medians[1] / 50)
 
 
+def enrolments(ours: Connection) -> None:
+    """Print how long it takes to issue a certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "web01.keyexample.com")])
+    names = x509.SubjectAlternativeName([x509.DNSName("web01.keyexample.com")])
+    builder = x509.CertificateSigningRequestBuilder(name).add_extension(names, critical=False)
+    signed = builder.sign(key, hashes.SHA256())
+    body = {"CSR": signed.public_bytes(Encoding.PEM).decode(), "Template": "WebServer"}
+    form = b"x-certificateformat: PEM\r\nContent-Type"
+    enrol, refused = (
+        request("/KeyfactorAPI/Enrollment/CSR", sent).replace(b"Content-Type", form)
+        for sent in (body, {**body, "Template": "Nobody"})
+    )
+    if (ours.call(enrol), ours.call(refused)) != (200, 400):
+        raise SystemExit("a certificate is not issued as it should be")
+    whole, call, theirs = in_turns(
+        lambda: ours.call(enrol), lambda: ours.call(refused), lambda: reference.issued(body["CSR"])
+    )
+    row("issued certificate, ms", "cryptography alone, no HTTP", whole, theirs)
+    row("the same without its call, ms", "the same", whole - call, theirs)
+
+
 def memory(process: subprocess.Popen[bytes], ours: Connection) -> None:
     """Print what 100,000 calls leave behind, half of them refused, half delivered."""
     calls = [request(PATH, MAIL | {"Port": port}) for port in (0, 25)]
@@ -436,6 +462,7 @@ def main() -> None:
         refusals(folder, ours)
         deliveries(ours)
         coverage(ours)
+        enrolments(ours)
         memory(process, ours)
     versions()
     in_threads()

@@ -1,17 +1,24 @@
-"""What the mock is measured against: bare Starlette, and bare aiosmtplib with aiosmtpd."""
+"""What the mock is measured against: bare Starlette, cryptography, aiosmtplib with aiosmtpd."""
 
 import asyncio
+import datetime as dt
+import inspect
 import logging
 import socket
 import ssl
 import sys
 import threading
 import time
+from functools import cache
 from typing import Any, Self
 
 import aiosmtplib
 import uvicorn
 from aiosmtpd.smtp import SMTP
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -39,6 +46,36 @@ async def serve() -> None:
     await listener.listen(sock, None)
     print(sock.getsockname()[1], flush=True)
     await asyncio.Event().wait()
+
+
+@cache
+def _key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def issued(csr: str) -> str:
+    """Issue a certificate for a request by cryptography alone, with the extensions of ours."""
+    request = x509.load_pem_x509_csr(csr.encode())
+    if not request.is_signature_valid:
+        raise ValueError
+    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    public, now = request.public_key(), dt.datetime.now(dt.UTC)
+    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Bare CA")])
+    builder = x509.CertificateBuilder(
+        issuer, request.subject, public, x509.random_serial_number(), now, now + dt.timedelta(365)
+    )
+    usage = dict.fromkeys(inspect.signature(x509.KeyUsage).parameters, False)
+    for extension in (
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(_key().public_key()),
+        x509.SubjectKeyIdentifier.from_public_key(public),
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.KeyUsage(**{**usage, "digital_signature": True}),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        names.value,
+    ):
+        builder = builder.add_extension(extension, critical=False)
+    signed = builder.sign(_key(), hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode()
 
 
 class _Handler:

@@ -30,6 +30,11 @@ def faults_table() -> str:
             if "description" in entry
         ]
     rows += [
+        f"| `Template: {template['CommonName']}` | {template['Fault']} |"
+        for template in loaded["resources"]["/Templates"]
+        if "Fault" in template
+    ]
+    rows += [
         f"| `X-Mock-Fault: {rule['x-header']}` | {rule['description']} |"
         for rule in api_faults().values()
     ]

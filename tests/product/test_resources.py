@@ -179,6 +179,7 @@ def valid(operation: Operation, answer: object) -> None:
 
 def test_every_documented_get_answers_by_its_schema(caller: Caller) -> None:
     keys = {"StoreType": 102, "AgentId": AGENT, "ShortName": "PEM"}
+    caller.mock.patch_world({"resources": {"/Certificates": [{"Id": 1}]}})
     for plan in PLANS:
         operation = plan.operation
         if operation.method != "GET" or operation.answer is None:
@@ -440,7 +441,9 @@ def test_lists_come_in_the_recorded_order(caller: Caller) -> None:
     assert [row["ShortName"] for row in got(caller, "/CertificateStoreTypes")] == [
         "IISU", "K8SSecret", "PEM",
     ]  # fmt: skip
-    assert [row["CommonName"] for row in got(caller, "/Templates")] == ["User", "WebServer"]
+    assert [row["CommonName"] for row in got(caller, "/Templates")] == [
+        "ca-down", "denied", "pending", "slow", "User", "WebServer",
+    ]  # fmt: skip
     assert [row["DisplayOrder"] for row in got(caller, "/MetadataFields")] == [0, 1]
     descending = got(caller, "/Agents?SortField=clientmachine&SortAscending=1")
     assert [row["ClientMachine"] for row in descending] == [

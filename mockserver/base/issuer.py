@@ -1,0 +1,244 @@
+"""Issue certificates as the product does: a root authority, and below it one for each name."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+_ROOT: Final = "Key Example Root CA"
+_MAX_NAME: Final = 64  # RFC 5280, appendix A.1
+_MAX_AUTHORITIES: Final = 64
+_BACK: Final = timedelta(minutes=10)
+YEAR: Final = timedelta(days=365)
+_LONG: Final = 10 * YEAR
+_NEXT: Final = timedelta(days=7)
+# The bits of KeyUsage from 0x80 down.
+_USAGES: Final = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+)
+_OF_AUTHORITY: Final = 0x86
+_OF_LEAF: Final = 0xF8
+USUAL: Final = 0xA0  # digitalSignature and keyEncipherment (recorded)
+# RFC 5280, 5.3.1, without 0, which stands for no reason, and 7, which is not used.
+_REASONS: Final = (
+    "key_compromise",
+    "ca_compromise",
+    "affiliation_changed",
+    "superseded",
+    "cessation_of_operation",
+    "certificate_hold",
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a certificate is to say; `usage` are the bits of KeyUsage, `purposes` OIDs."""
+
+    subject: "x509.Name"
+    key: "CertificatePublicKeyTypes"
+    names: Sequence["x509.GeneralName"] = ()
+    usage: int = USUAL
+    purposes: Sequence[str] = ()
+
+    @property
+    def bits(self) -> int:
+        """The bits of KeyUsage that it gets: never those of an authority."""
+        return self.usage & _OF_LEAF or USUAL
+
+
+class Revoked(NamedTuple):
+    """An entry of a revocation list."""
+
+    serial: int
+    since: datetime
+    reason: int
+
+
+class _Authority(NamedTuple):
+    """An authority, with what its certificate would have to be read for each time."""
+
+    certificate: "x509.Certificate"
+    subject: "x509.Name"
+    text: str
+
+
+class Issuer:
+    """Hold a root and the authorities below it, all of them made when first asked for."""
+
+    def __init__(self) -> None:
+        self._authority = lru_cache(maxsize=_MAX_AUTHORITIES)(self._made)
+
+    def chain(self, name: str) -> list["x509.Certificate"]:
+        """Return the authority of that name, and the root."""
+        return [self._authority(name[:_MAX_NAME]).certificate, self._root]
+
+    def text(self, name: str) -> str:
+        """Return the subject of the authority of that name (RFC 4514)."""
+        return self._authority(name[:_MAX_NAME]).text
+
+    def issue(self, name: str, wanted: Wanted) -> "x509.Certificate":
+        """Issue a certificate for a year from ten minutes ago on, as recorded."""
+        from cryptography import x509  # noqa: PLC0415  # see above
+
+        authority = self._authority(name[:_MAX_NAME])
+        extensions: list[tuple[x509.ExtensionType, bool]] = [
+            (x509.BasicConstraints(ca=False, path_length=None), True),
+            (_usage(wanted.bits), True),
+        ]
+        if wanted.purposes:
+            purposes = map(x509.ObjectIdentifier, wanted.purposes)
+            extensions.append((x509.ExtendedKeyUsage(purposes), False))
+        if wanted.names:
+            # RFC 5280, 4.2.1.6: without a subject the names are critical.
+            names = x509.SubjectAlternativeName(wanted.names)
+            extensions.append((names, not list(wanted.subject)))
+        return _signed(wanted, authority.subject, (self._key, self._key_id), extensions, YEAR)
+
+    def revocations(self, name: str, revoked: Iterable[Revoked]) -> bytes:
+        """Return the revocation list of an authority, as DER."""
+        from cryptography import x509  # noqa: PLC0415  # see above
+        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._authority(name[:_MAX_NAME]).subject)
+            .last_update(now - _BACK)
+            .next_update(now + _NEXT)
+            .add_extension(self._key_id, critical=False)
+            .add_extension(x509.CRLNumber(int(now.timestamp() * 1_000)), critical=False)
+        )
+        for each in revoked:
+            entry = x509.RevokedCertificateBuilder(each.serial, each.since)
+            if 1 <= each.reason <= len(_REASONS):
+                reason = x509.CRLReason(x509.ReasonFlags[_REASONS[each.reason - 1]])
+                entry = entry.add_extension(reason, critical=False)
+            builder = builder.add_revoked_certificate(entry.build())
+        signed = builder.sign(self._key, hashes.SHA256())
+        return signed.public_bytes(serialization.Encoding.DER)
+
+    @cached_property
+    def _root_key(self) -> "rsa.RSAPrivateKey":
+        return _new_key()
+
+    @cached_property
+    def _key(self) -> "rsa.RSAPrivateKey":
+        """The key of all authorities below the root: a key for each would take as long again."""
+        return _new_key()
+
+    @cached_property
+    def _root(self) -> "x509.Certificate":
+        return self._signed_authority(_ROOT, self._root_key, None)
+
+    @cached_property
+    def _key_id(self) -> "x509.AuthorityKeyIdentifier":
+        return _key_id(self._key)
+
+    def _made(self, name: str) -> _Authority:
+        certificate = self._signed_authority(name, self._key, 0)
+        subject = certificate.subject
+        return _Authority(certificate, subject, subject.rfc4514_string())
+
+    def _signed_authority(
+        self, name: str, key: "rsa.RSAPrivateKey", length: int | None
+    ) -> "x509.Certificate":
+        from cryptography import x509  # noqa: PLC0415  # see above
+
+        subject, issuer = (
+            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)])
+            for each in (name, _ROOT)
+        )
+        extensions = [
+            (x509.BasicConstraints(ca=True, path_length=length), True),
+            (_usage(_OF_AUTHORITY), True),
+        ]
+        signer = self._root_key, _key_id(self._root_key)
+        return _signed(Wanted(subject, key.public_key()), issuer, signer, extensions, _LONG)
+
+
+def _key_id(key: "rsa.RSAPrivateKey") -> "x509.AuthorityKeyIdentifier":
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+
+
+def _signed(
+    wanted: Wanted,
+    issuer: "x509.Name",
+    signer: tuple["rsa.RSAPrivateKey", "x509.AuthorityKeyIdentifier"],
+    extensions: Iterable[tuple[Any, bool]],
+    validity: timedelta,
+) -> "x509.Certificate":
+    from cryptography import x509  # noqa: PLC0415  # see above
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+
+    key, key_id = signer
+    begin = datetime.now(UTC).replace(microsecond=0) - _BACK
+    end = begin + validity - timedelta(seconds=1)
+    number = x509.random_serial_number()
+    builder = x509.CertificateBuilder(issuer, wanted.subject, wanted.key, number, begin, end)
+    builder = builder.add_extension(key_id, critical=False)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(wanted.key)
+    builder = builder.add_extension(identifier, critical=False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(key, hashes.SHA256())
+
+
+def _usage(bits: int) -> "x509.KeyUsage":
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    given = {name: bool(bits & (0x80 >> place)) for place, name in enumerate(_USAGES)}
+    return x509.KeyUsage(**given, encipher_only=False, decipher_only=False)
+
+
+def _new_key() -> "rsa.RSAPrivateKey":
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415  # see above
+
+    return rsa.generate_private_key(65537, 2048)
+
+
+# RFC 5652, 5.1, for certificates alone, with indefinite lengths (X.690, 8.1.3.6) as recorded.
+# Writers of DER sort the set, by which a leaf can come last; readers take the first.
+_BEFORE: Final = bytes.fromhex(
+    "3080 06092A864886F70D010702 A080 3080 020101 3100 3080 06092A864886F70D010701 0000 A080"
+)
+_AFTER: Final = bytes.fromhex("0000 3100 0000 0000 0000")
+
+
+def p7b(certificates: Iterable[bytes]) -> bytes:
+    """Return certificates (DER) in their order as PKCS #7."""
+    return b"".join([_BEFORE, *certificates, _AFTER])
+
+
+def with_subjects(
+    certificates: Iterable["x509.Certificate"], *, first: str | None = None
+) -> Iterator[str]:
+    """Give certificates as PEM, each below a line with its subject (recorded).
+
+    `first` is the subject of the first one where it is known: to read it takes as long again.
+    """
+    for each in certificates:
+        subject, first = first or each.subject.rfc4514_string(), None
+        (pem,) = pems([each])
+        yield f"#{' '.join(subject.splitlines())}\n{pem}"
+
+
+def pems(certificates: Iterable["x509.Certificate"]) -> Iterator[str]:
+    """Give certificates as PEM."""
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  # see above
+
+    for each in certificates:
+        yield each.public_bytes(Encoding.PEM).decode("ascii")

@@ -1,0 +1,363 @@
+"""Certificates: enrolment that really issues, and what becomes of a certificate afterwards."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+from mockserver.base.issuer import Revoked, Wanted, p7b, pems, with_subjects
+from mockserver.base.problems import Kind, Problem
+from mockserver.base.text import cut
+from mockserver.journal.state import State
+from mockserver.product import enrollment, objects
+from mockserver.product.enrollment import AUTHORITIES, Asked, Chosen
+from mockserver.product.issued import ACTIVE, REVOKED, instant, row_of
+from mockserver.product.keyfactor import Answer, Call
+
+if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
+
+Json = dict[str, Any]
+Named = Mapping[str, Any]
+
+CERTIFICATES: Final = "/Certificates"
+_FIELDS: Final = "/MetadataFields"
+_ISSUED: Final = {"RequestDisposition": "ISSUED", "DispositionMessage": ""}
+_PENDING: Final = {
+    "RequestDisposition": "PENDING",
+    "DispositionMessage": "The certificate request is pending approval.",
+}
+_SAVED: Final = "The private key was successfully retained."
+_NOT_SAVED: Final = (
+    "The template was not set up for private key retention, so no private key was saved."
+)
+
+# Enrolment
+
+
+async def _enroll_csr(call: Call, named: Named) -> Answer:
+    body = call.body
+    chosen = await enrollment.choose(call, enrollment.CSR)
+    asked = enrollment.read_csr(body["CSR"])
+    form = _format(call, named)
+    metadata = _metadata(call, body.get("Metadata") or {})
+    row, answer = _enrolled(call, chosen, asked, {"Metadata": _set(metadata)})
+    information = {"KeyfactorID": 0, **answer}
+    if row is None:
+        return Answer({"CertificateInformation": information, "Metadata": metadata}, {})
+    chain = _chain(call.state, row) if body.get("IncludeChain") else [_certificate(row)]
+    texts = (
+        [*with_subjects(chain, first=row["IssuedDN"])]
+        if form == "PEM"
+        else [_base64(_octets(form, chain))]
+    )
+    information |= {"KeyfactorID": row["Id"], "Certificates": texts}
+    return Answer({"CertificateInformation": information, "Metadata": metadata}, _file(row, form))
+
+
+async def _enroll_pfx(call: Call, named: Named) -> Answer:
+    body = call.body
+    chosen = await enrollment.choose(call, enrollment.PFX)
+    form = _format(call, named)
+    wanted = enrollment.wanted_key(body, chosen.template)
+    wanted.check(chosen.template)
+    subject = enrollment.read_subject(body.get("Subject") or "")
+    given = _metadata(call, body.get("Metadata") or {})
+    # Of a field that was not sent the answer has an empty text (recorded).
+    names = (row["Name"] for row in objects.rows(call.state.world, _FIELDS))
+    metadata = {**dict.fromkeys(names, ""), **given}
+    kept = str(chosen.template.get("KeyRetention") or "None") != "None"
+    private = await asyncio.to_thread(enrollment.new_key, wanted)
+    asked = Asked(subject, (), private.public_key())
+    members = {"Metadata": _set(given), "HasPrivateKey": kept}
+    row, answer = _enrolled(call, chosen, asked, members)
+    information = {"KeyfactorId": 0, "StoreIdsInvalidForRenewal": [], **answer}
+    if row is None:
+        return Answer({"CertificateInformation": information, "Metadata": metadata}, {})
+    if kept:
+        call.state.keep_key(row["Id"], private)
+    information |= {
+        "KeyfactorId": row["Id"],
+        "Pkcs12Blob": _with_key(call, row, private, form, body.get("CustomFriendlyName")),
+        "DispositionMessage": _SAVED if kept else _NOT_SAVED,
+    }
+    headers = {"x-privatekeystatus": "Saved" if kept else "NoRetention"}
+    return Answer(
+        {"CertificateInformation": information, "Metadata": metadata},
+        {**_file(row, form), **headers},
+    )
+
+
+def _enrolled(call: Call, chosen: Chosen, asked: Asked, members: Json) -> tuple[Json | None, Json]:
+    """Issue a certificate and keep it with further members; return it, and what answers say of it.
+
+    None where the template wants an approval first.
+    """
+    state, body = call.state, call.body
+    enrollment.key_of(asked.key).check(chosen.template)
+    names = enrollment.alternative_names(body.get("SANs") or {}, asked.names)
+    if not list(asked.subject) and not names:
+        raise Problem(Kind.BODY, "The subject has no name, and there are no SANs.")
+    work = {
+        "WorkflowInstanceId": str(uuid4()),
+        "WorkflowReferenceId": state.number("WorkflowReferenceId", 0),
+    }
+    if chosen.template.get("RequiresApproval"):
+        return None, {**work, **_PENDING}
+    purposes = [each["Oid"] for each in chosen.template.get("ExtendedKeyUsages") or ()]
+    wanted = Wanted(asked.subject, asked.key, names, chosen.template.get("KeyUsage") or 0, purposes)
+    issued = state.issuer.issue(chosen.logical_name, wanted)
+    row = {**row_of(call, chosen, issued, wanted), **members}
+    rows = objects.rows(state.world, CERTIFICATES)
+    row["Id"] = row["CertRequestId"] = state.number(CERTIFICATES, objects.highest(rows, "Id"))
+    state.put_resources({CERTIFICATES: [*rows, row]}, objects.size(row))
+    told = {name: row[name] for name in ("SerialNumber", "IssuerDN", "Thumbprint")}
+    return row, {**told, **work, **_ISSUED}
+
+
+def _format(call: Call, named: Named) -> str:
+    given = call.headers["x-certificateformat"]
+    if given.upper() not in named["formats"]:
+        raise Problem(Kind.HEADER_VALUE, f"The format '{cut(given)}' is invalid.")  # recorded
+    return given.upper()
+
+
+def _metadata(call: Call, given: Json) -> Json:
+    """Return metadata as texts, by the names of their fields; Problem for an unknown one."""
+    rows = objects.rows(call.state.world, _FIELDS)
+    known = {str(row["Name"]).casefold(): row["Name"] for row in rows}
+    for name in given:
+        if name.casefold() not in known:
+            raise Problem(Kind.BODY, f"Metadata: there is no metadata field '{cut(name)}'.")
+    return {known[name.casefold()]: _text(value) for name, value in given.items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def _set(metadata: Json) -> Json:
+    """Return those that have a value: an empty one is not kept (recorded)."""
+    return {name: value for name, value in metadata.items() if value != ""}
+
+
+# The forms of files
+
+
+def _base64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode("ascii")
+
+
+def _der(certificate: "x509.Certificate") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  # see above
+
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _octets(form: str, chain: Sequence["x509.Certificate"], *, lines: bool = False) -> bytes:
+    """Return certificates in a form that has no key; DER has the first one only."""
+    if form == "DER":
+        return _der(chain[0])
+    if form == "P7B":
+        return p7b(map(_der, chain))
+    return "".join(with_subjects(chain) if lines else pems(chain)).encode()
+
+
+def _file(row: Json, form: str) -> dict[str, str]:
+    return {"x-certificatefile": f"{quote(_stem(row), safe=' *@')}.{form.lower()}"}
+
+
+def _stem(row: Json) -> str:
+    return row.get("IssuedCN") or "certificate"
+
+
+# Afterwards
+
+
+async def _download(call: Call, named: Named) -> Answer:
+    row = _wanted(call)
+    form = _format(call, named)
+    chain = _chain(call.state, row) if call.body.get("IncludeChain") else [_certificate(row)]
+    if _folded(call.body.get("ChainOrder")) == "rootfirst" and form != "DER":
+        chain.reverse()
+    content = _octets(form, chain, lines=bool(call.body.get("IncludeSubjectHeader")))
+    return Answer({"Content": _base64(content)}, _file(row, form))
+
+
+async def _recover(call: Call, named: Named) -> Answer:
+    row = _wanted(call)
+    # The key is looked up before the format is (recorded).
+    private = call.state.private_keys.get(row["Id"])
+    if private is None:
+        text = "No private key could be found for the given certificate."
+        raise Problem(Kind.NOT_FOUND, text, status=400)
+    form = _format(call, named)
+    content = _with_key(call, row, private, form, call.body.get("FriendlyName"))
+    name = f"{_stem(row)}.{form.lower()}"
+    return Answer({"PFX": content, "FileName": name}, _file(row, form))
+
+
+def _with_key(call: Call, row: Json, private: Any, form: str, friendly: str | None) -> str:  # noqa: ANN401  # a key
+    """Return a certificate, its chain and its key as base64, under the password of the body."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  # see above
+    from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
+
+    password = call.body["Password"].encode()
+    leaf, *above = _chain(call.state, row) if call.body.get("IncludeChain") else [_certificate(row)]
+    if form == "PEM":
+        encoding, style = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        secret = serialization.BestAvailableEncryption(password)
+        key = private.private_bytes(encoding, style, secret).decode("ascii")
+        own, *others = with_subjects([leaf, *above])
+        return _base64("".join([own, key, *others]).encode())
+    name = friendly.encode() if friendly else None
+    encryption = _pkcs12_encryption(password, legacy=bool(call.body.get("UseLegacyEncryption")))
+    return _base64(pkcs12.serialize_key_and_certificates(name, private, leaf, above, encryption))
+
+
+def _pkcs12_encryption(password: bytes, *, legacy: bool) -> "KeySerializationEncryption":
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415  # see above
+    from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12  # noqa: PLC0415
+
+    kinds = pkcs12.PBES
+    kind = kinds.PBESv1SHA1And3KeyTripleDESCBC if legacy else kinds.PBESv2SHA256AndAES256CBC
+    builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(1_024)  # recorded
+    return builder.key_cert_algorithm(kind).hmac_hash(hashes.SHA1()).build(password)  # noqa: S303  # recorded
+
+
+def _wanted(call: Call) -> Json:
+    """Return the certificate that a body names by id, thumbprint, or serial number and issuer."""
+    body = {name: value for name, value in call.body.items() if value not in (None, "", 0)}
+    pairs = {"CertID": ("Id",), "Thumbprint": ("Thumbprint",), "SerialNumber": _SERIAL}
+    for given, members in pairs.items():
+        if given in body:
+            wanted = [_folded(body.get(given if name == "Id" else name)) for name in members]
+            for row in objects.rows(call.state.world, CERTIFICATES):
+                if [_folded(row.get(name)) for name in members] == wanted:
+                    return row
+            raise _missing(body[given])
+    text = "CertID, Thumbprint, or SerialNumber with IssuerDN: one of them is required."
+    raise Problem(Kind.BODY, text)
+
+
+_SERIAL: Final = ("SerialNumber", "IssuerDN")
+
+
+def _folded(value: object) -> str:
+    return str(value).casefold()
+
+
+def _missing(wanted: object) -> Problem:
+    return Problem(Kind.NOT_FOUND, f"Unable to find 'Certificate' with Id '{cut(str(wanted))}'")
+
+
+def _certificate(row: Json) -> "x509.Certificate":
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    try:
+        return x509.load_der_x509_certificate(base64.b64decode(row.get("ContentBytes") or ""))
+    except ValueError:
+        text = f"The world has no ContentBytes of the certificate {row['Id']}."
+        raise Problem(Kind.BODY, text) from None
+
+
+def _chain(state: State, row: Json) -> list["x509.Certificate"]:
+    above = state.issuer.chain(row["AuthorityName"]) if "AuthorityName" in row else []
+    return [_certificate(row), *above]
+
+
+_ON_HOLD: Final = 6
+_RELEASES: Final = (-1, 7)  # reasons by which a certificate on hold becomes active again
+
+
+async def _revoke(call: Call, _: Named) -> Answer:
+    body = call.body
+    rows = {row.get("Id"): row for row in objects.rows(call.state.world, CERTIFICATES)}
+    ids = [*dict.fromkeys(body["CertificateIds"])]
+    for number in ids:
+        if number not in rows:
+            raise _missing(number)
+        if body["Reason"] in _RELEASES and rows[number].get("RevocationReason") != _ON_HOLD:
+            raise Problem(Kind.BODY, f"Reason: the certificate {number} is not on hold.")
+    changes = ACTIVE
+    if body["Reason"] not in _RELEASES:
+        changes = {
+            "CertState": REVOKED,
+            "CertStateString": "Revoked (2)",
+            "RevocationEffDate": _effective(body.get("EffectiveDate")),
+            "RevocationReason": body["Reason"],
+            "RevocationComment": body.get("Comment"),
+        }
+    for number in ids:
+        call.state.number("WorkflowReferenceId", 0)
+        rows[number] = {**rows[number], **changes}
+    call.state.put_resources({CERTIFICATES: [*rows.values()]}, 0)
+    return Answer({"RevokedIds": ids, "SuspendedCerts": []}, {})
+
+
+def _effective(given: str | None) -> str:
+    try:
+        when = datetime.fromisoformat(given) if given else datetime.now(UTC)
+        return instant(when if when.tzinfo else when.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        text = "EffectiveDate: must be a date and time such as 2026-01-15T08:30:00Z."
+        raise Problem(Kind.BODY, text) from None
+
+
+async def _put_metadata(call: Call, _: Named) -> None:
+    number = call.body["Id"]
+    rows = objects.rows(call.state.world, CERTIFICATES)
+    old = objects.found(rows, "Id", number)
+    if old is None:
+        raise _missing(number)
+    metadata = {**(old.get("Metadata") or {}), **_metadata(call, call.body["Metadata"])}
+    new = {**old, "Metadata": _set(metadata)}
+    kept = [new if row is old else row for row in rows]
+    call.state.put_resources({CERTIFICATES: kept}, objects.size(new) - objects.size(old))
+
+
+ACTIONS: Final[Mapping[str, Callable[[Call, Named], Awaitable[Answer | None]]]] = {
+    "enroll_csr": _enroll_csr,
+    "enroll_pfx": _enroll_pfx,
+    "download": _download,
+    "recover": _recover,
+    "revoke": _revoke,
+    "metadata": _put_metadata,
+}
+
+
+# What a client verifies with
+
+
+def chain_pem(state: State) -> bytes:
+    """Return the certificates above those that are issued: each authority, then the root."""
+    chains = [state.issuer.chain(name) for name in _authorities(state)]
+    every = [chain[0] for chain in chains] + chains[0][1:]
+    return "".join(pems(every)).encode()
+
+
+def revocations(state: State, name: str | None = None) -> bytes:
+    """Return the revocation list of an authority, by default the first, as DER; ValueError."""
+    known = _authorities(state)
+    if name is not None and name not in known:
+        raise ValueError(f"there is no authority {cut(name)}; known are {', '.join(known)}")
+    wanted = known[0] if name is None else name
+    return state.issuer.revocations(wanted, _revoked(state, wanted))
+
+
+def _authorities(state: State) -> list[str]:
+    rows = objects.rows(state.world, AUTHORITIES)
+    return [str(row["LogicalName"]) for row in rows if row.get("LogicalName")] or ["Issuing CA"]
+
+
+def _revoked(state: State, name: str) -> Iterator[Revoked]:
+    for row in objects.rows(state.world, CERTIFICATES):
+        if row.get("CertState") == REVOKED and row.get("AuthorityName") == name:
+            since = datetime.fromisoformat(row["RevocationEffDate"])
+            yield Revoked(int(row["SerialNumber"], 16), since, row["RevocationReason"])

@@ -1,0 +1,352 @@
+"""What an enrolment asks for: by which template and authority, with which key, for which names."""
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+
+from mockserver.base.problems import Kind, Problem
+from mockserver.base.text import cut
+from mockserver.product import access, objects
+from mockserver.product.keyfactor import Call
+from mockserver.world.model import World
+
+if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+Json = dict[str, Any]
+
+TEMPLATES: Final = "/Templates"
+PATTERNS: Final = "/EnrollmentPatterns"
+AUTHORITIES: Final = "/CertificateAuthority"
+
+
+class Way(NamedTuple):
+    """A way to enrol, with its bit in AllowedEnrollmentTypes."""
+
+    name: str
+    bit: int
+
+
+PFX: Final = Way("PFX", 1)
+CSR: Final = Way("CSR", 2)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What an enrolment goes by; a template may be without a pattern."""
+
+    template: Json
+    pattern: Json | None
+    authority: Json
+
+    @property
+    def logical_name(self) -> str:
+        """The name of the authority, which is the subject of its certificate too."""
+        return str(self.authority.get("LogicalName"))
+
+
+async def choose(call: Call, way: Way) -> Chosen:
+    """Find template, pattern and authority; Problem for what is not there or not permitted.
+
+    A template may wait first (`Delay`, seconds), or let its authority refuse (`Refusal`, a text).
+    """
+    body, world = call.body, call.state.world
+    pattern = _pattern(world, body.get("EnrollmentPatternId"))
+    template = _template(world, body.get("Template"), pattern)
+    # Of a template alone, its default pattern is used (recorded).
+    pattern = pattern or _default_pattern(world, template)
+    _check_roles(call, template, pattern)
+    if not (pattern or template).get("AllowedEnrollmentTypes", 0) & way.bit:
+        name = (pattern or template).get("Name") or template.get("CommonName")
+        _refuse(f"{way.name} enrollment is not allowed by '{name}'.")
+    authority = _authority(world, body.get("CertificateAuthority"), pattern)
+    if template.get("Delay"):
+        with call.trace.step("delay"):
+            await call.state.pause(template["Delay"])
+    if template.get("Refusal"):
+        _refuse(template["Refusal"])
+    return Chosen(template, pattern, authority)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise Problem(Kind.BODY, text)
+
+
+def _same(name: object, wanted: str) -> bool:
+    return str(name).casefold() == wanted.strip().casefold()
+
+
+def _pattern(world: World, number: int | None) -> Json | None:
+    if not number:
+        return None
+    pattern = objects.found(objects.rows(world, PATTERNS), "Id", number)
+    if pattern is None:
+        text = f"Unable to find 'Enrollment Pattern' with Id '{number}'"
+        raise Problem(Kind.NOT_FOUND, text)
+    return pattern
+
+
+def _template(world: World, name: str | None, pattern: Json | None) -> Json:
+    rows = objects.rows(world, TEMPLATES)
+    if name:
+        for row in rows:
+            if any(_same(row.get(each), name) for each in ("CommonName", "TemplateName")):
+                return row
+        _refuse(f"Template: there is no template '{cut(name)}'.")
+    if pattern is None:
+        _refuse("Template: required where there is no EnrollmentPatternId.")
+    own = pattern.get("Template") or {}
+    return objects.found(rows, "Id", own.get("Id")) or own
+
+
+def _default_pattern(world: World, template: Json) -> Json | None:
+    for pattern in objects.rows(world, PATTERNS):
+        number = (pattern.get("Template") or {}).get("Id")
+        if pattern.get("TemplateDefault") and number == template.get("Id"):
+            return pattern
+    return None
+
+
+def _check_roles(call: Call, template: Json, pattern: Json | None) -> None:
+    """Refuse a caller that has no role of the pattern, nor of a template that names requesters."""
+    if pattern is not None and not pattern.get("UseADPermissions"):
+        roles = [each.get("Name") for each in pattern.get("AssociatedRoles") or ()]
+        access.require_one_of(call.identity, roles, f"pattern '{pattern.get('Name')}'", call.trace)
+    if template.get("UseAllowedRequesters"):
+        allowed = template.get("AllowedRequesters") or ()
+        name = f"template '{template.get('CommonName')}'"
+        access.require_one_of(call.identity, allowed, name, call.trace)
+
+
+def _authority(world: World, name: str | None, pattern: Json | None) -> Json:
+    own = (pattern or {}).get("CertificateAuthorities") or ()
+    ids = {each.get("Id") for each in own}
+    rows = objects.rows(world, AUTHORITIES)
+    if name:
+        rows = [row for row in rows if any(_same(each, name) for each in _names(row))]
+        if not rows:
+            _refuse(f"CertificateAuthority: there is no authority '{cut(name)}'.")
+        if (pattern or {}).get("RestrictCAs") and rows[0].get("Id") not in ids:
+            _refuse(f"CertificateAuthority: the pattern does not allow '{cut(name)}'.")
+        return rows[0]
+    for row in rows:
+        if row.get("Id") in ids or (not ids and row.get("UseForEnrollment")):
+            return row
+    _refuse("CertificateAuthority: no authority is there for enrollment.")
+
+
+def _names(authority: Json) -> tuple[str, str]:
+    return str(authority.get("LogicalName")), full_name(authority)
+
+
+def full_name(authority: Json) -> str:
+    r"""Return what certificates call their authority: host\logical name."""
+    return f"{authority.get('HostName')}\\{authority.get('LogicalName')}"
+
+
+# Keys
+
+CURVES: Final = {
+    "secp256r1": "1.2.840.10045.3.1.7",
+    "secp384r1": "1.3.132.0.34",
+    "secp521r1": "1.3.132.0.35",
+}
+# KeyType and KeyAlgorithm of a certificate (recorded).
+KINDS: Final = {
+    "RSA": (1, "1.2.840.113549.1.1.1"),
+    "ECC": (3, "1.2.840.10045.2.1"),
+    "Ed448": (5, "1.3.101.113"),
+    "Ed25519": (6, "1.3.101.112"),
+}
+_SIZES: Final = {"Ed448": 448, "Ed25519": 255}  # recorded
+_RSA_SIZES: Final = (1024, 2048, 3072, 4096, 8192)
+
+
+class Key(NamedTuple):
+    """What sort of key: `kind` is one of `KINDS`, `curve` one of `CURVES` for ECC."""
+
+    kind: str
+    size: int
+    curve: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self._detail}".rstrip()
+
+    @property
+    def _detail(self) -> str:
+        return self.curve or ("" if self.kind in _SIZES else str(self.size))
+
+    def check(self, template: Json) -> None:
+        """Refuse a key that a template does not list in its KeyTypes."""
+        listed = [each.strip() for each in str(template.get("KeyTypes") or "").split(",")]
+        for each in filter(None, listed):
+            kind, _, detail = each.partition(" ")
+            if kind == self.kind and self._detail in {*re.split("[ /]", detail), detail}:
+                return
+        if any(listed):
+            name = template["CommonName"]
+            _refuse(f"The key {self} is not allowed by the template '{name}': {', '.join(listed)}.")
+
+
+def key_of(public: object) -> Key:
+    """Return the sort of a public key; Problem for one that no certificate here has."""
+    from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415  # see above
+        ec,
+        ed448,
+        ed25519,
+        rsa,
+    )
+
+    if isinstance(public, rsa.RSAPublicKey):
+        return Key("RSA", public.key_size)
+    if isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name in CURVES:
+        return Key("ECC", public.curve.key_size, public.curve.name)
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return Key("Ed25519", _SIZES["Ed25519"])
+    if isinstance(public, ed448.Ed448PublicKey):
+        return Key("Ed448", _SIZES["Ed448"])
+    _refuse("CSR: its key is none of RSA, P-256, P-384, P-521, Ed25519 and Ed448.")
+
+
+def wanted_key(body: Json, template: Json) -> Key:
+    """Return the sort of key that a PFX enrolment asks for, by default that of the template."""
+    kind = body.get("KeyType") or template.get("KeyType") or "RSA"
+    known = next((each for each in KINDS if _same(each, kind)), None)
+    if known is None:
+        _refuse(f"KeyType: must be one of {', '.join(KINDS)}.")
+    size = body.get("KeyLength")
+    if known in _SIZES:
+        return Key(known, _SIZES[known])
+    if known == "ECC":
+        wanted = body.get("Curve") or f"secp{size or 256}r1"
+        curves = {text: name for name, oid in CURVES.items() for text in (name, oid)}
+        if wanted not in curves:
+            _refuse(f"Curve: must be one of {', '.join(CURVES.values())}.")
+        return Key(known, int(curves[wanted][4:7]), curves[wanted])
+    size = size or int(template.get("KeySize") or 2048)
+    if size not in _RSA_SIZES:
+        _refuse(f"KeyLength: must be one of {', '.join(map(str, _RSA_SIZES))}.")
+    return Key(known, size)
+
+
+def new_key(wanted: Key) -> "CertificateIssuerPrivateKeyTypes":
+    """Make a key of that sort; an RSA key of 4096 bits takes a second."""
+    from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415  # see above
+        ec,
+        ed448,
+        ed25519,
+        rsa,
+    )
+
+    if wanted.kind == "RSA":
+        return rsa.generate_private_key(65537, wanted.size)
+    if wanted.curve:
+        curve: ec.EllipticCurve = getattr(ec, wanted.curve.upper())()
+        return ec.generate_private_key(curve)
+    if wanted.kind == "Ed448":
+        return ed448.Ed448PrivateKey.generate()
+    return ed25519.Ed25519PrivateKey.generate()
+
+
+# Names
+
+
+class Asked(NamedTuple):
+    """What a certificate is asked for: its subject, further names, and a public key."""
+
+    subject: "x509.Name"
+    names: Sequence["x509.GeneralName"]
+    key: Any
+
+
+def read_csr(text: str) -> Asked:
+    """Read a PKCS #10 request, PEM or base64, and check its signature; Problem for a bad one.
+
+    Of its extensions only the names count: an authority decides the rest itself.
+    """
+    from cryptography import x509  # noqa: PLC0415  # see above
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+
+    bad = (
+        *(ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion),
+        *(x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+    )
+    try:
+        if "-----BEGIN" in text:
+            request = x509.load_pem_x509_csr(text.encode())
+        else:
+            request = x509.load_der_x509_csr(base64.b64decode("".join(text.split()), validate=True))
+        key, signed = request.public_key(), request.is_signature_valid
+        subject, names = request.subject, _names_of(request.extensions)
+    except bad:
+        _refuse("CSR: must be a PKCS #10 request, as PEM or base64.")
+    if not signed:
+        _refuse("CSR: its signature is not that of its key.")
+    return Asked(subject, names, key)
+
+
+def _names_of(extensions: "x509.Extensions") -> list["x509.GeneralName"]:
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    for each in extensions:
+        if isinstance(each.value, x509.SubjectAlternativeName):
+            return [*each.value]
+    return []
+
+
+def read_subject(text: str) -> "x509.Name":
+    """Read a subject such as `CN=web01,O=Key Example,C=US`; Problem for what is none."""
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    oid = x509.NameOID
+    others = {
+        "E": oid.EMAIL_ADDRESS,
+        "EMAILADDRESS": oid.EMAIL_ADDRESS,
+        "S": oid.STATE_OR_PROVINCE_NAME,
+    }
+    try:
+        return x509.Name.from_rfc4514_string(_AFTER_COMMA.sub(",", text.strip()), others)
+    except (ValueError, TypeError):
+        _refuse("Subject: must be a name such as CN=web01.keyexample.com,O=Key Example,C=US.")
+
+
+_AFTER_COMMA: Final = re.compile(r", +(?=[A-Za-z0-9.]+=)")
+_HOST: Final = re.compile(r"(?:\*\.)?[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*")
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+_ADDRESS: Final = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+
+
+def alternative_names(
+    given: Mapping[str, Iterable[str] | None], own: Sequence["x509.GeneralName"]
+) -> list["x509.GeneralName"]:
+    """Return the names of a body's SANs, else those of the request; addresses come first."""
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    texts = [(kind, text) for kind, values in given.items() for text in values or ()]
+    names = [_name(kind, text.strip()) for kind, text in texts] or [*own]
+    return sorted(names, key=lambda name: not isinstance(name, x509.IPAddress))  # recorded
+
+
+def _name(kind: str, text: str) -> "x509.GeneralName":
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    makers: dict[str, tuple[re.Pattern[str] | None, Callable[[str], x509.GeneralName]]] = {
+        "dns": (_HOST, x509.DNSName),
+        "uri": (_URI, x509.UniformResourceIdentifier),
+        "rfc822": (_ADDRESS, x509.RFC822Name),
+        **dict.fromkeys(
+            ("ip", "ip4", "ip6"), (None, lambda text: x509.IPAddress(ip_address(text)))
+        ),
+    }
+    if kind.lower() not in makers:
+        _refuse(f"SANs: {cut(kind)} is none of {', '.join(makers)}.")
+    pattern, make = makers[kind.lower()]
+    with suppress(ValueError):
+        if pattern is None or pattern.fullmatch(text):
+            return make(text)
+    _refuse(f"SANs/{kind}: '{cut(text)}' is no such name.")
