@@ -65,11 +65,12 @@ async def choose(call: Call, way: Way) -> Chosen:
         name = (pattern or template).get("Name") or template.get("CommonName")
         _refuse(f"{way.name} enrollment is not allowed by '{name}'.")
     authority = _authority(world, body.get("CertificateAuthority"), pattern)
-    if template.get("Delay"):
+    delay, refusal = template.get("Delay"), template.get("Refusal")
+    if isinstance(delay, int | float):  # no schema looks at the objects of a world
         with call.trace.step("delay"):
-            await call.state.pause(template["Delay"])
-    if template.get("Refusal"):
-        _refuse(template["Refusal"])
+            await call.state.pause(delay)
+    if refusal:
+        _refuse(str(refusal))
     return Chosen(template, pattern, authority)
 
 

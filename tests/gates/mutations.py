@@ -73,7 +73,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
             access.require(found.identity, operation.required(given), trace)
 """,
         """        early = await whole_body(request) if early is None else early
-        _read_body(request, operation, early, trace)
+        _read_body(found, early)
         try:
             access.require(found.identity, operation.required(given), trace)
 """,
