@@ -33,7 +33,7 @@ run: $(SERVING)/installed ## serve the mock on localhost (make run PORT=9000, ma
 
 test: $(VENV)/installed ## unit and end-to-end tests with every branch covered, and a short fuzz run
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest --numprocesses 2 -m 'not wheel and not browser'
+	$(PYTHON) -m coverage run -m pytest --numprocesses 2 -m 'not wheel and not browser and not long'
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 
@@ -50,8 +50,9 @@ format: $(VENV)/installed ## rewrite the code to the house style, and the tables
 
 check: lint test ## everything that a commit must pass
 
-fuzz: $(VENV)/installed ## Schemathesis over both documents, with a fresh seed
+fuzz: $(VENV)/installed ## Schemathesis over both documents, with a fresh seed, and the long tests
 	$(PYTHON) tests/gates/fuzz.py
+	$(PYTHON) -m pytest -m long
 
 mutants: $(VENV)/installed ## break each rule in turn: a test must notice (make mutants MUTANTS='--list')
 	@$(PYTHON) tests/gates/mutants.py $(MUTANTS)
@@ -80,7 +81,7 @@ versions: ## the suite with the lowest supported version of each dependency, the
 		--constraint build/lowest/versions.txt --editable . \
 		authlib hypothesis openapi-spec-validator playwright pytest pytest-rerunfailures \
 		pytest-run-parallel pytest-xdist requests-oauth2client requests-oauthlib
-	build/lowest/bin/python -m pytest --numprocesses 2 -m 'not wheel and not browser' \
+	build/lowest/bin/python -m pytest --numprocesses 2 -m 'not wheel and not browser and not long' \
 		-k 'not client_is_generated' --ignore tests/gates/test_fuzz.py --ignore tests/clients/test_generated_clients.py --ignore tests/clients/test_sdk.py
 	rm -rf build/newest
 	$(MAKE) test VENV=build/newest

@@ -434,7 +434,9 @@ def _check(world: World, editions: Editions, source: str) -> None:
     except DocumentError as error:
         raise WorldError(source, [("/edition", str(error))]) from None
     operations = {each.id: each.tag for each in newest.operations}
-    check_names(world, operations, {*operations.values()}, source)
+    # A folder of other documents may lack what the default world speaks of.
+    tags = {*operations.values(), *worlds.load().api_supported_versions}
+    check_names(world, operations, tags, source)
     check_paths(world, newest.operations, source)
 
 

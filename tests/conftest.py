@@ -31,6 +31,8 @@ def session_mock() -> Iterator[MockServer]:
 @pytest.fixture
 def mock(session_mock: MockServer) -> MockServer:
     session_mock.reset()
+    for name in [name for name in session_mock._states if name]:  # noqa: SLF001  # nothing else tells
+        session_mock.namespace(name).drop()
     return session_mock
 
 

@@ -185,7 +185,7 @@ def test_the_nearest_world_wins(
 def test_a_world_that_is_wrong_is_named(pytester: pytest.Pytester) -> None:
     result = inner(pytester, "def test_it(keyfactor): pass", "--keyfactor-world=no.yaml")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*WorldError: *no.yaml: cannot be read: No such file*"])
+    result.stdout.fnmatch_lines(["*WorldError: *no.yaml: *"])
 
 
 def test_the_world_of_the_session_may_be_asked_for(pytester: pytest.Pytester) -> None:

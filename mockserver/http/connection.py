@@ -143,10 +143,10 @@ class Connection(_OneProtocol):
     @property
     def waits_for_client(self) -> bool:
         """Say whether a request is not yet sent, or its answer not yet taken."""
-        if self._running is None:
-            return False
-        started, complete = self._running.response_started, self._running.response_complete
-        return (started and not complete) or self.cycle.more_body
+        if running := self._running:
+            answering = running.response_started and not running.response_complete
+            return answering or self.cycle.more_body
+        return False
 
     # Called by the loop.
 

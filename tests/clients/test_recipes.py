@@ -76,6 +76,7 @@ def test_a_recipe_fails_where_the_call_is_refused(name: str, tmp_path: Path) -> 
     assert run([*command[:2], "--world", str(world), *command[2:]], tmp_path).returncode != 0
 
 
+@pytest.mark.long
 def test_the_unittest_recipe_runs_under_xdist(tmp_path: Path) -> None:
     written("test_mail.py", tmp_path)
     options = ["-p", "no:cacheprovider", "-p", "xdist", "-n", "2", "--rootdir", str(tmp_path)]

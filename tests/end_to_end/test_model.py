@@ -19,7 +19,7 @@ from support import V1, V2, VALID, Caller, Json
 
 # A step is one to three calls over HTTP.
 few = settings(
-    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 HOSTS = ("corpexch02.keyexample.com", "a.test", "refused.test")

@@ -117,6 +117,14 @@ def test_a_bad_name_is_refused(mock: MockServer, caller: Caller, name: str) -> N
     assert list(mock._states) == [""]  # noqa: SLF001  # nothing was made
 
 
+def test_it_has_a_token_endpoint_of_its_own(mock: MockServer, caller: Caller) -> None:
+    url = mock.namespace("tokens").token_url
+    form = {"grant_type": "client_credentials"}
+    answer = caller.http.post(url, data=form, auth=("api-client", "api-client-secret"))
+    assert answer.status_code == 200
+    assert [each.client_id for each in mock.namespace("tokens").tokens] == ["api-client"]
+
+
 def test_the_name_is_checked_for_python_too(mock: MockServer) -> None:
     with pytest.raises(Problem, match="a namespace has a name like"):
         mock.namespace("a b")

@@ -59,8 +59,8 @@ def test_a_caller_with_a_token_and_the_default_world_find_nothing(
 @pytest.mark.parametrize(
     ("edition", "version"),
     [
-        (edition.name, version)
-        for edition in load_editions()
+        pytest.param(edition.name, version, marks=[pytest.mark.long] if number else [])
+        for number, edition in enumerate(load_editions())
         for version in edition.contract.documents
         if edition is not load_editions().newest
     ],
@@ -77,7 +77,7 @@ def test_an_older_edition_keeps_its_own_documents(
     status = fuzz(version, "password", *options, edition=edition)
     output = capfd.readouterr().out
     assert status == 0, output
-    assert "No issues found" in output
+    assert re.search("(?:No issues found|1 warning) in", output), output
 
 
 @pytest.mark.parametrize("name", RESOURCES)

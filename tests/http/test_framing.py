@@ -78,11 +78,21 @@ def test_version_1_0_is_not_told_to_continue(sock: socket.socket) -> None:
     assert until_closed(sock).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_refusal_before_an_expected_body_ends_the_connection(sock: socket.socket) -> None:
-    head = post(more="Expect: 100-continue\r\n").replace(b"Authorization", b"X-Other")
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"X-Other: ", b"401"),
+        (b"Authorization: Basic bmV3Y29tZXI6bmV3Y29tZXItcGFzc3dvcmQ=\r\nX-Other: ", b"403"),
+    ],
+    ids=["nobody", "newcomer"],
+)
+def test_a_refusal_before_an_expected_body_ends_the_connection(
+    sock: socket.socket, header: bytes, status: bytes
+) -> None:
+    head = post(more="Expect: 100-continue\r\n").replace(b"Authorization: ", header)
     sock.sendall(head)
     raw = until_closed(sock).lower()
-    assert raw.startswith(b"http/1.1 401 ")
+    assert raw.startswith(b"http/1.1 " + status)
     assert b"\r\nconnection: close\r\n" in raw
 
 

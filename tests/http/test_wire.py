@@ -19,7 +19,10 @@ class BrokenMessage(Message):
     """A message that a bug makes unreadable."""
 
     @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
+    def subject(self) -> str:
+        raise KeyError("a secret")
+
+    def as_json(self) -> dict[str, object]:
         raise KeyError("a secret")
 
 
@@ -58,12 +61,12 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize(
     ("path", "accept", "place"),
     [
-        ("/_mock/messages", "*/*", "KeyError at test_wire.headers:"),
-        ("/_mock/messages?subject=x", "*/*", "KeyError at test_wire.headers:"),
+        ("/_mock/messages", "*/*", "KeyError at test_wire.as_json:"),
+        ("/_mock/messages?subject=x", "*/*", "KeyError at test_wire.subject:"),
         ("/_mock/requests", "*/*", "RecursionError at test_wire.as_json:"),
-        ("/_mock/requests/{id}", "text/plain", "KeyError at test_wire.headers:"),
-        ("/", "*/*", "KeyError at test_wire.headers:"),
-        ("/?request={id}&fragment=pane", "*/*", "KeyError at test_wire.headers:"),
+        ("/_mock/requests/{id}", "text/plain", "KeyError at test_wire.subject:"),
+        ("/", "*/*", "KeyError at test_wire.subject:"),
+        ("/?request={id}&fragment=pane", "*/*", "KeyError at test_wire.subject:"),
     ],
 )
 def test_a_bug_in_a_control_call_or_a_page_is_a_500_and_a_line_in_the_log(
@@ -89,7 +92,7 @@ def test_an_event_that_cannot_be_written_ends_no_stream(
         assert first["event"] == "message"
         assert json.loads(first["data"])["id"] == mock.messages[-1].id
     assert [line.rpartition(":")[0] for line in errors(caplog)] == [
-        "an event KeyError at test_wire.headers",
+        "an event KeyError at test_wire.as_json",
         "an event RecursionError at test_wire.as_json",
     ]
 
