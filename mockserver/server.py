@@ -32,7 +32,8 @@ from mockserver.base.sockets import BACKLOG, is_loopback, listening
 from mockserver.base.text import host_name
 from mockserver.base.version import __version__
 from mockserver.contract.editions import Editions
-from mockserver.control.control import PREFIX, Control, Guard
+from mockserver.control.control import Control
+from mockserver.control.guard import PREFIX, Guard
 from mockserver.control.impact import Impact
 from mockserver.control.inbox import Inbox
 from mockserver.control.reference import Reference

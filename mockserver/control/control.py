@@ -1,15 +1,12 @@
-"""The `/_mock` endpoints: what arrived, what happened, the world, and who may ask."""
+"""The `/_mock` endpoints: what arrived, what happened, and the world."""
 
 import asyncio
-import hmac
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,10 +19,10 @@ from mockserver.base.jsontext import parse_json, plain_text
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, media_type, one_line
 from mockserver.control import streams
+from mockserver.control.guard import CHAIN, CRL, PREFIX, Guard
 from mockserver.control.impact import Impact
 from mockserver.http import wire
-from mockserver.http.framing import is_host
-from mockserver.http.wire import namespace, read_body, refuse, token_cookie
+from mockserver.http.wire import namespace, read_body, refuse
 from mockserver.journal.assertions import Wanted
 from mockserver.journal.coverage import report
 from mockserver.journal.filters import (
@@ -52,76 +49,12 @@ _MAX_WAIT_S: Final = 60
 _MAX_LISTED: Final = 1_000
 _OF_LISTS: Final = ("wait", "limit", "after", "expect")  # beside the filters
 _PATCHES: Final = ("application/merge-patch+json", "application/json")  # RFC 5789, 3.1
-PREFIX: Final = "/_mock"
-HEALTH: Final = ("/livez", "/readyz")
-_CRL: Final = f"{PREFIX}/certificates/crl"
-_CHAIN: Final = f"{PREFIX}/certificates/chain.pem"
-_PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem", _CRL, _CHAIN)
-_PUBLIC_BELOW: Final = tuple(f"{path}/" for path in (idp.MOUNT, *idp.METADATA))
 # The answers belong to a test, not to a cache, to a page that guesses types, or to a foreign frame.
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-@dataclass(frozen=True)
-class Guard:
-    """Decide who may use the control calls, by the host that is addressed and by a token."""
-
-    names: frozenset[str]
-    token: str | None = None
-
-    def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Let a request pass, or raise Problem 400, 401 or 403.
-
-        A page of another origin must neither read nor reset a mock, whatever name it makes point
-        here (DNS rebinding); it may link to one. Health paths are exempt.
-        """
-        if path in HEALTH:
-            return
-        host = headers.get("host", "")
-        if not self._answers_to(_name(host)):
-            raise _forbidden(f"not for the host {host!r}: use an IP address or localhost")
-        self._check_origin(headers.get("origin"), host)
-        if headers.get("sec-fetch-site") == "cross-site" and not _follows_link(method, headers):
-            raise _forbidden("not for pages of another site")
-        public = path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
-        if self.token is not None and not public:
-            # A browser sends the cookie that the inbox page sets.
-            given = headers.get("x-mock-token") or token_cookie(headers)
-            if not hmac.compare_digest(given.encode(), self.token.encode()):
-                raise Problem(Kind.CONTROL, "X-Mock-Token is missing or wrong", status=401)
-
-    def _check_origin(self, origin: str | None, host: str) -> None:
-        if origin is None:
-            return
-        place = origin.partition("://")[2]
-        # RFC 6454, 7.1
-        if origin != "null" and not (place and is_host(place.encode("latin-1"))):
-            raise Problem(Kind.CONTROL, "the header Origin is no origin")
-        if place != host:
-            raise _forbidden("not for pages of another origin")
-
-    def _answers_to(self, name: str) -> bool:
-        name = name.lower().rstrip(".")
-        if name == "localhost" or name.endswith(".localhost") or name in self.names:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
-
-
-def _follows_link(method: str, headers: Mapping[str, str]) -> bool:
-    """Say whether a browser opens an address as the page of a window, and not of a frame.
-
-    What it then shows, the page with the link cannot read (Fetch Metadata Request Headers, 2).
-    """
-    how = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
-    return method == "GET" and how == ("navigate", "document")
 
 
 class Control:
@@ -174,8 +107,8 @@ class Control:
                 Route(f"{PREFIX}/coverage", self._coverage),
                 Route(f"{PREFIX}/coverage", self._forget_coverage, methods=["DELETE"]),
                 Route(f"{PREFIX}/ca.pem", self._ca),
-                Route(_CRL, self._crl),
-                Route(_CHAIN, self._chain),
+                Route(CRL, self._crl),
+                Route(CHAIN, self._chain),
                 Mount(idp.MOUNT, self._identity_provider),
             ],
             _shown,
@@ -392,14 +325,6 @@ class Control:
         return self._states.get(namespace(request))
 
 
-def _name(host: str) -> str:
-    """Return the name in a Host header without its port, or an empty text where there is none."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
 def _query(request: Request) -> dict[str, Either]:
     """Read the query: each name once, with what its value may mean.
 
@@ -473,10 +398,6 @@ def _passed(shelf: Shelf[Entry], after: str | None) -> set[str]:
 
 def _json(value: object) -> Response:
     return JSONResponse(value, headers=_HEADERS)
-
-
-def _forbidden(reason: str) -> Problem:
-    return Problem(Kind.CONTROL, reason, status=403)
 
 
 def _shown(request: Request, problem: Problem) -> Response:

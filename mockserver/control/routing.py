@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockserver.control.control import HEALTH, PREFIX
+from mockserver.control.guard import HEALTH, PREFIX
 from mockserver.control.inbox import Inbox
 from mockserver.control.reference import Reference
 from mockserver.http import wire
