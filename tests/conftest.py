@@ -14,7 +14,7 @@ collect_ignore = ["downstream"]  # a user's repository, which tests run as one
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=100,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
