@@ -143,10 +143,10 @@ class Connection(_OneProtocol):
     @property
     def waits_for_client(self) -> bool:
         """Say whether a request is not yet sent, or its answer not yet taken."""
-        if running := self._running:
-            answering = running.response_started and not running.response_complete
-            return answering or self.cycle.more_body
-        return False
+        running = self._running
+        return running is not None and (
+            (running.response_started and not running.response_complete) or self.cycle.more_body
+        )
 
     # Called by the loop.
 

@@ -65,6 +65,7 @@ def test_a_recipe_works_as_it_stands(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted({*RUN} - {"test_mail.py"}))
 def test_a_recipe_fails_where_the_call_is_refused(name: str, tmp_path: Path) -> None:
     command = shlex.split(RUN[name])

@@ -188,6 +188,7 @@ def test_a_namespace_has_an_identity_provider_with_its_clients(
         assert caller.send("2", V2, auth=None, headers=headers).status_code == 401
 
 
+@pytest.mark.long
 def test_two_hundred_clients_do_not_see_each_other(mock: MockServer) -> None:
     """Each with a user, a relay that refuses in its own words, and mail of its own."""
 
@@ -224,6 +225,7 @@ def test_two_hundred_clients_do_not_see_each_other(mock: MockServer) -> None:
     assert (mock.messages, mock.requests) == ((), ())
 
 
+@pytest.mark.long
 def test_a_world_is_patched_a_thousand_times_under_load(mock: MockServer) -> None:
     """Each answer is that of one world, the one before a patch or the one after it."""
 

@@ -56,11 +56,12 @@ def test_a_caller_with_a_token_and_the_default_world_find_nothing(
     assert re.search("(?:No issues found|1 warning) in", output), output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("edition", "version"),
     [
-        pytest.param(edition.name, version, marks=[pytest.mark.long] if number else [])
-        for number, edition in enumerate(load_editions())
+        (edition.name, version)
+        for edition in load_editions()
         for version in edition.contract.documents
         if edition is not load_editions().newest
     ],
