@@ -260,7 +260,7 @@ def main() -> None:
         # What could not be written would be tried once more at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _fail(f"cannot go on: {error.strerror}", _EXIT_OUTPUT)
-    except click.Abort:
+    except click.Abort:  # pragma: no cover  # a test sees it, but an interrupt may end the tracing
         _fail("interrupted", _EXIT_INTERRUPTED)
 
 
