@@ -2,43 +2,43 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import Final, NamedTuple
 
 
 class Kind(StrEnum):
     """Name the sorts of refusal; the world's `errors` give each a status and an `ErrorCode`."""
 
-    BODY = "body"
-    JSON = "json"
-    HEADER_MISSING = "header_missing"
-    HEADER_VALUE = "header_value"
-    VERSION = "version"
-    NOT_FOUND = "not_found"
-    METHOD = "method"
-    MEDIA_TYPE = "media_type"
-    TOO_LARGE = "too_large"
-    PERMISSION = "permission"
-    MAIL_RESOLVE = "mail_resolve"
-    MAIL_CONNECT = "mail_connect"
-    MAIL_GREETING = "mail_greeting"
-    MAIL_EHLO = "mail_ehlo"
-    MAIL_STARTTLS = "mail_starttls"
-    MAIL_TLS = "mail_tls"
-    MAIL_AUTH = "mail_auth"
-    MAIL_MAIL = "mail_mail"
-    MAIL_RCPT = "mail_rcpt"
-    MAIL_DATA = "mail_data"
-    TOKEN = "token"  # noqa: S105  # a kind, no token
-    SECRET = "secret"  # noqa: S105  # a kind, no secret
-    FAULT = "fault"
-    INTERNAL = "internal"
+    BODY = auto()
+    JSON = auto()
+    HEADER_MISSING = auto()
+    HEADER_VALUE = auto()
+    VERSION = auto()
+    NOT_FOUND = auto()
+    METHOD = auto()
+    MEDIA_TYPE = auto()
+    TOO_LARGE = auto()
+    PERMISSION = auto()
+    MAIL_RESOLVE = auto()
+    MAIL_CONNECT = auto()
+    MAIL_GREETING = auto()
+    MAIL_EHLO = auto()
+    MAIL_STARTTLS = auto()
+    MAIL_TLS = auto()
+    MAIL_AUTH = auto()
+    MAIL_MAIL = auto()
+    MAIL_RCPT = auto()
+    MAIL_DATA = auto()
+    TOKEN = auto()
+    SECRET = auto()
+    FAULT = auto()
+    INTERNAL = auto()
 
     # What the product has no ErrorCode for: a 401 has no body, the rest is the mock's own.
-    UNAUTHORIZED = "unauthorized"
-    CONTROL = "control"
-    HTTP = "http"
-    CLIENT_LEFT = "client_left"
+    UNAUTHORIZED = auto()
+    CONTROL = auto()
+    HTTP = auto()
+    CLIENT_LEFT = auto()
 
 
 class Told(NamedTuple):
@@ -69,18 +69,18 @@ class Violation:
 class NoteKind(StrEnum):
     """Name what a note is about."""
 
-    LETTER_CASE = "letter_case"
-    WHOLE_NUMBER = "whole_number"
-    UNKNOWN_FIELD = "unknown_field"
-    TEXT_VALUE = "text_value"
-    MISSING_FIELD = "missing_field"
-    TRAILING_TEXT = "trailing_text"
-    UNUSED = "unused"
-    TOKEN_ENDPOINT = "token_endpoint"  # noqa: S105  # a kind, no token
-    PLAIN_PASSWORD = "plain_password"  # noqa: S105  # a kind, no password
-    ASTERISKS = "asterisks"
-    SAMPLED = "sampled"
-    ANY_ROLE = "any_role"
+    LETTER_CASE = auto()
+    WHOLE_NUMBER = auto()
+    UNKNOWN_FIELD = auto()
+    TEXT_VALUE = auto()
+    MISSING_FIELD = auto()
+    TRAILING_TEXT = auto()
+    UNUSED = auto()
+    TOKEN_ENDPOINT = auto()
+    PLAIN_PASSWORD = auto()
+    ASTERISKS = auto()
+    SAMPLED = auto()
+    ANY_ROLE = auto()
 
 
 # What a strict test fails on: the other kinds tell of documented use.
