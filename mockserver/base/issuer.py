@@ -18,16 +18,7 @@ _BACK: Final = timedelta(minutes=10)
 YEAR: Final = timedelta(days=365)
 _LONG: Final = 10 * YEAR
 _NEXT: Final = timedelta(days=7)
-# The bits of KeyUsage from 0x80 down.
-_USAGES: Final = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-)
+# Bits of KeyUsage from 0x80 down (RFC 5280, 4.2.1.3).
 _OF_AUTHORITY: Final = 0x86
 _OF_LEAF: Final = 0xF8
 USUAL: Final = 0xA0  # digitalSignature and keyEncipherment (recorded)
@@ -200,8 +191,7 @@ def _signed(
 def _usage(bits: int) -> "x509.KeyUsage":
     from cryptography import x509  # noqa: PLC0415  # see above
 
-    given = {name: bool(bits & (0x80 >> place)) for place, name in enumerate(_USAGES)}
-    return x509.KeyUsage(**given, encipher_only=False, decipher_only=False)
+    return x509.KeyUsage(*(bool(bits & (0x80 >> place)) for place in range(9)))
 
 
 def _new_key() -> "rsa.RSAPrivateKey":
