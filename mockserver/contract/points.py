@@ -193,7 +193,7 @@ def _parts(node: Node, path: str, steps: _Steps, way: _Steps) -> Iterator[Sought
     yield from _branches(node, path, steps, ())
     for name in node.value.get("properties", ()):
         yield from _field(node.at("properties", name), f"{path}/{name}", (*steps, name), way)
-    if "items" in node.value:
+    if isinstance(node.value.get("items"), dict):
         yield from _parts(node.at("items"), f"{path}/{_ANY}", (*steps, _ANY), way)
     for branch in node.at("anyOf").items() if "anyOf" in node.value else ():
         yield from _parts(branch, path, steps, way)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from mockserver.base.masking import MASK
-from mockserver.base.schema import Node
+from mockserver.contract.form import Form
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.contract.wording import violations
 
@@ -49,7 +49,8 @@ class Upgrade:
         spelled, _ = self._older.relaxed(_named(body), lenient=False)
         if not isinstance(spelled, dict) or self._older.body is None:
             return Upgraded(tuple(kept), spelled, ("The body is no object.",))
-        made, lost = self._body(spelled, self._older.body.node, self._newer.body.node)
+        old, new = cast("Form", self._older.request), cast("Form", self._newer.request)
+        made, lost = self._body(spelled, old, new)
         known = {(each.path, each.rule) for each in violations(self._older.body, spelled)}
         lost += [
             each.message
@@ -58,17 +59,18 @@ class Upgrade:
         ]
         return Upgraded(tuple(kept), made, (*lost, *self._answers()))
 
-    def _body(self, body: Json, old: Node, new: Node) -> tuple[Json, list[str]]:
-        properties = new.value["properties"]
+    def _body(self, body: Json, old: Form, new: Form) -> tuple[Json, list[str]]:
         made, lost = {}, []
         for name, value in body.items():
-            if name in properties:
-                made[name] = _carried(value, new.at("properties", name))
+            if name in new.properties:
+                made[name] = _carried(value, new.properties[name])
+            elif not new.properties:
+                made[name] = value
             elif value is not None:
                 lost.append(f"{name}: unknown in version {self._newer.version}.")
-        for name in new.value.get("required", ()):
-            if made.get(name) is None and name in old.value["properties"]:
-                rule: Json = old.value["properties"][name]
+        for name in new.rule.get("required", ()):
+            if made.get(name) is None and name in old.properties:
+                rule = old.properties[name].rule
                 value = rule.get("x-default", body.get(rule.get("x-default-from", "")))
                 made |= {} if value is None else {name: value}
         return made, lost
@@ -94,12 +96,8 @@ def _named(value: object, name: str = "") -> object:
     return f"<{name}>" if value == MASK else value
 
 
-def _carried(value: object, node: Node) -> object:
+def _carried(value: object, form: Form) -> object:
     """Return a value as a schema wants it: a text where that has objects is their secret."""
-    branches = list(node.at("anyOf").items()) if "anyOf" in node.value else [node]
-    for branch in branches:
-        members: Json = branch.value.get("properties", {})
-        secret = next((name for name, each in members.items() if each.get("writeOnly")), None)
-        if isinstance(value, str) and secret is not None:
-            return {secret: value}
-    return value
+    members = form.properties.items()
+    secret = next((name for name, each in members if each.rule.get("writeOnly")), None)
+    return {secret: value} if secret is not None and isinstance(value, str) else value

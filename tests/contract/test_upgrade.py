@@ -4,6 +4,7 @@ import json
 import pickle
 from copy import deepcopy
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,3 +155,28 @@ def test_story_and_inbox_show_it(caller: Caller) -> None:
     assert "as-v2" not in caller.http.get(f"/?request={other}").text
     profile = caller.send("1", None, path="GET /KeyfactorAPI/SMTP").headers["x-mock-request-id"]
     assert "as-v2" in caller.http.get(f"/?request={profile}").text
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object"},
+        {"allOf": [{"type": "object", "properties": {"Numbers": {"type": "array"}}}]},
+        {"type": "object", "properties": {"Numbers": {"type": "array", "items": True}}},
+    ],
+)
+def test_a_body_of_a_given_document_is_carried_over(tmp_path: Path, schema: Json) -> None:
+    """Its members may be unnamed, or stand in a part of its schema."""
+    operation = {
+        "deprecated": True,
+        "requestBody": {"content": {"application/json": {"schema": schema}}},
+    }
+    paths = {"/Things/Count": {"post": operation}}
+    document = {"openapi": "3.1.0", "info": {"version": "given"}, "paths": paths}
+    path = tmp_path / "given.json"
+    path.write_text(json.dumps(document))
+    with MockServer(openapi=[path]) as mock, calling(mock) as caller:
+        sent = caller.send("1", {"Numbers": [1]}, path="/KeyfactorAPI/Things/Count")
+        assert sent.status_code == 200
+        made = caller.exchange(sent)["v2"]
+        assert (made["body"], made["lost"]) == ({"Numbers": [1]}, [])
