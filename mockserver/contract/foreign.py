@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
 from mockserver.base.schema import Node, pointer, referred
-from mockserver.base.text import apart
+from mockserver.base.text import apart, media_type
 from mockserver.contract.operations import JSON_TYPE, METHODS
 from mockserver.contract.parameters import PLACES
 
@@ -77,6 +77,8 @@ def _mend_schema(schema: Json, place: str, root: Node) -> None:
         schema["$ref"] = _reference(schema["$ref"], place, root)
     if schema.get("additionalProperties") is False:
         del schema["additionalProperties"]
+    if isinstance(schema.get("required"), bool) and "in" not in schema:
+        del schema["required"]  # a list of members in a schema; only a parameter says it of itself
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(schema.get(exclusive), bool) and schema.pop(exclusive):
             schema[exclusive] = schema.pop(bound)
@@ -166,7 +168,7 @@ def _complete(document: Json, name: str) -> None:
             operation["operationId"] = _id(operation.get("operationId"), method, path, taken)
             operation["responses"] = _responses(operation, document)
             operation["security"] = [{"Basic": []}, {"Bearer": []}]
-            operation["tags"] = [*operation.get("tags", [name])]
+            operation["tags"] = [*(operation.get("tags") or [name])]
             operation["x-resource"] = {"any_role": True, **operation.get("x-resource", {})}
         item.pop("parameters", None)
 
@@ -192,7 +194,7 @@ def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
 
 
 def _as_json(content: Json) -> Json | None:
-    return next((each for name, each in content.items() if JSON_TYPE.match(name.lower())), None)
+    return next((content[name] for name in content if JSON_TYPE.fullmatch(media_type(name))), None)
 
 
 def _responses(operation: Json, document: Json) -> Json:

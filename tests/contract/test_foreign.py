@@ -158,6 +158,25 @@ def test_a_document_that_cannot_be_used_is_told_by_name(
     assert told in str(caught.value)
 
 
+def test_a_careless_document_is_kept(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"Name": {"type": "string", "required": True}}}
+    lines = {"application/json-seq": {"schema": {"type": "string"}}}
+    operation = {
+        "tags": [],
+        "requestBody": {"content": {"application/json; charset=utf-8": {"schema": schema}}},
+        "responses": {"200": {"description": "lines", "content": lines}},
+    }
+    path = written(tmp_path, broken(paths={"/x": {"post": operation}}))
+    with MockServer(openapi=[path]) as mock, calling(mock) as caller:
+
+        def sent(body: Json) -> tuple[int, bytes]:
+            answer = caller.http.post("/KeyfactorAPI/x", json=body, headers=HEADERS, auth=ADMIN)
+            return answer.status_code, answer.content
+
+        assert sent({}) == (200, b"")
+        assert sent({"Name": 1})[0] == 400
+
+
 def test_a_document_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"none\.json: cannot be read: No such file"):
         read_foreign(tmp_path / "none.json")
