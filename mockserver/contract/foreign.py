@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -154,15 +153,12 @@ def _complete(document: Json, name: str) -> None:
     """Give each operation what ours have: an id, a tag, whole parameters, one JSON body, a 2xx."""
     taken: dict[str, int] = {}
     for path, item in document["paths"].items():
-        shared = list(_parameters(item, document))
+        shared = _parameters(item, document)
         for method in METHODS:
             if method not in item:
                 continue
             operation = item[method]
-            own = list(_parameters(operation, document))
-            names = {(each["name"].lower(), each["in"]) for each in own}
-            others = [each for each in shared if (each["name"].lower(), each["in"]) not in names]
-            every = [*others, *own]
+            every = [*(shared | _parameters(operation, document)).values()]
             _body(operation, document, every)
             operation["parameters"] = [each for each in every if each["in"] in PLACES]
             operation["operationId"] = _id(operation.get("operationId"), method, path, taken)
@@ -177,10 +173,10 @@ def _followed(given: Json, document: Json) -> Json:
     return cast("Json", referred(document, given["$ref"])) if "$ref" in given else given
 
 
-def _parameters(owner: Json, document: Json) -> Iterator[Json]:
-    for given in owner.get("parameters", ()):
-        parameter = _followed(given, document)
-        yield {"schema": {}, **parameter, "required": bool(parameter.get("required"))}
+def _parameters(owner: Json, document: Json) -> dict[tuple[str, str], Json]:
+    given = [_followed(each, document) for each in owner.get("parameters", ())]
+    whole = [{"schema": {}, **each, "required": bool(each.get("required"))} for each in given]
+    return {(each["name"].lower(), each["in"]): each for each in whole}
 
 
 def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
