@@ -19,7 +19,7 @@ def cut(text: str, most: int = 64) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the same of at most 200 characters."""
+    """Return a text as `cut` does, of at most 200 characters."""
     return cut(text, 200)
 
 

@@ -20,7 +20,7 @@ from mockserver.contract.wording import WORDS, violations
 Json = dict[str, Any]
 
 _FACTS: Final = {"product_version", "version_headers", "marks", "not_played", "undefined"}
-# A document need not have these words for an edition to say them.
+# What an edition may add to a document; all else is there already, and changed.
 _NEW: Final = re.compile(r"x-.*|required")
 _PLACES: Final = {Kind.NOT_FOUND: "path", Kind.METHOD: "method"}
 

@@ -44,7 +44,7 @@ _TYPES: Final = {
 
 @dataclass(eq=False)
 class Form:
-    """A schema as the form of a value: what is behind references, and of several schemas one."""
+    """A schema as the form of a value, with references followed and several schemas made one."""
 
     document: Json = field(repr=False)
     schema: Json
