@@ -378,15 +378,11 @@ def _ready_file(name: str | None, facts: Mapping[str, Any]) -> Iterator[None]:
     if name is None:
         yield
         return
-    path = Path(name)
-    try:
-        ours = written(path, json.dumps(facts, indent=1))
-    except OSError as error:
-        raise click.UsageError(f"--ready-file {name}: {error.strerror}") from None
+    ours = written(name, json.dumps(facts, indent=1), "--ready-file")
     try:
         yield
     finally:
         # Another mock may have put its own there meanwhile.
         with contextlib.suppress(OSError):
-            if os.path.samestat(path.lstat(), ours):
-                path.unlink()
+            if os.path.samestat(Path(name).lstat(), ours):
+                Path(name).unlink()

@@ -78,17 +78,10 @@ def _told(
     as_json = json.dumps(found.json(), indent=1)
     click.echo(as_json if report == "-" else found.text())
     if report not in {None, "-"}:
-        _write(report, as_json)
+        written(report, as_json)
     if new:
-        _write(new, found.world(below))
+        written(new, found.world(below))
     return 1 if found.of("differs") else 0
-
-
-def _write(name: str, text: str) -> None:
-    try:
-        written(Path(name), text)
-    except OSError as error:
-        raise click.UsageError(f"{name}: {error.strerror}") from None
 
 
 def _places(recipient: str | None, relay: str | None) -> dict[str, object] | None:

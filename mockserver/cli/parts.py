@@ -21,11 +21,18 @@ def option(name: str, help_text: str, **settings: Any) -> Callable[[Command], Co
     )
 
 
-def written(path: Path, text: str) -> os.stat_result:
+def written(name: str, text: str, option: str = "") -> os.stat_result:
     """Put a whole file in the place of another one, if there is one; return what the system knows.
 
-    OSError for what is no regular file.
+    UsageError, which names the option, for what cannot be written or is no regular file.
     """
+    try:
+        return _written(Path(name), text)
+    except OSError as error:
+        raise click.UsageError(f"{option} {name}: {error.strerror}".lstrip()) from None
+
+
+def _written(path: Path, text: str) -> os.stat_result:
     if os.path.lexists(path) and not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "is there, and is no regular file")
     descriptor, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)

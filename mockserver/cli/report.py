@@ -1,6 +1,5 @@
 """What `run` tells of the calls that were refused, and when it fails by them."""
 
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -56,10 +55,7 @@ def end(report: Report, status: int, options: dict[str, Any]) -> int:
     """Tell what was refused, where that is wanted; return the status of the run."""
     name, strict = options["report"], options["strict"] and report.faults > 0
     if name != _ON_FAILURE:
-        try:
-            written(Path(name), report.written(name))
-        except OSError as error:
-            raise click.UsageError(f"--report {name}: {error.strerror}") from None
+        written(name, report.written(name), "--report")
     elif report.told and (status or strict):
         click.echo(report.text(), err=True)
     if status or not strict:
