@@ -6,7 +6,6 @@ import re
 import secrets
 import shutil
 import socket
-import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -18,18 +17,12 @@ from weakref import finalize
 
 from starlette.types import ASGIApp
 
-from mockserver.base.certificates import (
-    Authority,
-    CertificateError,
-    given_certificates,
-    given_context,
-)
+from mockserver.base.certificates import Authority, given_certificates, given_context
 from mockserver.base.data import data_folder
 from mockserver.base.documents import DocumentError
 from mockserver.base.loops import Loop, LoopThread
 from mockserver.base.problems import Problem
 from mockserver.base.sockets import BACKLOG, is_loopback, listening
-from mockserver.base.text import host_name
 from mockserver.base.version import __version__
 from mockserver.contract.editions import Editions
 from mockserver.control.control import Control
@@ -345,7 +338,9 @@ class MockServer(View):
     async def _listen(self, name: str, port: int, http: HttpListener) -> None:
         context = None
         if name == "https":
-            context = self._tls_context or _context(self.authority, self.host, self._tls_names)
+            context = self._tls_context or self.authority.listener_context(
+                self.host, self._tls_names
+            )
         sock = self._bind(name, port)
         if name.startswith("smtp"):
             await self._sink.listen(sock, self._states.get, implicit=name == "smtps")
@@ -445,16 +440,6 @@ def _check(world: World, editions: Editions, source: str) -> None:
 def load_editions(*files: str) -> Editions:
     """Load the project's documents, and these of a user's, once for all mocks of a program."""
     return Editions(data_folder("openapi"), files)
-
-
-def _context(authority: Authority, host: str, more: tuple[str, ...]) -> ssl.SSLContext:
-    """Return a TLS context with a certificate for a host, other names, and localhost."""
-    names = ("localhost", "127.0.0.1", "::1", host, *more)
-    try:
-        hosts = dict.fromkeys(host_name(name).strip("[]") for name in names)
-        return authority.server_context(*hosts) if more else authority.lazy_server_context(*hosts)
-    except ValueError as error:
-        raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
 
 
 def _bind(host: str, port: int, listener: str) -> socket.socket:

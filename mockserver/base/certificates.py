@@ -2,12 +2,14 @@
 
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from mockserver.base.text import host_name
 
 if TYPE_CHECKING:
     import trustme
@@ -74,15 +76,23 @@ class Authority:
         """
         return self._issued(names, kind)
 
-    def lazy_server_context(self, *names: str) -> ssl.SSLContext:
-        """Return a context like `server_context`, whose certificate the first handshake makes.
+    def listener_context(self, host: str, more: Sequence[str]) -> ssl.SSLContext:
+        """Return a server's context for a host, localhost, and more names; CertificateError if bad.
 
-        So a listener that nobody uses costs nothing.
+        Without more names the first handshake makes its certificate, so a listener that nobody uses
+        costs nothing.
         """
+        names = ("localhost", "127.0.0.1", "::1", host, *more)
+        try:
+            hosts = dict.fromkeys(host_name(name).strip("[]") for name in names)
+            if more:
+                return self.server_context(*hosts)
+        except ValueError as error:
+            raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
         context = _context(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
-            connection.context = self.server_context(*names)
+            connection.context = self.server_context(*hosts)
 
         context.sni_callback = choose  # called without a name too
         return context
