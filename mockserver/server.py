@@ -348,7 +348,13 @@ class MockServer(View):
             await http.listen(sock, context)
 
     def _bind(self, name: str, port: int) -> socket.socket:
-        sock = _bind(self.host, port, name)
+        try:
+            sock = listening(self.host, port, BACKLOG)
+        except OSError as error:
+            reason = str(error.strerror).partition(" (while")[0]
+            text = f"cannot listen on {self.host}, port {port}, for {name}: {reason}"
+            other = error.errno in {errno.EADDRINUSE, errno.EACCES}
+            raise BindError(text, name, other_port=other) from None
         self._bound[name] = sock.getsockname()[1]
         return sock
 
@@ -424,32 +430,19 @@ def load_world(
 
 
 def _check(world: World, editions: Editions, source: str) -> None:
-    newest = editions.newest.contract
+    operations = editions.newest.contract.operations
     try:
         _ = editions[world.edition]
     except DocumentError as error:
         raise WorldError(source, [("/edition", str(error))]) from None
-    operations = {each.id: each.tag for each in newest.operations}
-    # A folder of other documents may lack what the default world speaks of.
-    tags = {*operations.values(), *worlds.load().api_supported_versions}
-    check_names(world, operations, tags, source)
-    check_paths(world, newest.operations, source)
+    check_names(world, operations, source)
+    check_paths(world, operations, source)
 
 
 @cache
 def load_editions(*files: str) -> Editions:
     """Load the project's documents, and these of a user's, once for all mocks of a program."""
     return Editions(data_folder("openapi"), files)
-
-
-def _bind(host: str, port: int, listener: str) -> socket.socket:
-    try:
-        return listening(host, port, BACKLOG)
-    except OSError as error:
-        reason = str(error.strerror).partition(" (while")[0]
-        text = f"cannot listen on {host}, port {port}, for {listener}: {reason}"
-        other = error.errno in {errno.EADDRINUSE, errno.EACCES}
-        raise BindError(text, listener, other_port=other) from None
 
 
 def _base_path(text: str) -> str:

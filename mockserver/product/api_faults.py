@@ -1,7 +1,7 @@
 """Faults of the API itself: read from a header, or chosen from the world."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,11 +11,12 @@ from starlette.responses import Response
 from mockserver.base.jsontext import parse_json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, nearest
+from mockserver.contract.operations import Operation
 from mockserver.http.wire import Broken, Part, whole_body
 from mockserver.journal.state import State
 from mockserver.journal.trace import Trace
 from mockserver.product import access
-from mockserver.world.loading import read_api_fault
+from mockserver.world.loading import load, read_api_fault
 from mockserver.world.model import ApiFault, World
 from mockserver.world.reading import WorldError
 
@@ -153,13 +154,16 @@ _WITHOUT_ANSWER: Final[Mapping[str, Part | None]] = {
 }
 
 
-def check_names(
-    world: World, operations: Collection[str], tags: Collection[str], source: str
-) -> None:
-    """Refuse a world that names an operation or a tag that no document has, by WorldError."""
+def check_names(world: World, operations: Iterable[Operation], source: str) -> None:
+    """Refuse a world that names an operation or a tag that no document has, by WorldError.
+
+    The tags of the default world may stand in any, also where other documents are loaded.
+    """
+    tags = {each.id: each.tag for each in operations}
+    usual = load().api_supported_versions
     sections = (
-        ("api_faults", world.api_faults, operations, "operation"),
-        ("api_supported_versions", world.api_supported_versions, tags, "tag"),
+        ("api_faults", world.api_faults, tags, "operation"),
+        ("api_supported_versions", world.api_supported_versions, {*tags.values(), *usual}, "tag"),
     )
     errors = [
         (f"/{section}/{name}", f"no such {what}; did you mean '{nearest(name, known)}'?")
