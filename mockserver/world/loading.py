@@ -44,7 +44,7 @@ def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World
     wrong with it comes out as WorldError, a file that is not there too.
     """
     if source is None:
-        return _world(_default())
+        return _default_world()
     if isinstance(source, Mapping):
         return _world(_patched(_default(), source, "world"))
     path = _named(source) or Path(source)
@@ -152,6 +152,11 @@ _PARTS: Final[Mapping[str, Callable[[Any], object]]] = {
 @cache
 def _default() -> Mapping[str, Any]:
     return _read(data_folder("fixtures") / "default.yaml")
+
+
+@cache  # each patch is checked beside it
+def _default_world() -> World:
+    return _world(_default())
 
 
 def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
