@@ -126,7 +126,7 @@ class Session:
             f"AUTH {' '.join(self._mechanisms)}": self._mechanisms and not self._needs_tls,
             "8BITMIME": relay.eightbitmime,
         }
-        return [line for line, offered in switches.items() if offered]
+        return [line for line, offered in switches.items() if offered and self._peer.extended]
 
     @property
     def _offers_starttls(self) -> bool:
@@ -152,8 +152,7 @@ class Session:
         self._mail = _Transaction()
         self._peer.name, self._peer.extended = name, extended
         self._part.session.helo = name
-        features = self._features() if extended else ()
-        return "\n".join(f"250 {line}" for line in (self._name, *features))
+        return "\n".join(f"250 {line}" for line in (self._name, *self._features()))
 
     async def starttls(self, _: str) -> None:
         """Encrypt the connection, and forget all that was said before (RFC 3207, 4.2)."""
@@ -207,8 +206,7 @@ class Session:
         if self._mail.sender is not None:
             raise RefusedError("503 5.5.1 There is a sender already")
         sender, words = read_path("FROM:", argument)
-        offered = self._features() if self._peer.extended else ()
-        parameters = read_parameters(words, offered)
+        parameters = read_parameters(words, self._features())
         await self._stage("mail", sender)
         self._check_sender(sender, parameters)
         self._mail = _Transaction(sender, parameters)
@@ -229,8 +227,7 @@ class Session:
         if self._mail.sender is None:
             raise RefusedError("503 5.5.1 Send MAIL first")
         recipient, words = read_path("TO:", argument)
-        offered = self._features() if self._peer.extended else ()
-        parameters = read_parameters(words, offered, of_rcpt=True)
+        parameters = read_parameters(words, self._features(), of_rcpt=True)
         await self._stage("rcpt", recipient)
         if not recipient:
             raise RefusedError("553 5.1.3 A recipient must not be empty")
@@ -272,7 +269,7 @@ class Session:
             helo=self._peer.name,
             parameters=Given(mail.parameters, tuple(each for _, each in mail.recipients)),
             relay=part.endpoint,
-            tls_mode=self._tls_mode,
+            tls_mode=part.session.tls_mode,
             tls_version=self._connection.tls_version,
             mechanism=login.mechanism,
             username=login.username,
@@ -284,12 +281,6 @@ class Session:
         part.keep(message)
         part.session.message_ids.append(message_id)
         return reply
-
-    @property
-    def _tls_mode(self) -> str:
-        if self._part.implicit:
-            return "implicit"
-        return "starttls" if self._connection.tls_version else "none"
 
     async def rset(self, _: str) -> str:
         """Forget the transaction."""
