@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -72,7 +73,38 @@ class SettingError(Exception):
     """An option cannot be used."""
 
 
-class MockServer(View):
+class _Addressed(View, ABC):
+    """A state as clients reach it: that of a mock, or of a namespace, which is below its URLs."""
+
+    @abstractmethod
+    def _place(self) -> "tuple[MockServer, str]":
+        """Give the mock, and the path below its URLs."""
+
+    @property
+    def api_url(self) -> str:
+        """Give the base URL to configure a client with."""
+        mock, below = self._place()
+        return mock.url + below + mock.base_path
+
+    @property
+    def https_api_url(self) -> str | None:
+        """Give the same for HTTPS, or None if that is off."""
+        mock, below = self._place()
+        return mock.https_url and mock.https_url + below + mock.base_path
+
+    @property
+    def control_url(self) -> str:
+        """Give the URL below which the control calls are."""
+        mock, below = self._place()
+        return mock.url + (below or PREFIX)
+
+    @property
+    def token_url(self) -> str:
+        """Give the token endpoint of the identity provider."""
+        return f"{self.control_url}/idp/token"
+
+
+class MockServer(_Addressed):
     """Run a mock Keyfactor Command.
 
     `with` runs it in a thread, for synchronous tests; `async with` on the running loop. `world` is
@@ -166,26 +198,6 @@ class MockServer(View):
         # Every client trusts localhost, and it leads to each of these; another host keeps its name.
         usual = self.host in {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"}  # noqa: S104  # to connect to
         return self._url("https", "localhost" if usual else self.host)
-
-    @property
-    def api_url(self) -> str:
-        """Return the base URL to configure a client with."""
-        return self.url + self.base_path
-
-    @property
-    def https_api_url(self) -> str | None:
-        """Return the same for HTTPS, or None if that is off."""
-        return self.https_url and self.https_url + self.base_path
-
-    @property
-    def control_url(self) -> str:
-        """Give the URL below which the control calls are."""
-        return self.url + PREFIX
-
-    @property
-    def token_url(self) -> str:
-        """Give the token endpoint of the mock's own identity provider."""
-        return f"{self.control_url}/idp/token"
 
     @property
     def ca_file(self) -> Path:
@@ -288,6 +300,9 @@ class MockServer(View):
             self._loop.thread.stop()
             self._loop.thread = None
 
+    def _place(self) -> "tuple[MockServer, str]":
+        return self, ""
+
     def _url(self, scheme: str, host: str) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to connect to
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port(scheme)}"
@@ -374,7 +389,7 @@ def _remove(folder: Path, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Namespace(View):
+class Namespace(_Addressed):
     """See one namespace of a mock: a state of its own, which its own URLs lead to."""
 
     def __init__(self, mock: MockServer, name: str) -> None:
@@ -384,34 +399,16 @@ class Namespace(View):
         self._mock = mock
 
     @property
-    def api_url(self) -> str:
-        """Give the base URL that a client is configured with."""
-        return self.control_url + self._mock.base_path
-
-    @property
-    def https_api_url(self) -> str | None:
-        """Give the same by HTTPS, or None where that is off."""
-        root = self._mock.https_url
-        return root and f"{root}{PREFIX}/ns/{self.name}{self._mock.base_path}"
-
-    @property
     def ca_file(self) -> Path:
         """Give the same file as the mock does."""
         return self._mock.ca_file
 
-    @property
-    def control_url(self) -> str:
-        """Give the URL below which the control calls are."""
-        return f"{self._mock.control_url}/ns/{self.name}"
-
-    @property
-    def token_url(self) -> str:
-        """Give the token endpoint of the identity provider that this namespace has."""
-        return f"{self.control_url}/idp/token"
-
     def drop(self) -> None:
         """Forget the namespace and all that is in it."""
         self._loop.call(lambda: self._states.drop(self.name))
+
+    def _place(self) -> tuple[MockServer, str]:
+        return self._mock, f"{PREFIX}/ns/{self.name}"
 
 
 def load_world(
