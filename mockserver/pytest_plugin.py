@@ -328,9 +328,10 @@ def _editions(config: pytest.Config) -> tuple[str, ...]:
         raise pytest.UsageError("--keyfactor-edition and --keyfactor-editions exclude each other")
     editions = load_editions()
     try:
-        return (editions[one].name,)[1:] if several is None else editions.named(several)
+        names = (editions[one].name,) if several is None else editions.named(several)
     except DocumentError as error:
         raise pytest.UsageError(str(error)) from None
+    return () if several is None else names  # the one is that of the mock itself
 
 
 def _wanted(config: pytest.Config) -> "Wanted | None":

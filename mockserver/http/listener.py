@@ -164,13 +164,13 @@ class _DatedState(ServerState):
     def default_headers(self, _: object) -> None: ...
 
 
-def raise_file_limit(connections: int = LIMITS.connections) -> None:
-    """Raise this process's limit of open files as far as so many connections need, where it may."""
+def raise_file_limit() -> None:
+    """Raise this process's limit of open files as far as all connections need, where it may."""
     try:
         import resource  # noqa: PLC0415  # not on every platform
     except ImportError:
         return
-    wanted = connections * _FILES_PER_CONNECTION
+    wanted = LIMITS.connections * _FILES_PER_CONNECTION
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Without a limit it is -1 on Linux, and a very large number elsewhere.
     wanted = wanted if hard < 0 else min(wanted, hard)
