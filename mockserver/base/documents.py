@@ -32,8 +32,7 @@ def read_yaml(path: Path, error: type[DocumentError] = DocumentError) -> Any:  #
     Raises `error`, with line and column where the file is not such data.
     """
     # A wheel has each of our files as JSON too, which is read in a tenth of the time.
-    made = path.with_suffix(".json")
-    if PACKAGE in path.parents and made.exists():
+    if PACKAGE in path.parents and (made := path.with_suffix(".json")).exists():
         return json.loads(made.read_bytes())
     from mockserver.base.yamltext import parse_yaml  # noqa: PLC0415  # a wheel seldom needs it
 

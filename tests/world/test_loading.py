@@ -745,7 +745,8 @@ def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path}: cannot be read: Is a directory"
+    for path in (tmp_path, Path("/"), Path()):  # the last two have no name
+        assert refusal(path) == f"{path}: cannot be read: Is a directory"
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "\0", "\0/x", "missing/x"])
