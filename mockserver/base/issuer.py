@@ -179,13 +179,14 @@ def _signed(
     begin = datetime.now(UTC).replace(microsecond=0) - _BACK
     end = begin + validity - timedelta(seconds=1)
     number = x509.random_serial_number()
-    builder = x509.CertificateBuilder(issuer, wanted.subject, wanted.key, number, begin, end)
-    builder = builder.add_extension(key_id, critical=False)
     identifier = x509.SubjectKeyIdentifier.from_public_key(wanted.key)
-    builder = builder.add_extension(identifier, critical=False)
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(key, hashes.SHA256())
+    every = [
+        x509.Extension(extension.oid, critical, extension)
+        for extension, critical in ((key_id, False), (identifier, False), *extensions)
+    ]
+    return x509.CertificateBuilder(
+        issuer, wanted.subject, wanted.key, number, begin, end, every
+    ).sign(key, hashes.SHA256())
 
 
 def _usage(bits: int) -> "x509.KeyUsage":

@@ -45,11 +45,11 @@ async def _enroll_csr(call: Call, named: Named) -> Answer:
     asked = enrollment.read_csr(body["CSR"])
     form = _format(call, named)
     metadata = _metadata(call, body.get("Metadata") or {})
-    row, answer = _enrolled(call, chosen, asked, {"Metadata": _set(metadata)})
+    row, issued, answer = _enrolled(call, chosen, asked, {"Metadata": _set(metadata)})
     information = {"KeyfactorID": 0, **answer}
     if row is None:
         return Answer({"CertificateInformation": information, "Metadata": metadata}, {})
-    chain = _chain(call.state, row) if body.get("IncludeChain") else [_certificate(row)]
+    chain = _chain(call, row, issued)
     texts = (
         [*with_subjects(chain, first=row["IssuedDN"])]
         if form == "PEM"
@@ -74,15 +74,16 @@ async def _enroll_pfx(call: Call, named: Named) -> Answer:
     private = await asyncio.to_thread(enrollment.new_key, wanted)
     asked = Asked(subject, (), private.public_key())
     members = {"Metadata": _set(given), "HasPrivateKey": kept}
-    row, answer = _enrolled(call, chosen, asked, members)
+    row, issued, answer = _enrolled(call, chosen, asked, members)
     information = {"KeyfactorId": 0, "StoreIdsInvalidForRenewal": [], **answer}
     if row is None:
         return Answer({"CertificateInformation": information, "Metadata": metadata}, {})
     if kept:
         call.state.keep_key(row["Id"], private)
+    chain = _chain(call, row, issued)
     information |= {
         "KeyfactorId": row["Id"],
-        "Pkcs12Blob": _with_key(call, row, private, form, body.get("CustomFriendlyName")),
+        "Pkcs12Blob": _with_key(call, chain, private, form, body.get("CustomFriendlyName")),
         "DispositionMessage": _SAVED if kept else _NOT_SAVED,
     }
     headers = {"x-privatekeystatus": "Saved" if kept else "NoRetention"}
@@ -92,13 +93,16 @@ async def _enroll_pfx(call: Call, named: Named) -> Answer:
     )
 
 
-def _enrolled(call: Call, chosen: Chosen, asked: Asked, members: Json) -> tuple[Json | None, Json]:
-    """Issue a certificate and keep it with further members; return it, and what answers say of it.
+def _enrolled(
+    call: Call, chosen: Chosen, asked: Asked, members: Json
+) -> tuple[Json | None, "x509.Certificate | None", Json]:
+    """Issue a certificate and keep it with further members; return both, and what answers say.
 
     None where the template wants an approval first.
     """
     state, body = call.state, call.body
-    enrollment.key_of(asked.key).check(chosen.template)
+    key = enrollment.key_of(asked.key)
+    key.check(chosen.template)
     names = enrollment.alternative_names(body.get("SANs") or {}, asked.names)
     if not list(asked.subject) and not names:
         raise Problem(Kind.BODY, "The subject has no name, and there are no SANs.")
@@ -107,16 +111,16 @@ def _enrolled(call: Call, chosen: Chosen, asked: Asked, members: Json) -> tuple[
         "WorkflowReferenceId": state.number("WorkflowReferenceId", 0),
     }
     if chosen.template.get("RequiresApproval"):
-        return None, {**work, **_PENDING}
+        return None, None, {**work, **_PENDING}
     purposes = [each["Oid"] for each in chosen.template.get("ExtendedKeyUsages") or ()]
     wanted = Wanted(asked.subject, asked.key, names, chosen.template.get("KeyUsage") or 0, purposes)
     issued = state.issuer.issue(chosen.logical_name, wanted)
-    row = {**row_of(call, chosen, issued, wanted), **members}
+    row = {**row_of(call, chosen, key, wanted, issued), **members}
     rows = objects.rows(state.world, CERTIFICATES)
     row["Id"] = row["CertRequestId"] = state.number(CERTIFICATES, objects.highest(rows, "Id"))
     state.put_resources({CERTIFICATES: [*rows, row]}, objects.size(row))
     told = {name: row[name] for name in ("SerialNumber", "IssuerDN", "Thumbprint")}
-    return row, {**told, **work, **_ISSUED}
+    return row, issued, {**told, **work, **_ISSUED}
 
 
 def _format(call: Call, named: Named) -> str:
@@ -183,7 +187,7 @@ def _stem(row: Json) -> str:
 async def _download(call: Call, named: Named) -> Answer:
     row = _wanted(call)
     form = _format(call, named)
-    chain = _chain(call.state, row) if call.body.get("IncludeChain") else [_certificate(row)]
+    chain = _chain(call, row)
     if _folded(call.body.get("ChainOrder")) == "rootfirst" and form != "DER":
         chain.reverse()
     content = _octets(form, chain, lines=bool(call.body.get("IncludeSubjectHeader")))
@@ -198,26 +202,32 @@ async def _recover(call: Call, named: Named) -> Answer:
         text = "No private key could be found for the given certificate."
         raise Problem(Kind.NOT_FOUND, text, status=400)
     form = _format(call, named)
-    content = _with_key(call, row, private, form, call.body.get("FriendlyName"))
+    content = _with_key(call, _chain(call, row), private, form, call.body.get("FriendlyName"))
     name = f"{_stem(row)}.{form.lower()}"
     return Answer({"PFX": content, "FileName": name}, _file(row, form))
 
 
-def _with_key(call: Call, row: Json, private: Any, form: str, friendly: str | None) -> str:  # noqa: ANN401  # a key
-    """Return a certificate, its chain and its key as base64, under the password of the body."""
+def _with_key(
+    call: Call,
+    chain: Sequence["x509.Certificate"],
+    private: Any,  # noqa: ANN401  # a key
+    form: str,
+    friendly: str | None,
+) -> str:
+    """Return a chain and the key of its first as base64, under the password of the body."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  # see above
     from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
 
     password = call.body["Password"].encode()
-    leaf, *above = _chain(call.state, row) if call.body.get("IncludeChain") else [_certificate(row)]
     if form == "PEM":
         encoding, style = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         secret = serialization.BestAvailableEncryption(password)
         key = private.private_bytes(encoding, style, secret).decode("ascii")
-        own, *others = with_subjects([leaf, *above])
+        own, *others = with_subjects(chain)
         return _base64("".join([own, key, *others]).encode())
     name = friendly.encode() if friendly else None
     encryption = _pkcs12_encryption(password, legacy=bool(call.body.get("UseLegacyEncryption")))
+    leaf, *above = chain
     return _base64(pkcs12.serialize_key_and_certificates(name, private, leaf, above, encryption))
 
 
@@ -233,20 +243,17 @@ def _pkcs12_encryption(password: bytes, *, legacy: bool) -> "KeySerializationEnc
 
 def _wanted(call: Call) -> Json:
     """Return the certificate that a body names by id, thumbprint, or serial number and issuer."""
-    body = {name: value for name, value in call.body.items() if value not in (None, "", 0)}
-    pairs = {"CertID": ("Id",), "Thumbprint": ("Thumbprint",), "SerialNumber": _SERIAL}
-    for given, members in pairs.items():
-        if given in body:
-            wanted = [_folded(body.get(given if name == "Id" else name)) for name in members]
+    sent = {**call.body, "Id": call.body.get("CertID")}
+    body = {name: value for name, value in sent.items() if value not in (None, "", 0)}
+    for members in (("Id",), ("Thumbprint",), ("SerialNumber", "IssuerDN")):
+        if members[0] in body:
+            wanted = [_folded(body.get(name)) for name in members]
             for row in objects.rows(call.state.world, CERTIFICATES):
                 if [_folded(row.get(name)) for name in members] == wanted:
                     return row
-            raise _missing(body[given])
+            raise _missing(body[members[0]])
     text = "CertID, Thumbprint, or SerialNumber with IssuerDN: one of them is required."
     raise Problem(Kind.BODY, text)
-
-
-_SERIAL: Final = ("SerialNumber", "IssuerDN")
 
 
 def _folded(value: object) -> str:
@@ -267,9 +274,14 @@ def _certificate(row: Json) -> "x509.Certificate":
         raise Problem(Kind.BODY, text) from None
 
 
-def _chain(state: State, row: Json) -> list["x509.Certificate"]:
-    above = state.issuer.chain(row["AuthorityName"]) if "AuthorityName" in row else []
-    return [_certificate(row), *above]
+def _chain(
+    call: Call, row: Json, issued: "x509.Certificate | None" = None
+) -> list["x509.Certificate"]:
+    """Return a certificate, as `issued` where that is at hand, and where asked those above it."""
+    leaf = issued or _certificate(row)
+    if call.body.get("IncludeChain") and "AuthorityName" in row:
+        return [leaf, *call.state.issuer.chain(row["AuthorityName"])]
+    return [leaf]
 
 
 _ON_HOLD: Final = 6

@@ -112,10 +112,12 @@ def instant(when: datetime, precision: str = "seconds") -> str:
     return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
-def row_of(call: Call, chosen: Chosen, issued: "x509.Certificate", wanted: Wanted) -> Json:
+def row_of(
+    call: Call, chosen: Chosen, key: Key, wanted: Wanted, issued: "x509.Certificate"
+) -> Json:
     """Return all that is kept of a certificate but its id."""
-    of_call = _asked(call, chosen, enrollment.key_of(wanted.key))
-    return {**of_call, **_seen(call.state, issued, wanted, chosen.logical_name)}
+    seen = _seen(call.state, issued, wanted, chosen.logical_name)
+    return {**_asked(call, chosen, key), **seen}
 
 
 def is_listed(row: Json, asked: Json) -> bool:
