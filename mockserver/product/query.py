@@ -8,7 +8,7 @@ import json
 import operator
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -55,22 +55,34 @@ _EXAMPLE: Final = 'Name -eq "Local"'
 _Keeps = Callable[[Json], bool]
 
 
-def page(rows: Sequence[Json], parameters: Mapping[str, Any]) -> tuple[list[Json], int]:
+def page(
+    rows: Iterable[Json],
+    parameters: Mapping[str, Any],
+    columns: Callable[[Json], Json] = lambda row: row,
+) -> tuple[list[Json], int]:
     """Return the rows that the list parameters ask for, and how many match on all pages.
 
     `rows` come in the order that a list has without SortField, and rows that are equal in that
     field keep it. Parameters have their documented names, in any letter case and with any prefix
-    (`pq.`); what is absent has the product's default. A page past the end is empty. Problem 400
-    for a QueryString that is none, and for a field that no row has.
+    (`pq.`); what is absent has the product's default. A page past the end is empty. `columns` gives
+    what a row is asked for by. Problem 400 for a QueryString that is none, and for a field that no
+    row has.
     """
     given = {name.rpartition(".")[2].lower(): value for name, value in parameters.items()}
     asked = _DEFAULTS | given
-    names = {name.lower(): name for row in rows for name in row}
-    keeps = _parsed(asked["querystring"], names)
-    found = [row for row in rows if keeps(row)]
-    if asked["sortfield"]:
-        column = _column("SortField", asked["sortfield"], names)
-        found.sort(key=lambda row: rank(row.get(column)))
+    for name in ("pagereturned", "returnlimit"):
+        if asked[name] < 1:
+            raise Problem(Kind.BODY, f"{name}: must be at least 1.")
+    found = [*rows]
+    if asked["querystring"] or asked["sortfield"]:
+        pairs = [(columns(row), row) for row in found]
+        names = {name.lower(): name for each, _ in pairs for name in each}
+        keeps = _parsed(asked["querystring"], names)
+        pairs = [pair for pair in pairs if keeps(pair[0])]
+        if asked["sortfield"]:
+            column = _column("SortField", asked["sortfield"], names)
+            pairs.sort(key=lambda pair: rank(pair[0].get(column)))
+        found = [row for _, row in pairs]
     if asked["sortascending"] == 1:  # 0 is ascending, 1 descending
         found.reverse()
     first = (asked["pagereturned"] - 1) * asked["returnlimit"]

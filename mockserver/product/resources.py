@@ -170,7 +170,7 @@ def check_paths(world: World, operations: Iterable[Operation], source: str) -> N
     Those of the default world may stand in any, also where other documents are loaded.
     """
     known = [each.path for each in operations if each.method == "GET"]
-    patterns = {TEMPLATE.sub("[^/]+", path): path for path in known}
+    patterns = [TEMPLATE.sub("[^/]+", path) for path in known]
     for path in world.resources.keys() - load().resources.keys():
         if not any(re.fullmatch(each, path) for each in patterns):
             text = f"nothing is read there; did you mean '{nearest(path, known)}'?"
@@ -222,22 +222,11 @@ class _Use:
 
     def list(self) -> Answer:
         """Give those objects that the list parameters ask for."""
-        asked = {
-            name.rpartition(".")[2].lower(): value for name, value in self.call.parameters.items()
-        }
-        for name in ("pagereturned", "returnlimit"):
-            if asked.get(name, 1) < 1:
-                raise Problem(Kind.BODY, f"{name}: must be at least 1.")
-        path, listed = self.collection.path, recorded.is_listed
-        seen = [row for row in self.rows if listed(path, row, self.call.parameters)]
-        rows: Sequence[Json] = self.collection.sorted(seen)
-        derives = asked.get("querystring") or asked.get("sortfield")
-        columns = [*map(self._columns, rows)] if derives else rows
-        meant = {id(each): row for each, row in zip(columns, rows, strict=True)}
-        page, total = query.page(columns, asked)
-        found = [meant[id(each)] for each in page]
+        path, parameters = self.collection.path, self.call.parameters
+        seen = [row for row in self.rows if recorded.is_listed(path, row, parameters)]
+        page, total = query.page(self.collection.sorted(seen), parameters, self._columns)
         counts = self.plan.operation.named.get("total", True)
-        shown = [recorded.shown(path, row, self.call.parameters) for row in found]
+        shown = [recorded.shown(path, row, parameters) for row in page]
         return Answer(self._made(shown), {"x-total-count": str(total)} if counts else {})
 
     def _columns(self, row: Json) -> Json:
