@@ -197,7 +197,7 @@ async def _download(call: Call, named: Named) -> Answer:
 async def _recover(call: Call, named: Named) -> Answer:
     row = _wanted(call)
     # The key is looked up before the format is (recorded).
-    private = call.state.private_keys.get(row["Id"])
+    private = call.state.private_keys.get(row.get("Id", 0))
     if private is None:
         text = "No private key could be found for the given certificate."
         raise Problem(Kind.NOT_FOUND, text, status=400)
@@ -270,7 +270,7 @@ def _certificate(row: Json) -> "x509.Certificate":
     try:
         return x509.load_der_x509_certificate(base64.b64decode(row.get("ContentBytes") or ""))
     except ValueError:
-        text = f"The world has no ContentBytes of the certificate {row['Id']}."
+        text = f"The world has no ContentBytes of the certificate {row.get('Id')}."
         raise Problem(Kind.BODY, text) from None
 
 
@@ -306,10 +306,11 @@ async def _revoke(call: Call, _: Named) -> Answer:
             "RevocationReason": body["Reason"],
             "RevocationComment": body.get("Comment"),
         }
-    for number in ids:
+    for _ in ids:
         call.state.number("WorkflowReferenceId", 0)
-        rows[number] = {**rows[number], **changes}
-    call.state.put_resources({CERTIFICATES: [*rows.values()]}, 0)
+    every = objects.rows(call.state.world, CERTIFICATES)
+    kept = [{**row, **changes} if row.get("Id") in ids else row for row in every]
+    call.state.put_resources({CERTIFICATES: kept}, 0)
     return Answer({"RevokedIds": ids, "SuspendedCerts": []}, {})
 
 

@@ -520,6 +520,18 @@ def test_a_revocation_is_seen_and_a_hold_is_removed(client: Client) -> None:
     assert message == "Reason: the certificate 1 is not on hold."
 
 
+def test_what_a_world_has_without_an_id_stays(client: Client, mock: MockServer) -> None:
+    rows: list[Json] = [{"Thumbprint": "AA"}, {"Thumbprint": "BB"}, {"Thumbprint": "CC", "Id": 3}]
+    mock.patch_world({"resources": {"/Certificates": rows}})
+    client.post("/Certificates/Revoke", {"CertificateIds": [3]}, form=None)
+    kept = [row["Thumbprint"] for row in client.listed("includeRevoked=true")]
+    assert kept == ["AA", "BB", "CC"]
+    for path, body in (("Download", {}), ("Recover", {"Password": PASSWORD})):
+        sent = {"Thumbprint": "bb", **body}
+        status, _ = refusal(client.send("POST", f"/Certificates/{path}", sent))
+        assert status == 400
+
+
 def test_the_vault_engine_can_revoke_in_a_lenient_world(client: Client, mock: MockServer) -> None:
     client.enroll()
     body = (
