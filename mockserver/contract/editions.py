@@ -15,6 +15,7 @@ from mockserver.base.schema import Node, pointer
 from mockserver.base.text import cut
 from mockserver.contract.foreign import read_foreign
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
+from mockserver.contract.upgrade import Upgrade, upgrades
 from mockserver.contract.wording import WORDS, violations
 
 Json = dict[str, Any]
@@ -52,6 +53,21 @@ class Edition:
     contract: Contract = field(repr=False)
     marks: tuple[Mapping[str, str], ...] = field(repr=False)
     not_played: tuple[Mapping[str, str], ...] = field(repr=False)
+
+    @cached_property
+    def upgrades(self) -> Mapping[str, Upgrade]:
+        """The ways from deprecated operations, by their ids, to the newest version."""
+        return upgrades(self.contract)
+
+    @cached_property
+    def versions(self) -> Mapping[str, str]:
+        """The versions in which a tag has operations, as the product spells them (recorded)."""
+        found = {(operation.tag, operation.version) for operation in self.contract.operations}
+        spelled = {each: "1.0" if each == "1" else each for each in self.contract.documents}
+        return {
+            tag: ", ".join(text for each, text in spelled.items() if (tag, each) in found)
+            for tag, _ in found
+        }
 
     def judge(
         self, method: str, path: str, version: str | None, *body: object, media: str | None = None

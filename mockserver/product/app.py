@@ -19,7 +19,6 @@ from mockserver.base.problems import Kind, Note, NoteKind, Problem, Violation
 from mockserver.base.text import cut, one_line
 from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
-from mockserver.contract.upgrade import Upgrade, upgrades
 from mockserver.http.wire import (
     LEFT,
     contained,
@@ -69,9 +68,7 @@ class Api:
         contract = editions.newest.contract
         self._methods = _methods(contract, command)
         self._tags = {operation.id: operation.tag for operation in contract.operations}
-        self._versions: dict[str, Mapping[str, str]] = {}  # by edition
-        self._resources: dict[str, Resources] = {}  # as well
-        self._upgrades: dict[str, Mapping[str, Upgrade]] = {}  # as well
+        self._resources: dict[str, Resources] = {}  # by edition
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
@@ -87,9 +84,8 @@ class Api:
         try:
             state = self._states.get(name)
         except Problem as no_state:
-            return refuse(
-                no_state, self._states.errors
-            )  # and there is no journal to keep the call in
+            # And there is no journal to keep the call in.
+            return refuse(no_state, self._states.errors)
         world = state.world
         trace = Trace(request.method, request.scope["path"], _headers(request))
         state.journal.begin_exchange(trace)
@@ -143,10 +139,7 @@ class Api:
             except Problem:
                 return None
         given = world.api_supported_versions
-        versions = self._versions.get(edition.name)
-        if versions is None:
-            versions = self._versions[edition.name] = _versions(edition.contract)
-        return given.get(tag, given.get("*", versions[tag])) or None
+        return given.get(tag, given.get("*", edition.versions[tag])) or None
 
     async def _perform(
         self, request: Request, state: State, trace: Trace
@@ -188,13 +181,8 @@ class Api:
         trace.operation = operation.id
         trace.deprecated = operation.deprecated
         if operation.deprecated:
-            trace.upgrade = self._upgrade(world.edition, operation)
+            trace.upgrade = self._editions[world.edition].upgrades.get(operation.id)
         return _Admitted(request, state, world, trace, path, headers, identity, operation)
-
-    def _upgrade(self, edition: str, operation: Operation) -> Upgrade | None:
-        if edition not in self._upgrades:
-            self._upgrades[edition] = upgrades(self._editions[edition].contract)
-        return self._upgrades[edition].get(operation.id)
 
     async def _operate(self, found: "_Admitted", early: bytes | Problem | None) -> Response:
         """Take the other steps: 403, 413, 415, 400; `early` is the body if it was read already."""
@@ -273,16 +261,6 @@ class _Admitted:
     headers: Mapping[str, str]
     identity: access.Identity
     operation: Operation
-
-
-def _versions(contract: Contract) -> Mapping[str, str]:
-    """Return the versions in which a tag has operations, as the product spells them (recorded)."""
-    found = {(operation.tag, operation.version) for operation in contract.operations}
-    spelled = {each: "1.0" if each == "1" else each for each in contract.documents}
-    return {
-        tag: ", ".join(text for each, text in spelled.items() if (tag, each) in found)
-        for tag, _ in found
-    }
 
 
 def methods_of(command: type[KeyfactorCommand] | KeyfactorCommand) -> frozenset[str]:

@@ -95,8 +95,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "HTTP/1.0 knows no chunks",
     ),
     (
-        'given.get("*", versions[tag])',
-        "versions[tag]",
+        'given.get("*", edition.versions[tag])',
+        "edition.versions[tag]",
         "the world may say for every tag which versions are supported",
     ),
     (
