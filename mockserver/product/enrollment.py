@@ -283,21 +283,13 @@ def read_csr(text: str) -> Asked:
         else:
             request = x509.load_der_x509_csr(base64.b64decode("".join(text.split()), validate=True))
         key, signed = request.public_key(), request.is_signature_valid
-        subject, names = request.subject, _names_of(request.extensions)
+        subject, extensions = request.subject, [each.value for each in request.extensions]
     except bad:
         _refuse("CSR: must be a PKCS #10 request, as PEM or base64.")
     if not signed:
         _refuse("CSR: its signature is not that of its key.")
-    return Asked(subject, names, key)
-
-
-def _names_of(extensions: "x509.Extensions") -> list["x509.GeneralName"]:
-    from cryptography import x509  # noqa: PLC0415  # see above
-
-    for each in extensions:
-        if isinstance(each.value, x509.SubjectAlternativeName):
-            return [*each.value]
-    return []
+    lists = (each for each in extensions if isinstance(each, x509.SubjectAlternativeName))
+    return Asked(subject, [*next(lists, ())], key)
 
 
 def read_subject(text: str) -> "x509.Name":
