@@ -30,9 +30,24 @@ _ADMINISTRATOR: Final = "Administrator"
 _SAME_CLAIM: Final = ("ClaimType", "ClaimValue", "ProviderAuthenticationScheme")
 
 
+_KEPT: Final = "tables of security"  # beside the fields of a world
+
+
 def rows(world: World) -> _Tables:
-    """Return the three collections: what was written, brought to what the world says."""
-    users, clients = _users(world), _clients(world)
+    """Return the three collections: what was written, brought to what the world says.
+
+    They are made once for each world, since no world changes, and lists ask for them at each row.
+    """
+    kept = vars(world)
+    if _KEPT not in kept:
+        kept[_KEPT] = _rows(world)
+    tables: _Tables = kept[_KEPT]
+    return tables
+
+
+def _rows(world: World) -> _Tables:
+    users = {str.casefold(user.account): user for user in world.users.values()}
+    clients = {name: client for name, client in world.oauth_clients.items() if name != "*"}
     claims = [*objects.rows(world, _CLAIMS)]
     _add(claims, "ClaimValue", map(_claim_of, (name for name in clients if clients[name].roles)))
     identities = [*objects.rows(world, _IDENTITIES)]
@@ -41,15 +56,7 @@ def rows(world: World) -> _Tables:
     roles = [row for row in objects.rows(world, _ROLES) if row["Name"] in world.roles]
     _add(roles, "Name", ({"Name": name} for name in world.roles))
     tables = {_CLAIMS: claims, _IDENTITIES: identities}
-    return {**tables, _ROLES: [_brought(row, world, tables) for row in roles]}
-
-
-def _users(world: World) -> Mapping[str, User]:
-    return {str.casefold(user.account): user for user in world.users.values()}
-
-
-def _clients(world: World) -> Mapping[str, OAuthClient]:
-    return {name: client for name, client in world.oauth_clients.items() if name != "*"}
+    return {**tables, _ROLES: [_brought(row, world, tables, users, clients) for row in roles]}
 
 
 def _add(table: list[Json], member: str, needed: Iterable[Json]) -> None:
@@ -71,9 +78,15 @@ def _claim_of(client: str) -> Json:
     }
 
 
-def _brought(row: Json, world: World, tables: _Tables) -> Json:
+def _brought(
+    row: Json,
+    world: World,
+    tables: _Tables,
+    users: Mapping[str, User],
+    clients: Mapping[str, OAuthClient],
+) -> Json:
     """Return a role with the permissions and the holders that the world gives it."""
-    name, users, clients = row["Name"], _users(world), _clients(world)
+    name = row["Name"]
     claimed = {
         str.casefold(each["ClaimValue"]) for each in _of(row, "Claims", tables) if _is_user(each)
     }

@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 
 from mockserver.contract.operations import Operation
+from mockserver.product import security
 from mockserver.product.resources import Plan, Resources
 from mockserver.server import load_editions
 from support import ADMIN, Caller, Json, refusal
@@ -535,6 +536,14 @@ def test_a_role_that_is_removed_or_emptied_takes_its_permissions(caller: Caller)
     assert not may(caller, auditor)
     assert send(caller, "DELETE", f"/Security/Roles/{number}").status_code == 204
     assert caller.http.get("/_mock/world").json()["users"]["auditor"]["roles"] == []
+
+
+def test_roles_are_brought_to_a_world_once(caller: Caller) -> None:
+    world, roles = caller.mock.world, "/Security/Roles"
+    assert security.rows(world)[roles] is security.rows(world)[roles]
+    caller.mock.patch_world({"roles": {"Other": ["/"]}})
+    names = [role["Name"] for role in security.rows(caller.mock.world)[roles]]
+    assert names == [*(role["Name"] for role in security.rows(world)[roles]), "Other"]
 
 
 def test_a_patch_of_the_world_shows_in_roles_and_identities(caller: Caller) -> None:
