@@ -87,7 +87,8 @@ class Api:
             # And there is no journal to keep the call in.
             return refuse(no_state, self._states.errors)
         world = state.world
-        trace = Trace(request.method, request.scope["path"], _headers(request))
+        headers = tuple(masking.headers(request.headers.items()))
+        trace = Trace(request.method, request.scope["path"], headers)
         state.journal.begin_exchange(trace)
         outcome, broken = await self._perform(request, state, trace)
         problem = outcome if isinstance(outcome, Problem) else None
@@ -107,10 +108,9 @@ class Api:
     def _meant(self, world: World, trace: Trace) -> str | None:
         """Return the operation that somebody unknown asked for, which no other step looked up."""
         contract = self._editions[world.edition].contract
-        try:
+        with suppress(Problem):
             return contract.operation(self.below(trace.path), trace.method, trace.version).id
-        except Problem:
-            return None
+        return None
 
     def _on_every_answer(self, world: World, trace: Trace) -> Iterator[tuple[bytes, bytes]]:
         """Give the headers of every answer: three are recorded, the last one is ours."""
@@ -326,10 +326,6 @@ def _read_body(found: _Admitted, octets: bytes | Problem) -> object:
     if body is not None:
         trace.body(masking.body(body, operation.field_names))
     return body
-
-
-def _headers(request: Request) -> tuple[tuple[str, str], ...]:
-    return tuple(masking.headers(request.headers.items()))
 
 
 def _answered(value: object, status: int) -> Response:

@@ -16,6 +16,7 @@ from mockserver.product import enrollment, objects
 from mockserver.product.enrollment import AUTHORITIES, Asked, Chosen
 from mockserver.product.issued import ACTIVE, REVOKED, instant, row_of
 from mockserver.product.keyfactor import Answer, Call
+from mockserver.product.objects import folded
 
 if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
     from cryptography import x509
@@ -188,7 +189,7 @@ async def _download(call: Call, named: Named) -> Answer:
     row = _wanted(call)
     form = _format(call, named)
     chain = _chain(call, row)
-    if _folded(call.body.get("ChainOrder")) == "rootfirst" and form != "DER":
+    if folded(call.body.get("ChainOrder")) == "rootfirst" and form != "DER":
         chain.reverse()
     content = _octets(form, chain, lines=bool(call.body.get("IncludeSubjectHeader")))
     return Answer({"Content": _base64(content)}, _file(row, form))
@@ -247,17 +248,13 @@ def _wanted(call: Call) -> Json:
     body = {name: value for name, value in sent.items() if value not in (None, "", 0)}
     for members in (("Id",), ("Thumbprint",), ("SerialNumber", "IssuerDN")):
         if members[0] in body:
-            wanted = [_folded(body.get(name)) for name in members]
+            wanted = [folded(body.get(name)) for name in members]
             for row in objects.rows(call.state.world, CERTIFICATES):
-                if [_folded(row.get(name)) for name in members] == wanted:
+                if [folded(row.get(name)) for name in members] == wanted:
                     return row
             raise _missing(body[members[0]])
     text = "CertID, Thumbprint, or SerialNumber with IssuerDN: one of them is required."
     raise Problem(Kind.BODY, text)
-
-
-def _folded(value: object) -> str:
-    return str(value).casefold()
 
 
 def _missing(wanted: object) -> Problem:

@@ -23,6 +23,11 @@ def found(objects: Iterable[Json], member: str, wanted: object) -> Json | None:
     return next((row for row in objects if row.get(member) == wanted), None)
 
 
+def folded(key: object) -> str:
+    """Return a key as it is compared: a GUID and a name have any letter case."""
+    return str(key).casefold()
+
+
 def highest(objects: Sequence[Json], member: str) -> int:
     """Return the highest number that objects have in a member, 0 where none has one."""
     with suppress(KeyError, TypeError):  # in most cases each has one, and this is much faster

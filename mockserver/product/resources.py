@@ -17,7 +17,7 @@ from mockserver.contract.operations import Operation
 from mockserver.contract.paths import TEMPLATE
 from mockserver.product import access, objects, query, recorded
 from mockserver.product.keyfactor import Answer, Call
-from mockserver.product.objects import Write
+from mockserver.product.objects import Write, folded
 from mockserver.world.loading import load
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
@@ -258,7 +258,7 @@ class _Use:
         key, row, rows = self.collection.key, dict(self._body), self.rows
         kind = self.collection.form.members[key]
         if "integer" in kind.types:
-            row[key] = self.call.state.number(self.path, objects.highest(rows, self.collection.key))
+            row[key] = self.call.state.number(self.path, objects.highest(rows, key))
         elif kind.rule.get("format") == "uuid":
             row[key] = str(uuid4())
         return self._kept(row, rows)
@@ -301,10 +301,10 @@ class _Use:
     @cached_property
     def _listed(self) -> frozenset[str]:
         """The keys in the body."""
-        return frozenset(map(_text, cast("Iterable[object]", self.call.body)))
+        return frozenset(map(folded, cast("Iterable[object]", self.call.body)))
 
     def _is_listed(self, row: Json) -> bool:
-        return _text(row.get(self.collection.key)) in self._listed
+        return folded(row.get(self.collection.key)) in self._listed
 
     def _remove(self, rows: Sequence[Json], gone: Sequence[Json]) -> None:
         self.call.state.count(self.path, objects.highest(rows, self.collection.key))
@@ -327,9 +327,9 @@ class _Use:
     def _check_twins(self, row: Json, rows: Sequence[Json], old: Json | None) -> None:
         """Refuse what another object has already, of the members that must differ."""
         members = self.collection.unique or (self.collection.key,)
-        wanted = [_text(row.get(name)) for name in members]
+        wanted = [folded(row.get(name)) for name in members]
         for each in rows:
-            if each is not old and [_text(each.get(name)) for name in members] == wanted:
+            if each is not old and [folded(each.get(name)) for name in members] == wanted:
                 text = f"{', '.join(members)}: another {self.collection.title} has the same."
                 raise Problem(Kind.BODY, text)
 
@@ -354,7 +354,7 @@ class _Use:
         raise Problem(Kind.NOT_FOUND, text.format(wanted))
 
     def _has(self, row: Json, key: object) -> bool:
-        return _text(row.get(self.collection.key)) == _text(key)
+        return folded(row.get(self.collection.key)) == folded(key)
 
     def _made(self, value: object) -> object:
         form = self.plan.operation.answer
@@ -380,8 +380,3 @@ _ACTIONS: Final[Mapping[str, Callable[[_Use], object | Awaitable[object]]]] = {
 }
 _OF_ALL: Final = {"GET": "list", "POST": "create", "PUT": "replace", "DELETE": "remove_many"}
 _OF_ONE: Final = {"GET": "show", "PUT": "replace", "PATCH": "merge", "DELETE": "remove"}
-
-
-def _text(key: object) -> str:
-    """Return a key as it is compared: a GUID and a name have any letter case."""
-    return str(key).casefold()

@@ -62,7 +62,7 @@ def _rows(world: World) -> _Tables:
 def _add(table: list[Json], member: str, needed: Iterable[Json]) -> None:
     """Add those objects that a table lacks, each with the next id."""
     present = {str.casefold(row[member]) for row in table}
-    number = max((row["Id"] for row in table), default=0)
+    number = objects.highest(table, "Id")
     for row in needed:
         if str.casefold(row[member]) not in present:
             number += 1
@@ -199,7 +199,7 @@ def _id(
     for row in table:
         if {name: row.get(name) for name in members} == wanted:
             return int(row["Id"])
-    number = state.number(path, max((row["Id"] for row in table), default=0))
+    number = state.number(path, objects.highest(table, "Id"))
     table.append({**given, "Id": number})
     return number
 

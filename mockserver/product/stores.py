@@ -9,7 +9,7 @@ from uuid import uuid4
 from mockserver.base.jsontext import compact_json
 from mockserver.base.problems import Kind, Problem
 from mockserver.contract.form import ASTERISKS, NO_GUID
-from mockserver.product.objects import Write, found, rows
+from mockserver.product.objects import Write, found, highest, rows
 from mockserver.world.model import World
 
 Json = dict[str, Any]
@@ -54,9 +54,8 @@ def _store_type(write: Write) -> Json:
         if not row.get(job) and (not needs or any(does.get(need) for need in needs)):
             row[job] = str(uuid4())
     if row.get("ServerRequired") and not row.get("ServerRegistration"):
-        every = (each.get("ServerRegistration") for each in rows(write.state.world, _STORE_TYPES))
-        highest = max((number for number in every if number), default=0)
-        row["ServerRegistration"] = write.state.number("ServerRegistration", highest)
+        most = highest(rows(write.state.world, _STORE_TYPES), "ServerRegistration")
+        row["ServerRegistration"] = write.state.number("ServerRegistration", most)
     return row
 
 

@@ -165,8 +165,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "what is recorded of a body is masked",
     ),
     (
-        "return tuple(masking.headers(request.headers.items()))",
-        "return tuple(request.headers.items())",
+        "headers = tuple(masking.headers(request.headers.items()))",
+        "headers = tuple(request.headers.items())",
         "what is recorded of the headers is masked",
     ),
     # The contract
