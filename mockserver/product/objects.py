@@ -55,15 +55,11 @@ class Write:
     def numbered(self, items: Iterable[Json], member: str) -> list[Json]:
         """Give the items of a member their ids: one counter for all objects, none used twice."""
         known = {item.get("Name"): item["Id"] for item in (self.old or {}).get(member) or ()}
-        every = (
+        every = [
             item for row in rows(self.state.world, self.path) for item in row.get(member) or ()
-        )
-        highest = max((item.get("Id", 0) for item in every), default=0)
+        ]
+        path, most = f"{self.path} {member}", highest(every, "Id")
         return [
-            {
-                **item,
-                "Id": known.get(item["Name"])
-                or self.state.number(f"{self.path} {member}", highest),
-            }
+            {**item, "Id": known.get(item["Name"]) or self.state.number(path, most)}
             for item in items
         ]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -248,9 +248,9 @@ class _Use:
         row = self._row(self._wanted)
         return self._made(recorded.shown(self.collection.path, row, self.call.parameters))
 
-    async def act(self, name: str) -> Answer:
+    async def act(self) -> Answer:
         """Do what only code can, and give its answer in the form of the document."""
-        answer = await recorded.ACTIONS[name](self.call, self.plan.operation.named)
+        answer = await recorded.ACTIONS[self.plan.action](self.call, self.plan.operation.named)
         return Answer(answer and self._made(answer.body), answer.headers if answer else {})
 
     def create(self) -> object:
@@ -368,7 +368,7 @@ class _Use:
 
 
 _ACTIONS: Final[Mapping[str, Callable[[_Use], object | Awaitable[object]]]] = {
-    **{name: partial(_Use.act, name=name) for name in recorded.ACTIONS},
+    **dict.fromkeys(recorded.ACTIONS, _Use.act),
     "list": _Use.list,
     "show": _Use.show,
     "create": _Use.create,
