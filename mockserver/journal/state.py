@@ -43,6 +43,7 @@ class State:
         self._check = check
         self._uses: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
+        self.counted: dict[str, Sequence[Json]] = {}  # by path, objects with no higher number
         self._octets = 0  # of resources that were made by the API
         self._over = asyncio.Event()
 

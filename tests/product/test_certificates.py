@@ -473,6 +473,9 @@ def test_certificates_of_the_world_are_there_too(caller: Caller) -> None:
     caller.mock.patch_world({"resources": {"/Certificates": [{**issued, "Id": 1}]}})
     answer = client.post("/Certificates/Download", {"CertID": 1, "IncludeChain": True})
     assert base64.b64decode(answer["Content"]).count(b"BEGIN") == 1  # nobody knows its authority
+    assert [client.enroll()["KeyfactorID"] for _ in range(2)] == [10, 11]
+    caller.mock.patch_world({"resources": {"/Certificates": [{**issued, "Id": 50}, issued]}})
+    assert [client.enroll()["KeyfactorID"] for _ in range(2)] == [51, 52]
 
 
 def test_a_thousand_certificates_come_in_pages(client: Client) -> None:
