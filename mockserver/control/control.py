@@ -47,6 +47,7 @@ _MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 _MAX_WAIT_S: Final = 60
 _MAX_LISTED: Final = 1_000
+_NUMBER: Final = re.compile("[0-9]{1,4}")
 _OF_LISTS: Final = ("wait", "limit", "after", "expect")  # beside the filters
 _PATCHES: Final = ("application/merge-patch+json", "application/json")  # RFC 5789, 3.1
 # The answers belong to a test, not to a cache, to a page that guesses types, or to a foreign frame.
@@ -157,12 +158,12 @@ class Control:
 
     async def _attachment(self, request: Request) -> Response:
         """Answer one attachment, by its place in `attachments`: the first is 0."""
-        files = _one(request, self._state(request).journal.messages).attachments
+        attachments = _one(request, self._state(request).journal.messages).attachments
+        files = {str(place): file for place, file in enumerate(attachments)}
         number = request.path_params["number"]
-        if not (number.isascii() and number.isdigit() and int(number[:5]) < len(files)):
+        if (file := files.get(number)) is None:
             text = f"the message has {len(files)} attachments; the first is 0"
             raise Problem(Kind.CONTROL, text, status=404)
-        file = files[int(number)]
         name = quote(file.filename or f"attachment-{number}", safe="", errors="replace")
         # Never shown by a browser: whoever wrote the mail would speak for the mock.
         known = _MEDIA_TYPE.fullmatch(file.content_type)
@@ -303,9 +304,11 @@ class Control:
         """List what a query asks for, as soon as there is something, or when the wait is over."""
         query = _query(request)
         own = {key: query.pop(key)[0] for key in _OF_LISTS if key in query}
-        seconds, limit = _seconds(own.get("wait", "0")), _limit(own.get("limit", str(_MAX_LISTED)))
+        seconds = _seconds(own.get("wait", "0"))
+        limit = _number("limit", own.get("limit", str(_MAX_LISTED)), least=1)
         wanted = _filter(make, query, _OF_LISTS)
-        passed, expected = _passed(shelf, own.get("after")), _expected(own.get("expect", "0"))
+        passed = _passed(shelf, own.get("after"))
+        expected = _number("expect", own.get("expect", "0"), least=0)
 
         def matches(entry: Entry) -> bool:
             return entry.id not in passed and wanted(entry)
@@ -372,17 +375,10 @@ def _no_entry() -> Problem:
     return Problem(Kind.CONTROL, text, status=404)
 
 
-def _limit(text: str) -> int:
-    """Return how many entries a list has at most."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= _MAX_LISTED):
-        raise Problem(Kind.CONTROL, f"limit: a number from 1 to {_MAX_LISTED}")
-    return int(text)
-
-
-def _expected(text: str) -> int:
-    """Return how many entries there must be."""
-    if not (text.isascii() and text.isdigit() and int(text[:5]) <= _MAX_LISTED):
-        raise Problem(Kind.CONTROL, f"expect: a number from 0 to {_MAX_LISTED}")
+def _number(name: str, text: str, least: int) -> int:
+    """Return a number of entries."""
+    if not _NUMBER.fullmatch(text) or not least <= int(text) <= _MAX_LISTED:
+        raise Problem(Kind.CONTROL, f"{name}: a number from {least} to {_MAX_LISTED}")
     return int(text)
 
 

@@ -139,7 +139,9 @@ def test_a_list_is_read_in_parts(caller: Caller) -> None:
     assert waiting.json()["requests"] == []
 
 
-@pytest.mark.parametrize("limit", ["0", "1001", "x", "-1", "", "٣", "1" * 5_000])
+@pytest.mark.parametrize(
+    "limit", ["0", "1001", "x", "-1", "", "٣", "1" * 5_000, f"{1:05}{0:05000}"]
+)
 def test_a_limit_that_cannot_be_is_refused(caller: Caller, limit: str) -> None:
     status, message = refusal(caller.http.get("/_mock/messages", params={"limit": limit}))
     assert (status, message) == (400, "limit: a number from 1 to 1000")

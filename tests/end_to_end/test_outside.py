@@ -447,6 +447,9 @@ def test_an_odd_attachment_does_no_harm(caller: Caller, part: bytes) -> None:
     assert len(message["attachments"]) == 1
     answer = caller.http.get(f"/_mock/messages/{message['id']}/attachments/0")
     assert (answer.status_code, len(answer.content)) == (200, message["attachments"][0]["size"])
+    for number in ("1", "000001", "x", "٣"):
+        answer = caller.http.get(f"/_mock/messages/{message['id']}/attachments/{number}")
+        assert refusal(answer)[0] == 404
 
 
 # Lists
