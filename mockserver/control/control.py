@@ -3,10 +3,10 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,22 +17,15 @@ from starlette.types import Receive, Scope, Send
 from mockserver.base.certificates import Authority
 from mockserver.base.jsontext import parse_json, plain_text
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import cut, media_type, one_line
+from mockserver.base.text import cut, media_type
 from mockserver.control import streams
 from mockserver.control.guard import CHAIN, CRL, PREFIX, Guard
 from mockserver.control.impact import Impact
+from mockserver.control.listing import Lists, find, matching, query_of
 from mockserver.http import wire
 from mockserver.http.wire import namespace, read_body, refuse
-from mockserver.journal.assertions import Wanted
 from mockserver.journal.coverage import report
-from mockserver.journal.filters import (
-    Either,
-    Filter,
-    exchange_filter,
-    message_filter,
-    session_filter,
-    token_filter,
-)
+from mockserver.journal.filters import exchange_filter, message_filter, session_filter, token_filter
 from mockserver.journal.journal import Entry, Shelf
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text, message_line, session_text, token_line
@@ -42,13 +35,8 @@ from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
 
 Json = dict[str, Any]
-_MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
-_MAX_WAIT_S: Final = 60
-_MAX_LISTED: Final = 1_000
-_NUMBER: Final = re.compile("[0-9]{1,4}")
-_OF_LISTS: Final = ("wait", "limit", "after", "expect")  # beside the filters
 _PATCHES: Final = ("application/merge-patch+json", "application/json")  # RFC 5789, 3.1
 # The answers belong to a test, not to a cache, to a page that guesses types, or to a foreign frame.
 _HEADERS: Final = {
@@ -76,12 +64,11 @@ class Control:
     ) -> None:
         self._states = states
         self._impact = impact
-        self._editions = impact.editions
         self._authority = authority
         self._guard = guard
         self._status = status
         self._idp = identity_provider
-        self._lists = streams.Lists()
+        self._lists = Lists(_HEADERS)
         self._app = wire.application(
             [
                 Route("/livez", self._livez),
@@ -142,10 +129,10 @@ class Control:
 
     async def _messages(self, request: Request) -> Response:
         shelf = self._state(request).journal.messages
-        return await self._listing(request, "messages", shelf, message_filter, message_line)
+        return await self._lists.answer(request, "messages", shelf, message_filter, message_line)
 
     async def _delete_messages(self, request: Request) -> Response:
-        matches = _filter(message_filter, _query(request))
+        matches = matching(message_filter, query_of(request))
         self._state(request).journal.remove_messages(matches)
         return Response(status_code=204, headers=_HEADERS)
 
@@ -177,23 +164,23 @@ class Control:
 
     async def _sessions(self, request: Request) -> Response:
         shelf = self._state(request).journal.sessions
-        return await self._listing(request, "sessions", shelf, session_filter, session_text)
+        return await self._lists.answer(request, "sessions", shelf, session_filter, session_text)
 
     async def _session(self, request: Request) -> Response:
         return _json(_one(request, self._state(request).journal.sessions).as_json())
 
     async def _tokens(self, request: Request) -> Response:
         shelf = self._state(request).journal.tokens
-        return await self._listing(request, "tokens", shelf, token_filter, token_line)
+        return await self._lists.answer(request, "tokens", shelf, token_filter, token_line)
 
     async def _requests(self, request: Request) -> Response:
         shelf = self._state(request).journal.exchanges
-        matching = partial(
+        make = partial(
             exchange_filter,
-            operations=self._editions.newest.contract.operations,
+            operations=self._impact.editions.newest.contract.operations,
             errors=self._state(request).world.errors,
         )
-        return await self._listing(request, "requests", shelf, matching, exchange_text)
+        return await self._lists.answer(request, "requests", shelf, make, exchange_text)
 
     async def _request(self, request: Request) -> Response:
         journal = self._state(request).journal
@@ -239,7 +226,7 @@ class Control:
 
     async def _openapi(self, request: Request) -> Response:
         name = request.path_params["name"]
-        contract = self._editions[self._state(request).world.edition].contract
+        contract = self._impact.editions[self._state(request).world.edition].contract
         published = {f"v{version}": each for version, each in contract.documents.items()}
         document = {**contract.resources, **published}.get(name)
         if document is None:
@@ -293,103 +280,12 @@ class Control:
             # The connection is open already; this comes nearest to refusing one.
             await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
 
-    async def _listing(  # what differs from list to list
-        self,
-        request: Request,
-        name: str,
-        shelf: Shelf[Entry],
-        make: _MakeFilter[Entry],
-        describe: Callable[[Entry], str],
-    ) -> Response:
-        """List what a query asks for, as soon as there is something, or when the wait is over."""
-        query = _query(request)
-        own = {key: query.pop(key)[0] for key in _OF_LISTS if key in query}
-        seconds = _seconds(own.get("wait", "0"))
-        limit = _number("limit", own.get("limit", str(_MAX_LISTED)), least=1)
-        wanted = _filter(make, query, _OF_LISTS)
-        passed = _passed(shelf, own.get("after"))
-        expected = _number("expect", own.get("expect", "0"), least=0)
-
-        def matches(entry: Entry) -> bool:
-            return entry.id not in passed and wanted(entry)
-
-        found = await shelf.wait(matches, seconds, max(1, expected))
-        if sum(entry.ended for entry in found) < expected:
-            noun = f"at least {expected} {name if expected > 1 else name[:-1]}"
-            criteria = {key: readings[0] for key, readings in query.items()}
-            text = Wanted(noun, criteria, wanted.misses, describe).failure(found, list(shelf))
-            raise Problem(Kind.CONTROL, text, status=404)
-        counts = {"count": len(found), "total": len(shelf), "dropped": shelf.dropped}
-        # RFC 9112, 7.1: version 1.0 knows no chunks.
-        whole = request.scope["http_version"] == "1.0"
-        return await self._lists.answer(name, found[:limit], counts, _HEADERS, whole=whole)
-
     def _state(self, request: Request) -> State:
         return self._states.get(namespace(request))
 
 
-def _query(request: Request) -> dict[str, Either]:
-    """Read the query: each name once, with what its value may mean.
-
-    Forms, and the libraries of most languages, write a blank as `+` and a plus as `%2B` (URL
-    standard, 5.2); in a URL that a person types a plus is a plus (RFC 3986, 2.2). Either is found.
-    """
-    query: dict[str, Either] = {}
-    for pair in filter(None, request.scope["query_string"].split(b"&")):
-        name, _, value = pair.partition(b"=")
-        readings = Either((unquote(value), unquote(value.replace(b"+", b" "))))
-        if query.setdefault(unquote(name), readings) is not readings:
-            text = f"{one_line(unquote(name))}: given twice; each filter is given once"
-            raise Problem(Kind.CONTROL, text)
-    return query
-
-
-def _seconds(text: str) -> float:
-    """Return the seconds to wait."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds <= _MAX_WAIT_S:
-        raise Problem(Kind.CONTROL, f"wait: a number of seconds from 0 to {_MAX_WAIT_S}")
-    return seconds
-
-
-def _filter(
-    make: _MakeFilter[Entry], criteria: Mapping[str, Either], also: Iterable[str] = ()
-) -> Filter[Entry]:
-    try:
-        return make(criteria, also)
-    except ValueError as error:
-        raise Problem(Kind.CONTROL, str(error)) from None
-
-
 def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
-    if entry := shelf.find(request.path_params["id"]):
-        return entry
-    raise _no_entry()
-
-
-def _no_entry() -> Problem:
-    text = "no entry has this id; perhaps it was dropped, or reset"
-    return Problem(Kind.CONTROL, text, status=404)
-
-
-def _number(name: str, text: str, least: int) -> int:
-    """Return a number of entries."""
-    if not _NUMBER.fullmatch(text) or not least <= int(text) <= _MAX_LISTED:
-        raise Problem(Kind.CONTROL, f"{name}: a number from {least} to {_MAX_LISTED}")
-    return int(text)
-
-
-def _passed(shelf: Shelf[Entry], after: str | None) -> set[str]:
-    """Return the ids of an entry and of those before it."""
-    if after is None:
-        return set()
-    ids = [entry.id for entry in shelf]
-    if after not in ids:
-        raise _no_entry()
-    return set(ids[: ids.index(after) + 1])
+    return find(shelf, request.path_params["id"])
 
 
 def _json(value: object) -> Response:
