@@ -20,9 +20,10 @@ from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file
 from mockserver.http import wire
 from mockserver.journal.coverage import gaps, report
 from mockserver.journal.journal import Journal, in_turns
+from mockserver.journal.message import Message
 from mockserver.journal.state import DEFAULT, State, States
 from mockserver.journal.story import story, tone
-from mockserver.journal.trace import Exchange, Message
+from mockserver.journal.trace import Exchange
 from mockserver.product.access import identity_of, may
 from mockserver.product.app import methods_of
 from mockserver.product.keyfactor import KeyfactorCommand

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from mockserver.base.masking import MASK, Secret
 from mockserver.base.sasl import MECHANISMS
-from mockserver.journal.trace import Exchange, Message, Received
+from mockserver.journal.message import Message
+from mockserver.journal.trace import Exchange, Received
 from mockserver.product import pam
 from mockserver.product.keyfactor import ANONYMOUS, BASIC, OAUTH
 from mockserver.world.model import OAuthClient, PamProvider, Relay, World

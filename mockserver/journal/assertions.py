@@ -18,10 +18,11 @@ from mockserver.journal.filters import (
     token_filter,
 )
 from mockserver.journal.journal import Entry, Shelf, Tally
+from mockserver.journal.message import Message
 from mockserver.journal.outside import SmtpSession, TokenCall
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text, message_line, session_text, token_line
-from mockserver.journal.trace import Exchange, Message, TokenRequest
+from mockserver.journal.trace import Exchange, TokenRequest
 from mockserver.world.model import World
 
 _Seen = TypeVar("_Seen")

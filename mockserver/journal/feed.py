@@ -8,8 +8,9 @@ from weakref import WeakSet
 
 from mockserver.base.problems import Problem
 from mockserver.http.wire import contained
+from mockserver.journal.message import Message
 from mockserver.journal.outside import SmtpSession
-from mockserver.journal.trace import Exchange, Message
+from mockserver.journal.trace import Exchange
 
 MAX_BEHIND: Final = 8 * 1024 * 1024  # octets that may wait for one follower
 

@@ -11,8 +11,9 @@ from mockserver.base.problems import Errors, Kind
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import cut, host_name, nearest
 from mockserver.contract.operations import Operation
+from mockserver.journal.message import Message
 from mockserver.journal.outside import SmtpSession
-from mockserver.journal.trace import Endpoint, Exchange, Message, TokenRequest
+from mockserver.journal.trace import Endpoint, Exchange, TokenRequest
 
 _NOTHING: Final = "null"
 _MAX_PORT: Final = 65_535

@@ -11,8 +11,9 @@ from time import monotonic
 from typing import Any, Final, Generic, TypeVar, cast
 
 from mockserver.journal.feed import Feed
+from mockserver.journal.message import Message
 from mockserver.journal.outside import SessionTrace, SmtpSession, TokenCall
-from mockserver.journal.trace import Exchange, Message, Trace
+from mockserver.journal.trace import Exchange, Trace
 
 MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024

@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 from mockserver.base.text import one_line
 from mockserver.contract.operations import VERSION_HEADER
+from mockserver.journal.message import Message
 from mockserver.journal.outside import SmtpSession, TokenCall
-from mockserver.journal.trace import Delivery, Exchange, Message, Step, TokenRequest, timestamp
+from mockserver.journal.trace import Delivery, Exchange, Step, TokenRequest, timestamp
 
 _MAX_DIALOGUE: Final = 100
 _NO_STEP: Final = Step("", 0, 0)

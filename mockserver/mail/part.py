@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from mockserver.base.sockets import reset_when_closed
+from mockserver.journal.message import Message
 from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
-from mockserver.journal.trace import Endpoint, Message
+from mockserver.journal.trace import Endpoint
 from mockserver.world.model import Relay, World
 
 

@@ -13,7 +13,8 @@ from mockserver.base.certificates import Authority, Kind
 from mockserver.base.masking import MASK
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import host_name
-from mockserver.journal.trace import Envelope, Message, new_id
+from mockserver.journal.message import Message
+from mockserver.journal.trace import Envelope, new_id
 from mockserver.journal.trace import Parameters as Given
 from mockserver.mail.authentication import Authentication, LoggedIn, Tokens
 from mockserver.mail.connection import Connection

@@ -14,9 +14,10 @@ from mockserver.base.problems import Note, NoteKind
 from mockserver.base.text import host_name
 from mockserver.contract.form import ASTERISKS
 from mockserver.contract.operations import Contract
+from mockserver.journal.message import Message
 from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
-from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message, Trace
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
 from mockserver.mail.client import deliver
 from mockserver.mail.part import Part
 from mockserver.mail.sink import Sink

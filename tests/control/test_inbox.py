@@ -18,8 +18,8 @@ import pytest
 from mockserver import MockServer
 from mockserver.control import recipes
 from mockserver.control.inbox import MAX_ROWS, MAX_SHOWN
+from mockserver.journal.message import Message
 from mockserver.journal.story import exchange_text, story
-from mockserver.journal.trace import Message
 from mockserver.world import loading as world
 from support import ADMIN, PATH, V2, VALID, Caller, Json, calling
 

@@ -11,7 +11,8 @@ from starlette.types import Message as ASGIMessage
 
 from mockserver import MockServer
 from mockserver.http.wire import Net
-from mockserver.journal.trace import Endpoint, Envelope, Exchange, Message, Trace
+from mockserver.journal.message import Message
+from mockserver.journal.trace import Endpoint, Envelope, Exchange, Trace
 from support import ERRORS, V2, Caller, following, refusal
 
 

@@ -15,13 +15,13 @@ from mockserver.base.sasl import MECHANISMS
 from mockserver.contract.operations import Contract
 from mockserver.journal.filters import Either, exchange_filter, message_filter, token_filter
 from mockserver.journal.journal import MAX_ENTRIES, Journal, Pool, octets
+from mockserver.journal.message import Message
 from mockserver.journal.trace import (
     Attempt,
     Dialogue,
     Endpoint,
     Envelope,
     Exchange,
-    Message,
     Permission,
     SecretRead,
     TokenRequest,

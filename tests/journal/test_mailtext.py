@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from mockserver import MockServer
 from mockserver.journal.filters import message_filter
 from mockserver.journal.mailtext import MAX_DEPTH
+from mockserver.journal.message import Message
 from mockserver.journal.story import message_line
-from mockserver.journal.trace import Endpoint, Envelope, Message
+from mockserver.journal.trace import Endpoint, Envelope
 from support import Caller, following
 
 

@@ -28,8 +28,9 @@ from hypothesis import strategies as st
 from mockserver.base.certificates import Authority
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
+from mockserver.journal.message import Message
 from mockserver.journal.state import State, States
-from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Message
+from mockserver.journal.trace import Attempt, Dialogue, Endpoint
 from mockserver.journal.trace import Envelope as TraceEnvelope
 from mockserver.mail.client import deliver
 from mockserver.mail.part import FAULTS

@@ -23,8 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mockserver.base.certificates import Authority
+from mockserver.journal.message import Message
 from mockserver.journal.state import State, States
-from mockserver.journal.trace import Endpoint, Message
+from mockserver.journal.trace import Endpoint
 from mockserver.mail.connection import MAX_AUTH_LINE
 from mockserver.mail.session import MAX_COMMANDS, MAX_LINE
 from mockserver.mail.sink import Sink
