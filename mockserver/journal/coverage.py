@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -42,6 +42,7 @@ _STATUSES: Final = {
     "default": "never refused",
     "415": "never sent in another media type or content coding (415)",
 }
+_OF_ANSWERS: Final = {"stage", "status", "value"}
 # How telling a gap is: the first one of its sort, and how much less so each further one is.
 _TELLING: Final = {
     "branch": (0, 2),
@@ -235,9 +236,9 @@ def _sorted(gaps: Iterable[Point]) -> list[Point]:
     seen: dict[str, int] = {}
     ranked = []
     points = list(gaps)
-    ordered = [each for each in points if each.kind in {"stage", "status", "value"}]
+    ordered = [each for each in points if each.kind in _OF_ANSWERS]
     # A document begins with what everybody sends.
-    ordered += [each for each in reversed(points) if each not in ordered]
+    ordered += [each for each in reversed(points) if each.kind not in _OF_ANSWERS]
     for point in sorted(ordered, key=_plainness):
         sort = point.kind
         if sort == "rule" and point.rule == "required" and point.path[:1] == "/":
@@ -322,17 +323,12 @@ def told(found: Json) -> Iterator[str]:
 
 def gaps(found: Json) -> list[str]:
     """Return what was not tried of the operations that were called, the most telling first."""
-    called = sorted((each for each in found["operations"] if each["calls"]), key=_calls)
+    called = [each for each in found["operations"] if each["calls"]]
     texts = [
-        (place, f"{each['operation']}: {point['text']}")
-        for each in called
-        for place, point in enumerate(each["missing"])
+        [f"{each['operation']}: {point['text']}" for point in each["missing"]]
+        for each in sorted(called, key=lambda each: -each["calls"])
     ]
-    return [text for _, text in sorted(texts, key=lambda pair: pair[0])]
-
-
-def _calls(each: Json) -> int:
-    return -int(each["calls"])
+    return [text for those in zip_longest(*texts) for text in those if text]
 
 
 @dataclass(frozen=True)
