@@ -1,7 +1,7 @@
 """What comes from outside beside calls: SMTP sessions, and requests to the identity provider."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
@@ -78,19 +78,10 @@ class SessionTrace:
 
     def kept(self) -> SmtpSession:
         """Give what there is so far as a value."""
-        return SmtpSession(
-            id=self.id,
-            relay=self.relay,
-            opened_at=self.opened_at,
-            closed_at=self.closed_at,
-            tls_mode=self.tls_mode,
-            mechanism=self.mechanism,
-            username=self.username,
-            helo=self.helo,
-            refusals=tuple(self.refusals),
-            message_ids=tuple(self.message_ids),
-            dialogue=tuple((who, line) for _, who, line in self.dialogue.lines),
-        )
+        kept = {each.name: getattr(self, each.name) for each in fields(SmtpSession)}
+        kept |= {name: tuple(kept[name]) for name in ("refusals", "message_ids")}
+        kept["dialogue"] = tuple((who, line) for _, who, line in self.dialogue.lines)
+        return SmtpSession(**kept)
 
 
 @dataclass(frozen=True, kw_only=True)
