@@ -10,13 +10,7 @@ from mockserver.base.loops import Loop
 from mockserver.base.problems import Errors, Note
 from mockserver.contract.operations import Operation
 from mockserver.journal.coverage import Tried
-from mockserver.journal.filters import (
-    Filter,
-    exchange_filter,
-    message_filter,
-    session_filter,
-    token_filter,
-)
+from mockserver.journal.filters import exchange_filter, message_filter, session_filter, token_filter
 from mockserver.journal.journal import Entry, Shelf, Tally
 from mockserver.journal.message import Message
 from mockserver.journal.outside import SmtpSession, TokenCall
@@ -177,14 +171,11 @@ class View:
         self, *, timeout: float = 5, **criteria: Unpack[RequestCriteria]
     ) -> Exchange:
         """Return the newest call that has ended and fulfils every criterion, in the same way."""
-        world = self.world
-        matches = exchange_filter(
-            {"ended": True, **criteria}, operations=self._operations, errors=world.errors
-        )
-        wanted = Wanted("a call", criteria, matches.misses, exchange_text)
-        return self._loop.run(
-            self._arrival(lambda: self._state.journal.exchanges, matches, wanted, timeout)
-        )
+        ended = {"ended": True, **criteria}
+        errors = self.world.errors
+        misses = exchange_filter(ended, operations=self._operations, errors=errors).misses
+        wanted = Wanted("a call", criteria, misses, exchange_text)
+        return self._loop.run(self._arrival(lambda: self._state.journal.exchanges, wanted, timeout))
 
     def wait_for_session(
         self, *, timeout: float = 5, **criteria: Unpack[SessionCriteria]
@@ -193,11 +184,8 @@ class View:
 
         It may still be open.
         """
-        matches = session_filter(criteria)
-        wanted = Wanted("an SMTP session", criteria, matches.misses, session_text)
-        return self._loop.run(
-            self._arrival(lambda: self._state.journal.sessions, matches, wanted, timeout)
-        )
+        wanted = Wanted("an SMTP session", criteria, session_filter(criteria).misses, session_text)
+        return self._loop.run(self._arrival(lambda: self._state.journal.sessions, wanted, timeout))
 
     async def next_message(
         self,
@@ -220,8 +208,7 @@ class View:
     def assert_not_delivered(self, **criteria: Unpack[MessageCriteria]) -> None:
         """Fail if a message fulfils the criteria; without any, if there is a message."""
         __tracebackhide__ = True
-        misses = message_filter(criteria).misses
-        wanted = Wanted("no message", criteria, misses, message_line)
+        wanted = Wanted("no message", criteria, message_filter(criteria).misses, message_line)
         messages = self.messages
         if found := wanted.among(messages):
             raise AssertionError(wanted.failure(found, messages))
@@ -229,8 +216,7 @@ class View:
     def assert_session(self, **criteria: Unpack[SessionCriteria]) -> SmtpSession:
         """Return the newest SMTP session from outside that fulfils the criteria."""
         __tracebackhide__ = True
-        misses = session_filter(criteria).misses
-        wanted = Wanted("an SMTP session", criteria, misses, session_text)
+        wanted = Wanted("an SMTP session", criteria, session_filter(criteria).misses, session_text)
         return self._newest(wanted, self.sessions)
 
     def assert_rejected(self, **criteria: Unpack[RejectionCriteria]) -> Exchange:
@@ -283,19 +269,14 @@ class View:
         return self._states.get(self._name)
 
     async def _message(self, criteria: MessageCriteria, seconds: float) -> Message:
-        matches = message_filter(criteria)
-        wanted = Wanted("a message", criteria, matches.misses, message_line)
-        return await self._arrival(lambda: self._state.journal.messages, matches, wanted, seconds)
+        wanted = Wanted("a message", criteria, message_filter(criteria).misses, message_line)
+        return await self._arrival(lambda: self._state.journal.messages, wanted, seconds)
 
     async def _arrival(
-        self,
-        shelf: Callable[[], Shelf[Entry]],
-        matches: Filter[Entry],
-        wanted: "Wanted[Entry]",
-        seconds: float,
+        self, shelf: Callable[[], Shelf[Entry]], wanted: "Wanted[Entry]", seconds: float
     ) -> Entry:
         entries = shelf()
-        found = await entries.wait(matches, seconds)
+        found = await entries.wait(wanted.fits, seconds)
         if not found:
             wanted = replace(wanted, noun=f"{wanted.noun} within {seconds:g} s")
             raise TimeoutError(wanted.failure(found, list(entries)))
@@ -329,9 +310,13 @@ class Wanted(Generic[_Seen]):
     misses: Callable[[_Seen], Mapping[str, Sequence[object]]]
     describe: Callable[[_Seen], str]
 
+    def fits(self, entry: _Seen) -> bool:
+        """Say whether an entry misses nothing."""
+        return not self.misses(entry)
+
     def among(self, entries: Sequence[_Seen]) -> list[_Seen]:
         """Return the entries that miss nothing."""
-        return [entry for entry in entries if not self.misses(entry)]
+        return [entry for entry in entries if self.fits(entry)]
 
     def failure(self, found: Sequence[_Seen], entries: Sequence[_Seen]) -> str:
         """Say what was expected, what was found, or what comes nearest, and where it differs."""
