@@ -17,6 +17,7 @@ from mockserver.base.loops import new_event_loop
 from mockserver.cli.parts import option, written
 from mockserver.control import compare as comparing
 from mockserver.control.questions import VERSIONS, questions
+from mockserver.http.wire import basic
 from mockserver.server import MockServer, load_world
 from mockserver.world import loading as worlds
 
@@ -103,7 +104,7 @@ def _authorization(options: Mapping[str, Any]) -> tuple[str, str]:
     if not secret or (token and not re.fullmatch("[!-~]+", secret)) or ":" in (user or ""):
         what = f"--user has a colon, or the variable {variable or token} nothing that can be sent"
         raise click.UsageError(what)
-    return f"Bearer {secret}" if token else comparing.basic(user, secret), secret
+    return f"Bearer {secret}" if token else basic(user, secret), secret
 
 
 def _trust(ca: str | None) -> ssl.SSLContext:

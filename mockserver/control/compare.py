@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 import ssl
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from mockserver.base.text import one_line
 from mockserver.base.version import __version__
 from mockserver.control.answers import NOTHING, Answer, aspect
 from mockserver.control.questions import Question, rows
+from mockserver.http.wire import basic
 from mockserver.world.loading import patched
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
@@ -43,12 +43,6 @@ _OUTCOMES: Final = ("same", "differs", "not asked")
 
 class CompareError(Exception):
     """Say why there is nothing to compare, and what to do."""
-
-
-def basic(user: str, password: str) -> str:
-    """Return `Authorization` for a user (RFC 7617)."""
-    octets = f"{user}:{password}".encode(errors="surrogateescape")  # as the environment has them
-    return f"Basic {b64encode(octets).decode()}"
 
 
 @dataclass(frozen=True)

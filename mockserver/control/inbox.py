@@ -1,6 +1,5 @@
 """The inbox: one page that shows what happened, the world, and test mails to try."""
 
-import base64
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base.problems import Kind, Problem
 from mockserver.control import recipes
+from mockserver.control.guard import PREFIX
 from mockserver.control.impact import Impact
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, File, read_file, render
 from mockserver.http import wire
@@ -35,7 +35,7 @@ Json = dict[str, Any]
 _Check = Callable[[str, str, Mapping[str, str]], None]
 _Answer = Callable[[Request], Awaitable[ASGIApp]]
 
-_ROOT: Final = "/_mock/inbox"
+_ROOT: Final = f"{PREFIX}/inbox"
 MAX_ROWS: Final = 200
 MAX_SHOWN: Final = 100_000  # characters of a mail
 
@@ -117,7 +117,6 @@ class Inbox:
     ) -> None:
         self._states = states
         self._impact = impact
-        self._editions = impact.editions
         self._base_path = base_path
         self._check = check
         self._answer = answer
@@ -203,17 +202,14 @@ class Inbox:
         wanted = ask.get("request") or ask.get("message")
         if ask.get("view") == "coverage":
             found = report(self._states.coverage.tried())
-            return {"selected": None, "gone": False, "coverage": found, "gaps": gaps(found)}
+            return {"coverage": found, "gaps": gaps(found)}
         if ask.get("view") == "sessions":
             kept = list(state.journal.sessions)[-MAX_ROWS:]
-            return {"selected": None, "gone": False, "sessions": kept[::-1]}
-        if wanted is None:
-            return {"selected": None, "gone": False, **self._world(state.world, ask)}
-        for row in _rows(state.journal):
+            return {"sessions": kept[::-1]}
+        for row in [] if wanted is None else _rows(state.journal):
             if wanted in (row.kept.id, row.message and row.message.id):
-                shown = self._trace(request, state.world, row)
-                return {"selected": row, "gone": False, **shown}
-        return {"selected": None, "gone": True, **self._world(state.world, ask)}
+                return {"selected": row, **self._trace(request, state.world, row)}
+        return {"gone": wanted is not None, **self._world(state.world, ask)}
 
     def _trace(self, request: Request, world: World, row: _Row) -> Json:
         exchange, message = row.exchange, row.message
@@ -244,7 +240,7 @@ class Inbox:
         """Map each operation to its address in the API reference."""
         page = quote(f"{self._base_path}/swagger")
         addresses = {}
-        for each in self._editions.newest.contract.operations:
+        for each in self._impact.editions.newest.contract.operations:
             title = each.place.document["info"]["title"]
             chosen = urlencode({"urls.primaryName": title}, quote_via=quote)
             name = each.place.value["operationId"]
@@ -253,7 +249,7 @@ class Inbox:
 
     def _world(self, world: World, ask: Mapping[str, str]) -> Json:
         needs = next(
-            each for each in self._editions.newest.contract.operations if each.id == _TRIED
+            each for each in self._impact.editions.newest.contract.operations if each.id == _TRIED
         ).permissions
         users = []
         for key, user in world.users.items():
@@ -262,7 +258,7 @@ class Inbox:
         row = ask.get("row", "")
         first = next((key for key in world.relays if "*" not in key), None)
         row = row if row or first is None else f"relays/{first}"
-        contract = self._editions[world.edition].contract
+        contract = self._impact.editions[world.edition].contract
         return {
             "world": world,
             "served": [*Resources(contract.operations, methods_of(KeyfactorCommand)).served(world)],
@@ -280,9 +276,9 @@ class Inbox:
         world = self._states.get(name).world
         body = _trial(world, form["row"]) if form.get("row") else _asked_for(world, form)
         body["TestRecipient"] = form.get("recipient") or body["TestRecipient"]
-        version = self._editions[world.edition].latest("POST", "/SMTP/Test").version
+        version = self._impact.editions[world.edition].latest("POST", "/SMTP/Test").version
         if version == "1":  # has texts where version 2 has secret objects
-            body = {name: _text(value) for name, value in body.items()}
+            body = {key: _text(value) for key, value in body.items()}
         headers = {
             "host": request.headers["host"],
             "content-type": "application/json",
@@ -359,7 +355,7 @@ class _Links:
     @property
     def control(self) -> str:
         """Give the address of the control calls."""
-        return self.prefix or "/_mock"
+        return self.prefix or PREFIX
 
     def mail(self, message: Message) -> str:
         """Give the address of the HTML of a mail."""
@@ -367,7 +363,7 @@ class _Links:
 
 
 def _prefix(name: str) -> str:
-    return f"/_mock/ns/{name}" if name else ""
+    return f"{PREFIX}/ns/{name}" if name else ""
 
 
 def _rows(journal: Journal) -> list[_Row]:
@@ -431,8 +427,7 @@ def _authorization(world: World, key: str) -> Mapping[str, str]:
     if key not in world.users:
         raise Problem(Kind.CONTROL, "The world has no such user.", status=404)
     user = world.users[key]
-    text = f"{user.domain}\\{user.name}:{user.password.reveal()}"
-    return {"authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
+    return {"authorization": wire.basic(f"{user.domain}\\{user.name}", user.password.reveal())}
 
 
 async def _form(request: Request) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -55,6 +55,12 @@ def authorization(header: str) -> tuple[str, str]:
     """Split an Authorization header into its scheme, in lower case, and the credentials."""
     scheme, _, credentials = header.partition(" ")
     return scheme.lower(), credentials.strip()
+
+
+def basic(user: str, password: str) -> str:
+    """Return `Authorization` for a user (RFC 7617)."""
+    octets = f"{user}:{password}".encode(errors="surrogateescape")  # as the environment has them
+    return f"Basic {b64encode(octets).decode()}"
 
 
 def basic_credentials(text: str) -> tuple[bytes, bytes]:
