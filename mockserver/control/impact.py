@@ -13,6 +13,7 @@ from mockserver.contract.operations import VERSION_HEADER
 from mockserver.journal.trace import Exchange
 
 Json = dict[str, Any]
+_Place = tuple[str, str]  # a path, and the rule that is broken there
 
 _UNKNOWN: Final = "additionalProperties"
 _ASKED: Final = ("method", "path", "version", "body")
@@ -39,8 +40,8 @@ class Impact:
 
     def of_calls(self, own: str, calls: Iterable[Exchange]) -> Json:
         """Judge calls; one outside the API is no edition's business, and is not counted."""
-        asked = [call for call in calls if self._path(call.path)]
-        return self._summed(lambda edition: [self._verdict(edition, own, call) for call in asked])
+        asked = [(call, self._masked(own, call)) for call in calls if self._path(call.path)]
+        return self._summed(lambda edition: [self._verdict(edition, *each) for each in asked])
 
     def of_question(self, asked: object) -> Json:
         """Judge `{"method", "path", "version", "body"}` in the same form; Problem 400."""
@@ -61,9 +62,11 @@ class Impact:
 
     def told(self, own: str, call: Exchange) -> Iterator[str]:
         """Say, a line for each, which other editions refuse a call, or do not know a field."""
-        others = [each for each in self.editions if each.name != own and self._path(call.path)]
-        for edition in others:
-            _, refused, unknown = self._verdict(edition, own, call)
+        if not self._path(call.path):
+            return
+        masked = self._masked(own, call)
+        for edition in (each for each in self.editions if each.name != own):
+            _, refused, unknown = self._verdict(edition, call, masked)
             if refused:
                 texts = dict.fromkeys(violation.message for violation in refused)
                 yield f"refused by {edition.name}: {' '.join(texts)}"
@@ -71,8 +74,8 @@ class Impact:
                 fields = ", ".join(unknown)
                 yield f"{edition.name} does not know {fields} (a server may ignore it)"
 
-    def _verdict(self, edition: Edition, own: str, call: Exchange) -> _Verdict:
-        """Judge what the journal has of a call, but for what only its masks break."""
+    def _masked(self, own: str, call: Exchange) -> set[_Place]:
+        """Return what only the masks of a call break, in what the journal has of it."""
         body = call.request.body
         members = body.items() if isinstance(body, dict) else ()
         hidden = {name.lower() for name, value in members if MASK in json.dumps(value)}
@@ -82,7 +85,10 @@ class Impact:
             if not hidden.isdisjoint(each.path.lower().split("/")[1:2])
         }
         # Its own edition has judged the body itself.
-        masked -= {_place(each) for each in call.violations}
+        return masked - {_place(each) for each in call.violations}
+
+    def _verdict(self, edition: Edition, call: Exchange, masked: set[_Place]) -> _Verdict:
+        """Judge what the journal has of a call, but for what only its masks break."""
         found = [each for each in self._judged(edition, call) if _place(each) not in masked]
         return _split({"request_id": call.id, "operation": call.operation}, found)
 
@@ -99,7 +105,7 @@ class Impact:
             return None
 
 
-def _place(violation: Violation) -> tuple[str, str]:
+def _place(violation: Violation) -> _Place:
     return violation.path.lower(), violation.rule
 
 
