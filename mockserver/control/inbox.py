@@ -39,7 +39,6 @@ _ROOT: Final = f"{PREFIX}/inbox"
 MAX_ROWS: Final = 200
 MAX_SHOWN: Final = 100_000  # characters of a mail
 
-_TRIED: Final = "test_smtp_v2"
 _FILES: Final = ("inbox.css", "inbox.js", "icon.svg")
 _HEADERS: Final = {
     **HEADERS,
@@ -214,7 +213,7 @@ class Inbox:
     def _trace(self, request: Request, world: World, row: _Row) -> Json:
         exchange, message = row.exchange, row.message
         name = request.query_params.get("ns", DEFAULT)
-        root = f"{request.url.scheme}://{request.headers['host']}"
+        root = f"{request.url.scheme}://{request.headers['host']}{_prefix(name)}"
         # A character has at most four octets; no more than is shown is looked at.
         octets = message.raw[: 4 * MAX_SHOWN] if message else b""
         raw = _lines(octets.decode("utf-8", "replace"))
@@ -229,8 +228,8 @@ class Inbox:
             "cut": max(len(raw), len(text)) > MAX_SHOWN,
             "files": message.attachments if message else (),
             "defects": message.defects if message else (),
-            "curl": exchange and recipes.curl(exchange, root + _prefix(name)),
-            "newer": exchange and recipes.newer(exchange, root + _prefix(name)),
+            "curl": exchange and recipes.curl(exchange, root),
+            "newer": exchange and recipes.newer(exchange, root),
             "editions": list(self._impact.told(world.edition, exchange)) if exchange else [],
             "assertion": recipes.assertion(exchange, message),
         }
@@ -248,16 +247,13 @@ class Inbox:
         return addresses
 
     def _world(self, world: World, ask: Mapping[str, str]) -> Json:
-        needs = next(
-            each for each in self._impact.editions.newest.contract.operations if each.id == _TRIED
-        ).permissions
+        needs = self._impact.editions.newest.latest("POST", "/SMTP/Test").permissions
         users = []
         for key, user in world.users.items():
             identity = identity_of(world, user)
             users.append((key, identity, user.roles, may(identity, needs)))
-        row = ask.get("row", "")
-        first = next((key for key in world.relays if "*" not in key), None)
-        row = row if row or first is None else f"relays/{first}"
+        first = next((f"relays/{key}" for key in world.relays if "*" not in key), "")
+        row = ask.get("row") or first
         contract = self._impact.editions[world.edition].contract
         return {
             "world": world,
