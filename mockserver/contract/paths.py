@@ -58,8 +58,8 @@ class Paths(Generic[_T]):
 @lru_cache(maxsize=1_024)
 def _near(path: str, known: tuple[str, ...]) -> list[str]:
     """Return the known path that was probably meant, or none: one of the same area, or a typo."""
-    area = path.split("/")[1].lower()
-    related = {each.lower(): each for each in known if each.split("/")[1].lower() == area}
+    area = path.lower().split("/")[1:2]
+    related = {each.lower(): each for each in known if each.lower().split("/")[1:2] == area}
     paths = related or {each.lower(): each for each in known}
     cutoff = 0 if related else _NEAR
     return [paths[each] for each in difflib.get_close_matches(path.lower(), paths, 1, cutoff)]

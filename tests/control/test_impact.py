@@ -125,6 +125,7 @@ def test_a_namespace_has_calls_of_its_own(caller: Caller) -> None:
         ({"path": "/SMTP/Test", "version": "2"}, []),
         ({"method": "GET", "path": "/SMTP", "version": "2"}, ["25.1", "current"]),
         ({"method": "GET", "path": "/nowhere"}, []),
+        ({"method": "GET", "path": "nowhere"}, []),
     ],
 )
 def test_a_call_that_was_never_sent_is_judged(
