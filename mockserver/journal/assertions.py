@@ -15,7 +15,7 @@ from mockserver.journal.journal import Entry, Shelf, Tally
 from mockserver.journal.message import Message
 from mockserver.journal.outside import SmtpSession, TokenCall
 from mockserver.journal.state import State, States
-from mockserver.journal.story import exchange_text, message_line, session_text, token_line
+from mockserver.journal.story import exchange_text, message_line, session_text, token_line, tone
 from mockserver.journal.trace import Exchange, TokenRequest
 from mockserver.world.model import World
 
@@ -252,7 +252,7 @@ class View:
         return tuple(
             exchange
             for exchange in self.requests
-            if 400 <= (exchange.status or 0) < 500 and exchange.id not in self._expected  # noqa: PLR2004  # HTTP statuses
+            if tone(exchange) == "refused" and exchange.id not in self._expected
         )
 
     def notes(self, kinds: Collection[str]) -> tuple[tuple[Exchange, Note], ...]:

@@ -12,7 +12,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from mockserver.journal.outside import SmtpSession
-from mockserver.journal.story import exchange_text, headline, session_line, session_text
+from mockserver.journal.story import exchange_text, headline, session_line, session_text, tone
 from mockserver.journal.trace import Exchange, Json
 
 _MOST: Final = 100  # stories from the beginning, and as many from the end
@@ -79,15 +79,15 @@ class Report:
         """Take a call or a session that has ended."""
         if isinstance(entry, Exchange):
             self.calls += 1
-            faults = tuple(self._faults(entry))
             expected = any(each.names(entry) for each in self._expected)
+            faults = tuple(self._faults(entry, expected=expected))
             if faults or ((entry.status or 500) >= 400 and not expected):  # noqa: PLR2004  # HTTP statuses
                 self._tell("call", headline(entry), exchange_text(entry), faults)
         elif entry.refusals:
             self._tell("session", session_line(entry), session_text(entry), ())
 
-    def _faults(self, call: Exchange) -> Iterable[str]:
-        if 400 <= (call.status or 0) < 500 and not any(each.names(call) for each in self._expected):  # noqa: PLR2004  # HTTP statuses
+    def _faults(self, call: Exchange, *, expected: bool) -> Iterable[str]:
+        if tone(call) == "refused" and not expected:
             yield f"refused with {call.status}, which no --expect {call.status}:PATH names"
         for note in call.lenient:
             if note.kind in self._kinds:
