@@ -41,6 +41,18 @@ V2: Json = {
 }
 VALID: dict[str, Json] = {"1": V1, "2": V2}
 
+# What the tests of the documents send.
+HEADERS = {"x-keyfactor-requested-with": "APIClient"}
+SECRET = {"SecretValue": "hunter2"}
+PAM = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
+BODY: Json = V2 | {"Host": "smtp.keyexample.com", "Port": 587}
+BODIES: dict[str, Json] = {"1": {**BODY, "Id": 1}, "2": BODY}
+BASIC: dict[str, Json] = {
+    "1": {"RelayAuthenticationType": 2, "RelayUsername": "KEYEXAMPLE\\mail", "RelayPassword": "x"},
+    "2": {"RelayAuthenticationType": 2, "RelayUsername": SECRET, "RelayPassword": PAM},
+}
+OAUTH: Json = {"RelayAuthenticationType": 3, "ClientId": SECRET, "ClientSecret": PAM}
+
 ERRORS = load().errors
 
 

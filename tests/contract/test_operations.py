@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,29 +17,11 @@ from mockserver.base.problems import Kind, Problem
 from mockserver.base.schema import Node
 from mockserver.base.text import cut, host_name
 from mockserver.contract.operations import Contract, Operation, read_operations
-from support import ERRORS
-
-Json = dict[str, Any]
+from support import BASIC, BODIES, BODY, ERRORS, HEADERS, OAUTH, PAM, SECRET, Json
 
 MAX_LEVELS = 64
 
 CONTRACT = Contract.load(data_folder("openapi"))
-HEADERS = {"x-keyfactor-requested-with": "APIClient"}
-SECRET = {"SecretValue": "hunter2"}
-PAM = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
-SHARED: Json = {
-    "Host": "smtp.keyexample.com",
-    "Port": 587,
-    "SenderAccount": "jsmith@keyexample.com",
-    "SenderName": "Keyfactor Command",
-    "TestRecipient": "mjones@keyexample.com",
-}
-VALID: dict[str, Json] = {"1": {**SHARED, "Id": 1}, "2": SHARED}
-BASIC: dict[str, Json] = {
-    "1": {"RelayAuthenticationType": 2, "RelayUsername": "KEYEXAMPLE\\mail", "RelayPassword": "x"},
-    "2": {"RelayAuthenticationType": 2, "RelayUsername": SECRET, "RelayPassword": PAM},
-}
-OAUTH: Json = {"RelayAuthenticationType": 3, "ClientId": SECRET, "ClientSecret": PAM}
 
 # Secret objects without a value, and those with half a reference.
 BLANK_SECRETS: list[object] = [
@@ -250,21 +231,21 @@ REFUSED_V2: dict[str, list[tuple[object, str, str]]] = {
 CREDENTIALS_V1 = [("x" * 10_000, "maxLength"), ("a\x00", "pattern"), (1, "type")]
 
 
-@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("version", BODIES)
 @pytest.mark.parametrize(
     ("field", "value"), [(field, value) for field, values in ACCEPTED.items() for value in values]
 )
 def test_a_value_is_accepted(version: str, field: str, value: object) -> None:
-    assert broken(version, VALID[version] | {field: value}) == set()
+    assert broken(version, BODIES[version] | {field: value}) == set()
 
 
-@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("version", BODIES)
 @pytest.mark.parametrize(
     ("field", "value", "rule"),
     [(field, value, rule) for field, values in REFUSED.items() for value, rule in values],
 )
 def test_a_value_is_refused_by_its_rule(version: str, field: str, value: object, rule: str) -> None:
-    assert broken(version, VALID[version] | {field: value}) == {(f"/{field}", rule)}
+    assert broken(version, BODIES[version] | {field: value}) == {(f"/{field}", rule)}
 
 
 @pytest.mark.parametrize(
@@ -272,7 +253,7 @@ def test_a_value_is_refused_by_its_rule(version: str, field: str, value: object,
     [(field, value) for field, values in ACCEPTED_V2.items() for value in values],
 )
 def test_a_value_of_version_2_is_accepted(field: str, value: object) -> None:
-    assert broken("2", SHARED | {field: value}) == set()
+    assert broken("2", BODY | {field: value}) == set()
 
 
 @pytest.mark.parametrize(
@@ -282,7 +263,7 @@ def test_a_value_of_version_2_is_accepted(field: str, value: object) -> None:
 def test_a_value_of_version_2_is_refused_by_its_rule(
     field: str, value: object, rule: str, below: str
 ) -> None:
-    found = broken("2", SHARED | {field: value})
+    found = broken("2", BODY | {field: value})
     assert (f"/{field}{below}", rule) in found
     assert {path.split("/")[1] for path, _ in found} == {field}
 
@@ -292,11 +273,11 @@ def test_a_value_of_version_2_is_refused_by_its_rule(
 def test_a_credential_of_version_1_is_refused_by_its_rule(
     field: str, value: object, rule: str
 ) -> None:
-    assert broken("1", VALID["1"] | {field: value}) == {(f"/{field}", rule)}
+    assert broken("1", BODIES["1"] | {field: value}) == {(f"/{field}", rule)}
     longest = "x" * 1024
     for accepted in (longest, ""):
-        assert broken("1", VALID["1"] | {field: accepted}) == set()
-    assert broken("1", VALID["1"] | {field: longest + "x"}) == {(f"/{field}", "maxLength")}
+        assert broken("1", BODIES["1"] | {field: accepted}) == set()
+    assert broken("1", BODIES["1"] | {field: longest + "x"}) == {(f"/{field}", "maxLength")}
 
 
 # The profile: nearly anything, but of the right type
@@ -371,7 +352,7 @@ NOT_KEPT: dict[str, list[tuple[str, object, str, str]]] = {
         ("UseSSL", "true", "type", ""),
         ("host", "a", "additionalProperties", ""),
     ]
-    for version in VALID
+    for version in BODIES
 }
 NOT_KEPT["1"] += [(name, 1, "type", "") for name in SECRETS[:2]]
 NOT_KEPT["2"] += [(name, 1, "type", "") for name in ("TokenEndpoint", "Scope", "Audience")]
@@ -404,7 +385,7 @@ def test_a_value_of_the_profile_is_refused_by_its_rule(
     assert {path.split("/")[1] for path, _ in found} == {field}
 
 
-@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("version", BODIES)
 @pytest.mark.parametrize("body", [None, [], "x", 1])
 def test_a_profile_is_an_object(version: str, body: object) -> None:
     assert ("", "type") in broken_profile(version, body)
@@ -417,20 +398,20 @@ def test_a_profile_is_an_object(version: str, body: object) -> None:
     ("version", "field"),
     [
         *(("1", field) for field in ("Host", "Id", "SenderAccount", "SenderName")),
-        *(("2", field) for field in SHARED),
+        *(("2", field) for field in BODY),
     ],
 )
 def test_a_required_field_is_missed_and_may_not_be_null(version: str, field: str) -> None:
-    body = dict(VALID[version])
+    body = dict(BODIES[version])
     del body[field]
     assert broken(version, body) == {(f"/{field}", "required")}
     assert broken(version, body | {field: None}) == {(f"/{field}", "type")}
 
 
-@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("version", BODIES)
 def test_every_other_field_may_be_absent_or_null(version: str) -> None:
     schema = CONTRACT.documents[version]["components"]["schemas"]["SMTPTestRequest"]
-    required = {field: VALID[version][field] for field in schema["required"]}
+    required = {field: BODIES[version][field] for field in schema["required"]}
     optional = set(schema["properties"]) - set(required)
     assert broken(version, required) == set()
     assert broken(version, required | dict.fromkeys(optional)) == set()
@@ -445,7 +426,7 @@ CONDITIONAL = [
 
 @pytest.mark.parametrize(("version", "login", "field", "kind"), CONDITIONAL)
 def test_a_login_needs_its_credentials(version: str, login: Json, field: str, kind: int) -> None:
-    body = VALID[version] | login
+    body = BODIES[version] | login
     assert broken(version, body) == set()
     assert broken(version, body | {field: None}) == {(f"/{field}", "type")}
     del body[field]
@@ -456,13 +437,13 @@ def test_a_login_needs_its_credentials(version: str, login: Json, field: str, ki
 
 @pytest.mark.parametrize(("version", "login"), [("1", BASIC["1"]), ("2", BASIC["2"]), ("2", OAUTH)])
 def test_a_login_may_have_any_sender(version: str, login: Json) -> None:
-    assert broken(version, VALID[version] | login | {"SenderAccount": "noreply"}) == set()
+    assert broken(version, BODIES[version] | login | {"SenderAccount": "noreply"}) == set()
 
 
 @pytest.mark.parametrize("field", ["RelayUsername", "RelayPassword"])
 def test_a_login_needs_credentials_that_are_not_blank(field: str) -> None:
-    assert broken("1", VALID["1"] | BASIC["1"] | {field: ""}) == {(f"/{field}", "minLength")}
-    assert broken("1", VALID["1"] | BASIC["1"] | {field: "x"}) == set()
+    assert broken("1", BODIES["1"] | BASIC["1"] | {field: ""}) == {(f"/{field}", "minLength")}
+    assert broken("1", BODIES["1"] | BASIC["1"] | {field: "x"}) == set()
 
 
 @pytest.mark.parametrize(("version", "login", "field"), [case[:3] for case in CONDITIONAL[2:]])
@@ -477,7 +458,7 @@ def test_a_login_needs_credentials_that_are_not_blank(field: str) -> None:
 def test_a_login_takes_every_form_of_a_secret(
     version: str, login: Json, field: str, secret: Json
 ) -> None:
-    assert broken(version, VALID[version] | login | {field: secret}) == set()
+    assert broken(version, BODIES[version] | login | {field: secret}) == set()
 
 
 @pytest.mark.parametrize(("version", "login", "field"), [case[:3] for case in CONDITIONAL[2:]])
@@ -485,7 +466,7 @@ def test_a_login_takes_every_form_of_a_secret(
 def test_a_login_needs_secrets_that_are_not_blank(
     version: str, login: Json, field: str, secret: Json
 ) -> None:
-    body = VALID[version] | login | {field: secret}
+    body = BODIES[version] | login | {field: secret}
     found = operation(version).check(HEADERS, body)
     assert {violation.path for violation in found} == {f"/{field}/Provider", f"/{field}/Parameters"}
     if secret == {}:
@@ -493,7 +474,7 @@ def test_a_login_needs_secrets_that_are_not_blank(
             f"{field}/{name}: required when SecretValue is absent or empty."
             for name in ("Provider", "Parameters")
         }
-    assert broken(version, SHARED | {field: secret}) == set()
+    assert broken(version, BODY | {field: secret}) == set()
 
 
 @pytest.mark.parametrize(("version", "login", "field"), [case[:3] for case in CONDITIONAL[2:]])
@@ -502,14 +483,14 @@ def test_half_a_reference_is_told_once(
     version: str, login: Json, field: str, half: tuple[Json, str, str]
 ) -> None:
     secret, rule, below = half
-    for body in (SHARED, VALID[version] | login):
+    for body in (BODY, BODIES[version] | login):
         assert broken(version, body | {field: secret}) == {(f"/{field}{below}", rule)}
 
 
-@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("version", BODIES)
 def test_credentials_without_a_login_are_accepted(version: str) -> None:
     assert (
-        broken(version, VALID[version] | BASIC[version] | {"RelayAuthenticationType": 0}) == set()
+        broken(version, BODIES[version] | BASIC[version] | {"RelayAuthenticationType": 0}) == set()
     )
 
 
@@ -527,7 +508,7 @@ def test_credentials_without_a_login_are_accepted(version: str) -> None:
     ],
 )
 def test_a_secret_has_one_source_only(more: Json, refused: list[str]) -> None:
-    violations = operation("2").check(HEADERS, SHARED | {"ClientSecret": {**SECRET, **more}})
+    violations = operation("2").check(HEADERS, BODY | {"ClientSecret": {**SECRET, **more}})
     assert sorted(found.message for found in violations) == [
         f"ClientSecret/{name}: must be absent when SecretValue is given." for name in refused
     ]
@@ -535,7 +516,7 @@ def test_a_secret_has_one_source_only(more: Json, refused: list[str]) -> None:
 
 
 def test_version_1_has_no_oauth() -> None:
-    found = broken("1", VALID["1"] | OAUTH)
+    found = broken("1", BODIES["1"] | OAUTH)
     assert found == {
         ("/RelayAuthenticationType", "enum"),
         ("/ClientId", "additionalProperties"),
@@ -576,7 +557,7 @@ def test_a_body_that_is_no_object_is_one_violation(body: object) -> None:
     assert violation.message == "body: must be an object."
 
 
-@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("version", BODIES)
 def test_a_pointer_leads_to_the_rule_in_the_document(version: str) -> None:
     wrong = ["Host", "Port", "RelayPassword", "ClientId", "RequestHeaders", "x"]
     violations = operation(version).check({}, dict.fromkeys(wrong, 1))
@@ -587,7 +568,7 @@ def test_a_pointer_leads_to_the_rule_in_the_document(version: str) -> None:
             node = node[part.replace("~1", "/").replace("~0", "~")]
 
 
-@pytest.mark.parametrize("version", VALID)
+@pytest.mark.parametrize("version", BODIES)
 @pytest.mark.parametrize(
     "secret", ["hunter2\x00", 4711, {"SecretValue": "hunter2\x00"}, ["hunter2"]]
 )
@@ -601,7 +582,7 @@ def test_no_message_shows_a_value(version: str, secret: object) -> None:
 
 
 def test_names_are_shown_short_and_printable() -> None:
-    (violation,) = operation("2").check(HEADERS, SHARED | {"x\r\n" + "y" * 100_000: 1})
+    (violation,) = operation("2").check(HEADERS, BODY | {"x\r\n" + "y" * 100_000: 1})
     assert violation.message.isprintable()
     assert len(violation.message) < 200
 
@@ -615,7 +596,7 @@ def test_the_number_of_violations_is_bounded() -> None:
 
 def test_the_same_sentence_is_said_once() -> None:
     unknown = {"x" * 64 + letter: 1 for letter in "ab"}  # names are cut where they are shown
-    violations = operation("2").check(HEADERS, SHARED | unknown)
+    violations = operation("2").check(HEADERS, BODY | unknown)
     assert len(violations) == 2
     assert operation("2").describe(HEADERS, unknown, violations) == violations[0].message
 
@@ -625,12 +606,12 @@ def test_the_same_sentence_is_said_once() -> None:
 
 @pytest.mark.parametrize("value", ["APIClient", "apiclient", "XMLHttpRequest", "XMLHTTPREQUEST"])
 def test_requested_with_has_any_letter_case(value: str) -> None:
-    assert operation("2").check({"x-keyfactor-requested-with": value}, SHARED) == []
+    assert operation("2").check({"x-keyfactor-requested-with": value}, BODY) == []
 
 
 @pytest.mark.parametrize("value", ["", "APIClient ", "curl", "APIClient, APIClient"])
 def test_another_requested_with_is_refused(value: str) -> None:
-    (violation,) = operation("2").check({"x-keyfactor-requested-with": value}, SHARED)
+    (violation,) = operation("2").check({"x-keyfactor-requested-with": value}, BODY)
     assert (violation.path, violation.rule) == ("header x-keyfactor-requested-with", "pattern")
     assert violation.message == "x-keyfactor-requested-with: must be APIClient or XMLHttpRequest."
 
@@ -770,7 +751,7 @@ def test_no_octets_raise_anything_but_a_problem(raw: bytes, content_type: str) -
 
 @given(body=ANYTHING | st.dictionaries(st.sampled_from(FIELDS), ANYTHING))
 def test_no_json_raises_anything_but_a_problem(body: object) -> None:
-    for version in VALID:
+    for version in BODIES:
         answer(version, "application/json", json.dumps(body).encode())
 
 
@@ -779,7 +760,7 @@ PROPERTIES = CONTRACT.documents["2"]["components"]["schemas"]["SMTPTestRequest"]
 
 @given(host=st.from_regex(PROPERTIES["Host"]["pattern"], fullmatch=True))
 def test_an_accepted_host_name_can_be_written_as_a_labels(host: str) -> None:
-    if not broken("2", SHARED | {"Host": host}):
+    if not broken("2", BODY | {"Host": host}):
         name = host_name(host)
         assert name.isascii()
         assert len(name) <= 253
@@ -787,7 +768,7 @@ def test_an_accepted_host_name_can_be_written_as_a_labels(host: str) -> None:
 
 @given(url=st.from_regex(PROPERTIES["TokenEndpoint"]["pattern"], fullmatch=True))
 def test_the_host_of_an_accepted_url_can_be_written_as_a_labels(url: str) -> None:
-    if not broken("2", SHARED | {"TokenEndpoint": url}) and url.strip():
+    if not broken("2", BODY | {"TokenEndpoint": url}) and url.strip():
         name = host_name(urlsplit(url).hostname or "")
         assert name
         assert name.isascii()
@@ -797,7 +778,7 @@ def test_the_host_of_an_accepted_url_can_be_written_as_a_labels(url: str) -> Non
 
 @given(recipient=st.from_regex(PROPERTIES["TestRecipient"]["pattern"], fullmatch=True))
 def test_an_accepted_address_has_a_short_local_part_and_a_domain(recipient: str) -> None:
-    if not broken("2", SHARED | {"TestRecipient": recipient}):
+    if not broken("2", BODY | {"TestRecipient": recipient}):
         local, _, domain = recipient.rpartition("@")
         assert 1 <= len(local.encode()) <= 64
         if not domain.startswith("["):
@@ -806,7 +787,7 @@ def test_an_accepted_address_has_a_short_local_part_and_a_domain(recipient: str)
 
 @given(sender=st.text(min_size=1, max_size=254))
 def test_an_accepted_sender_is_short_enough_for_mail(sender: str) -> None:
-    if not broken("2", SHARED | {"SenderAccount": sender}):
+    if not broken("2", BODY | {"SenderAccount": sender}):
         assert len(sender.encode()) <= 254
         assert not set(sender) & {"<", ">", "\r", "\n", "\0"}
 
@@ -872,7 +853,7 @@ def test_another_method_is_405_before_the_version(method: str) -> None:
 
 
 def load(folder: Path, change: Callable[[Json], object]) -> Contract:
-    for version in VALID:
+    for version in BODIES:
         document = json.loads(json.dumps(CONTRACT.documents[version]))
         if version == "2":
             change(document)
@@ -946,14 +927,14 @@ def test_a_text_of_the_query_becomes_what_its_type_says(
     found = contract.operation("/SMTP/Test", "POST", "2")
     given = found.given("/SMTP/Test", [("wanted", text), ("Other", "x")])
     assert given == {"Wanted": value}
-    assert [broken.rule for broken in found.check(HEADERS, SHARED, given)] == rules
+    assert [broken.rule for broken in found.check(HEADERS, BODY, given)] == rules
     assert found.given("/SMTP/Test", []) == {}
 
 
 def test_a_required_parameter_of_the_query_is_missed(tmp_path: Path) -> None:
     parameter = {"name": "Wanted", "in": "query", "required": True, "schema": {"type": "string"}}
     contract = load(tmp_path, lambda document: post(document)["parameters"].append(parameter))
-    (violation,) = contract.operation("/SMTP/Test", "POST", "2").check(HEADERS, SHARED)
+    (violation,) = contract.operation("/SMTP/Test", "POST", "2").check(HEADERS, BODY)
     assert (violation.path, violation.message) == ("query Wanted", "Wanted: required.")
 
 

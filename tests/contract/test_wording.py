@@ -14,26 +14,9 @@ from hypothesis import strategies as st
 from mockserver.base.data import data_folder
 from mockserver.base.problems import Violation
 from mockserver.contract.operations import Contract, Operation
-
-Json = dict[str, Any]
+from support import BASIC, BODIES, BODY, HEADERS, OAUTH, PAM, SECRET, Json
 
 CONTRACT = Contract.load(data_folder("openapi"))
-HEADERS = {"x-keyfactor-requested-with": "APIClient"}
-SECRET = {"SecretValue": "hunter2"}
-PAM = {"Provider": "1", "Parameters": {"SecretName": "EmailSenderPassword"}}
-V2: Json = {
-    "Host": "smtp.keyexample.com",
-    "Port": 587,
-    "SenderAccount": "jsmith@keyexample.com",
-    "SenderName": "Keyfactor Command",
-    "TestRecipient": "mjones@keyexample.com",
-}
-VALID: dict[str, Json] = {"1": {**V2, "Id": 1}, "2": V2}
-BASIC: dict[str, Json] = {
-    "1": {"RelayAuthenticationType": 2, "RelayUsername": "mail", "RelayPassword": "x"},
-    "2": {"RelayAuthenticationType": 2, "RelayUsername": SECRET, "RelayPassword": PAM},
-}
-OAUTH: Json = {"RelayAuthenticationType": 3, "ClientId": SECRET, "ClientSecret": PAM}
 STARS = "***"
 
 
@@ -110,7 +93,7 @@ def told(
 )  # fmt: skip
 def test_a_mistake_gets_one_sentence(version: str, wrong: Json, sentence: str) -> None:
     (violation,) = CONTRACT.operation("/SMTP/Test", "POST", version).check(
-        HEADERS, VALID[version] | wrong
+        HEADERS, BODIES[version] | wrong
     )
     assert violation.message == sentence
 
@@ -243,7 +226,7 @@ FIELDS = CONTRACT.documents["2"]["components"]["schemas"]["SMTPTestRequest"]["pr
 
 @given(
     body=st.dictionaries(st.sampled_from([*FIELDS, "x", "host"]), PARTS),
-    base=st.sampled_from([{}, V2, V2 | BASIC["1"], V2 | BASIC["2"], V2 | OAUTH]),
+    base=st.sampled_from([{}, BODY, BODY | BASIC["1"], BODY | BASIC["2"], BODY | OAUTH]),
 )
 def test_no_two_sentences_are_about_one_place_and_each_is_true(body: Json, base: Json) -> None:
     for found in CONTRACT.operations:
@@ -265,16 +248,16 @@ TOO_NEW = (
 
 
 def test_a_body_of_version_2_without_the_header_is_told_so() -> None:
-    assert told(None, V2 | OAUTH) == ABSENT + TOO_NEW
-    assert told("1", V2 | OAUTH) == TOO_NEW
-    assert told(None, V2) == ABSENT + "Id: required."
+    assert told(None, BODY | OAUTH) == ABSENT + TOO_NEW
+    assert told("1", BODY | OAUTH) == TOO_NEW
+    assert told(None, BODY) == ABSENT + "Id: required."
 
 
 @pytest.mark.parametrize(("version", "other"), [("1", "2"), ("2", "1")])
 def test_a_type_that_the_other_version_takes_is_named_with_it(version: str, other: str) -> None:
     types = {"1": "a string", "2": "an object"}
     condition = f"must be {types[version]} when RelayAuthenticationType is 2"
-    assert told(version, VALID[version] | BASIC[other]) == (
+    assert told(version, BODIES[version] | BASIC[other]) == (
         f"RelayUsername: {condition}; version {other} takes {types[other]}. "
         f"RelayPassword: {condition}; version {other} takes {types[other]}."
     )
@@ -282,13 +265,13 @@ def test_a_type_that_the_other_version_takes_is_named_with_it(version: str, othe
 
 def test_what_no_version_takes_is_told_without_one() -> None:
     assert (
-        told("1", VALID["1"] | {"RelayUsername": 1}) == "RelayUsername: must be a string or null."
+        told("1", BODIES["1"] | {"RelayUsername": 1}) == "RelayUsername: must be a string or null."
     )
-    assert told(None, VALID["1"] | {"Port": 0, "TestRecipients": "a@b"}) == (
+    assert told(None, BODIES["1"] | {"Port": 0, "TestRecipients": "a@b"}) == (
         "Port: must be at least 1. "
         "TestRecipients: unknown; the nearest known name is TestRecipient."
     )
-    assert told(None, VALID["1"] | {"RelayAuthenticationType": 1, "Id": "1"}) == (
+    assert told(None, BODIES["1"] | {"RelayAuthenticationType": 1, "Id": "1"}) == (
         "Id: must be an integer. RelayAuthenticationType: must be one of 0, 2."
     )
 
@@ -301,10 +284,10 @@ def test_the_other_version_is_that_of_the_same_operation() -> None:
 
 
 def test_a_name_of_another_version_may_have_any_letter_case() -> None:
-    assert told("1", VALID["1"] | {"clientid": SECRET}) == (
+    assert told("1", BODIES["1"] | {"clientid": SECRET}) == (
         "clientid: unknown in version 1; it belongs to version 2."
     )
-    assert "version" not in told("2", V2 | {"x" * 70: 1, "port": 1})
+    assert "version" not in told("2", BODY | {"x" * 70: 1, "port": 1})
 
 
 def test_where_not_all_mistakes_are_looked_for_no_version_is_named() -> None:
@@ -314,7 +297,7 @@ def test_where_not_all_mistakes_are_looked_for_no_version_is_named() -> None:
 
 
 def test_what_belongs_to_a_version_is_read_from_the_documents(tmp_path: Path) -> None:
-    for version in VALID:
+    for version in BODIES:
         document = json.loads(json.dumps(CONTRACT.documents[version]))
         schema = document["components"]["schemas"]["SMTPTestRequest"]
         del schema["properties"][{"1": "Port", "2": "UseSSL"}[version]]
