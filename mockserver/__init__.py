@@ -7,11 +7,12 @@ from mockserver.base.version import __version__
 
 if TYPE_CHECKING:
     from mockserver.base.problems import Problem
+    from mockserver.base.sockets import BindError
     from mockserver.journal.assertions import View
     from mockserver.journal.message import Message
     from mockserver.journal.outside import SmtpSession, TokenCall
     from mockserver.journal.trace import Exchange, TokenRequest
-    from mockserver.server import BindError, MockServer, SettingError
+    from mockserver.server import MockServer, SettingError
     from mockserver.world.model import World
     from mockserver.world.reading import WorldError
 
@@ -33,7 +34,8 @@ __all__ = [
 
 _HOMES: Final = {
     "base.problems": ("Problem",),
-    "server": ("BindError", "MockServer", "SettingError"),
+    "base.sockets": ("BindError",),
+    "server": ("MockServer", "SettingError"),
     "journal.message": ("Message",),
     "journal.trace": ("Exchange", "TokenRequest"),
     "journal.outside": ("SmtpSession", "TokenCall"),

@@ -322,7 +322,7 @@ def _editions(config: pytest.Config) -> tuple[str, ...]:
     if one is None and several is None:
         return ()
     from mockserver.base.documents import DocumentError  # noqa: PLC0415  # as above
-    from mockserver.server import load_editions  # noqa: PLC0415  # as above
+    from mockserver.contract.editions import load_editions  # noqa: PLC0415  # as above
 
     if one is not None and several is not None:
         raise pytest.UsageError("--keyfactor-edition and --keyfactor-editions exclude each other")
@@ -340,8 +340,8 @@ def _wanted(config: pytest.Config) -> "Wanted | None":
     table, file, minimum, globs = (config.getoption(_COVERAGE + name) for name in names)
     if not table and file is None and minimum is None and not globs:
         return None
+    from mockserver.contract.editions import load_editions  # noqa: PLC0415  # as above
     from mockserver.journal.coverage import Wanted  # noqa: PLC0415  # as above
-    from mockserver.server import load_editions  # noqa: PLC0415  # as above
 
     wanted = Wanted(table, file and config.invocation_params.dir / file, minimum, tuple(globs))
     try:

@@ -1,31 +1,24 @@
 """Construct and wire the mock; run it on the caller's loop, or in a thread of its own."""
 
-import errno
-import os
 import re
 import secrets
-import shutil
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 from threading import Lock
 from typing import Any, Final, Self
-from weakref import finalize
 
 from starlette.types import ASGIApp
 
-from mockserver.base.certificates import Authority, given_certificates, given_context
-from mockserver.base.data import data_folder
-from mockserver.base.documents import DocumentError
+from mockserver.base.certificates import Authority, TrustFile, given_certificates, given_context
 from mockserver.base.loops import Loop, LoopThread
 from mockserver.base.problems import Problem
-from mockserver.base.sockets import BACKLOG, is_loopback, listening
+from mockserver.base.sockets import is_loopback, listening
 from mockserver.base.version import __version__
-from mockserver.contract.editions import Editions
+from mockserver.contract.editions import Editions, load_editions
 from mockserver.control.control import Control
 from mockserver.control.guard import PREFIX, Guard
 from mockserver.control.impact import Impact
@@ -41,12 +34,9 @@ from mockserver.journal.state import DEFAULT, State, States
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider, discovery_url
-from mockserver.product.access import shown_account
-from mockserver.product.api_faults import check_names
 from mockserver.product.app import Api
 from mockserver.product.keyfactor import KeyfactorCommand
-from mockserver.product.resources import check_paths
-from mockserver.world import loading as worlds
+from mockserver.product.worlds import check_world, load_world
 from mockserver.world.model import Relay, World
 from mockserver.world.reading import WorldError
 
@@ -54,19 +44,6 @@ Json = dict[str, Any]
 
 _GRACE_S: Final = 35  # longer than a delivery may take
 _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
-
-
-class BindError(Exception):
-    """A port cannot be listened on.
-
-    `listener` is `http`, `https`, `smtp`, `smtps`, or `smtp KEY` for a relay's own; where another
-    port would not help, `other_port` is false.
-    """
-
-    def __init__(self, text: str, listener: str, *, other_port: bool) -> None:
-        super().__init__(text)
-        self.listener = listener
-        self.other_port = other_port
 
 
 class SettingError(Exception):
@@ -148,9 +125,11 @@ class MockServer(_Addressed):
         if remote and not allow_remote:
             text = "other machines could connect; allow_remote (--allow-remote) permits it"
             raise SettingError(f"the host {host}: {text}")
-        if {http_port, https_port, smtp_port, smtps_port} == {None}:
+        ports = {"http": http_port, "https": https_port, "smtp": smtp_port, "smtps": smtps_port}
+        if set(ports.values()) == {None}:
             raise SettingError("every listener is off; one must have a port")
         self.host = host
+        self._ports = ports
         self.control_token = control_token or (secrets.token_urlsafe(16) if remote else None)
         self.base_path = _base_path(base_path)
         self.authority = Authority()
@@ -164,20 +143,13 @@ class MockServer(_Addressed):
         coverage = Coverage(self._editions[loaded.edition].contract.operations, loaded)
         states = States(loaded, self._check_patch, coverage)
         super().__init__(states, DEFAULT, self._editions.newest.contract.operations, Loop())
-        self._ports = {
-            "http": http_port,
-            "https": https_port,
-            "smtp": smtp_port,
-            "smtps": smtps_port,
-        }
         self._tls_names = tls_names
-        self._tls_context = tls_files and given_context(*tls_files)
-        self._given = given_certificates(tls_files[0]) if tls_files else b""
+        self._given = tls_files and given_context(*tls_files)
+        self._trust_file = TrustFile(given_certificates(tls_files[0]) if tls_files else b"")
         self._limits = limits
         self._bound: dict[str, int] = {}
         self._ready = False
         self._http: HttpListener | None = None
-        self._ca_file: Path | None = None
         self._running = Lock()
 
     # What a test asks.
@@ -269,20 +241,13 @@ class MockServer(_Addressed):
             await http.drain(_GRACE_S)
             await self._sink.close()
         finally:
-            if self._ca_file is not None:
-                _remove(self._ca_file.parent, os.getpid())
-            self._ca_file = None
+            self._trust_file.remove()
             self._running.release()
 
     def status(self) -> Json:
         """Return the version, whether the mock is ready, and its listeners."""
-        return {
-            "version": __version__,
-            "ready": self._ready,
-            "listeners": {
-                name: {"host": self.host, "port": port} for name, port in self._bound.items()
-            },
-        }
+        listeners = {name: {"host": self.host, "port": port} for name, port in self._bound.items()}
+        return {"version": __version__, "ready": self._ready, "listeners": listeners}
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -316,7 +281,7 @@ class MockServer(_Addressed):
         return usual
 
     def _check_patch(self, world: World, source: str) -> None:
-        _check(world, self._editions, source)
+        check_world(world, self._editions, source)
         # Only a start opens ports; one that is open stays so, whatever becomes of its relay.
         late = [
             (f"/relays/{key}/listen", "opens at a start only; put it in the world to start with")
@@ -334,18 +299,11 @@ class MockServer(_Addressed):
         api = Api(self._editions, command, self._states, check_token, self.base_path)
         impact = Impact(self._editions, api.below)
         control = Control(
-            self._states,
-            impact,
-            self.authority,
-            guard=guard,
-            identity_provider=self._idp,
-            status=self.status,
+            self._states, impact, self.authority, guard=guard, idp=self._idp, status=self.status
         )
         world = self._states.get().world
-        own = self._editions[world.edition].contract
-        name, password = shown_account(world, ("/",)) or ("", None)
-        account = f"{name}, password {password}" if password else ""
-        reference = Reference({**own.documents, **own.resources}, self.base_path, account)
+        contract = self._editions[world.edition].contract
+        reference = Reference(contract, world, self.base_path)
         inbox = Inbox(self._states, impact, self.base_path, check=guard.check, answer=api.answer)
         parts = Router(self.base_path, inbox=inbox, control=control, reference=reference, api=api)
         return wire.Net(parts, self._states.errors)
@@ -353,9 +311,7 @@ class MockServer(_Addressed):
     async def _listen(self, name: str, port: int, http: HttpListener) -> None:
         context = None
         if name == "https":
-            context = self._tls_context or self.authority.listener_context(
-                self.host, self._tls_names
-            )
+            context = self._given or self.authority.listener_context(self.host, self._tls_names)
         sock = self._bind(name, port)
         if name.startswith("smtp"):
             await self._sink.listen(sock, self._states.get, implicit=name == "smtps")
@@ -363,30 +319,14 @@ class MockServer(_Addressed):
             await http.listen(sock, context)
 
     def _bind(self, name: str, port: int) -> socket.socket:
-        try:
-            sock = listening(self.host, port, BACKLOG)
-        except OSError as error:
-            reason = str(error.strerror).partition(" (while")[0]
-            text = f"cannot listen on {self.host}, port {port}, for {name}: {reason}"
-            other = error.errno in {errno.EADDRINUSE, errno.EACCES}
-            raise BindError(text, name, other_port=other) from None
+        sock = listening(self.host, port, name)
         self._bound[name] = sock.getsockname()[1]
         return sock
 
     def _made_ca_file(self) -> Path:
         if self._http is None:
             raise RuntimeError("ca_file is there while the mock runs; ca_pem is always")
-        if self._ca_file is None:
-            folder = Path(mkdtemp(prefix="keyfactor-mock-"))
-            finalize(self, _remove, folder, os.getpid())
-            self._ca_file = folder / "ca.pem"
-            self._ca_file.write_bytes(self._given + self.authority.pem)
-        return self._ca_file
-
-
-def _remove(folder: Path, process: int) -> None:
-    if os.getpid() == process:  # a forked child leaves it to the parent
-        shutil.rmtree(folder, ignore_errors=True)
+        return self._trust_file.path(self.authority.pem)
 
 
 class Namespace(_Addressed):
@@ -409,37 +349,6 @@ class Namespace(_Addressed):
 
     def _place(self) -> tuple[MockServer, str]:
         return self._mock, f"{PREFIX}/ns/{self.name}"
-
-
-def load_world(
-    source: str | Path | Mapping[str, Any] | None,
-    editions: Editions | None = None,
-    edition: str | None = None,
-) -> World:
-    """Load a world, in another edition if wanted; WorldError, also for a fault of no operation."""
-    loaded = worlds.load(source)
-    editions = editions or load_editions()
-    if edition is not None:
-        loaded = worlds.patched(loaded, {"edition": editions[edition].name})
-    name = "world" if source is None or isinstance(source, Mapping) else str(source)
-    _check(loaded, editions, name)
-    return loaded
-
-
-def _check(world: World, editions: Editions, source: str) -> None:
-    operations = editions.newest.contract.operations
-    try:
-        _ = editions[world.edition]
-    except DocumentError as error:
-        raise WorldError(source, [("/edition", str(error))]) from None
-    check_names(world, operations, source)
-    check_paths(world, operations, source)
-
-
-@cache
-def load_editions(*files: str) -> Editions:
-    """Load the project's documents, and these of a user's, once for all mocks of a program."""
-    return Editions(data_folder("openapi"), files)
 
 
 def _base_path(text: str) -> str:

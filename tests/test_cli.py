@@ -23,7 +23,7 @@ import httpx2
 import pytest
 
 from mockserver.base.version import __version__
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 from support import Json
 
 COMMAND = [sys.executable, "-m", "mockserver"]

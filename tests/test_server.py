@@ -26,8 +26,8 @@ import uvloop
 import mockserver
 from mockserver import MockServer
 from mockserver.base.certificates import CertificateError
-from mockserver.base.sockets import is_loopback
-from mockserver.server import BindError, SettingError
+from mockserver.base.sockets import BindError, is_loopback
+from mockserver.server import SettingError
 from mockserver.world.reading import WorldError
 from support import ADMIN, PATH, V2, Json, calling
 

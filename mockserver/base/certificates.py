@@ -1,13 +1,17 @@
 """The mock's own certificate authority: certificates per host, made when first asked for."""
 
+import os
 import re
+import shutil
 import ssl
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import finalize
 
 from mockserver.base.text import host_name
 
@@ -123,6 +127,39 @@ class Authority:
         # By way of a private file, removed at once: OpenSSL's binding in Python reads no other.
         certificate.configure_cert(context)
         return context
+
+
+class TrustFile:
+    """Keep a PEM file of what a client must trust, in a folder that is its owner's alone.
+
+    The certificates that were `given` come first. The folder is removed on demand, or with this
+    object, or when the process ends.
+    """
+
+    def __init__(self, given: bytes) -> None:
+        self._given = given
+        self._remove: finalize[..., TrustFile] | None = None
+        self._path = Path()
+
+    def path(self, pem: bytes) -> Path:
+        """Return the path of the file, which is made with these certificates too if need be."""
+        if self._remove is None:
+            folder = Path(mkdtemp(prefix="keyfactor-mock-"))
+            self._remove = finalize(self, _remove, folder, os.getpid())
+            self._path = folder / "ca.pem"
+            self._path.write_bytes(self._given + pem)
+        return self._path
+
+    def remove(self) -> None:
+        """Remove the folder, if it was made."""
+        if self._remove is not None:
+            self._remove()
+        self._remove = None
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked child leaves it to the parent
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _leaf(authority: "trustme.CA", names: Iterable[str], begin: datetime) -> "trustme.LeafCert":

@@ -1,6 +1,7 @@
 """Sockets: how they listen and how they end, where the event loop has no call for it."""
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
@@ -13,6 +14,19 @@ BACKLOG: Final = 2_048  # connections that wait to be accepted
 _LINGER_OF_NOTHING: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
+class BindError(Exception):
+    """A port cannot be listened on.
+
+    `listener` is `http`, `https`, `smtp`, `smtps`, or `smtp KEY` for a relay's own; where another
+    port would not help, `other_port` is false.
+    """
+
+    def __init__(self, text: str, listener: str, *, other_port: bool) -> None:
+        super().__init__(text)
+        self.listener = listener
+        self.other_port = other_port
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a host is one that only this machine can reach."""
     try:
@@ -21,10 +35,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def listening(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a socket that listens on host and port; 0 picks a free port. OSError if it cannot."""
+def listening(host: str, port: int, listener: str) -> socket.socket:
+    """Return a socket that listens on host and port, 0 for a free one; BindError if it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.create_server((host, port), family=family, backlog=backlog)
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
+        text = f"cannot listen on {host}, port {port}, for {listener}: {reason}"
+        other = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        raise BindError(text, listener, other_port=other) from None
     # Connections inherit the option; uvloop sets it by itself, asyncio only for some sockets.
     # Without it, clients that delay acknowledgements (RFC 1122, 4.2.3.2) get answers 40 ms late.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

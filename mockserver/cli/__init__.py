@@ -17,6 +17,7 @@ from mockserver.base.certificates import CertificateError
 from mockserver.base.documents import DocumentError
 from mockserver.base.loops import new_event_loop
 from mockserver.base.problems import Problem
+from mockserver.base.sockets import BindError
 from mockserver.base.text import one_line
 from mockserver.base.version import __version__
 from mockserver.cli import report
@@ -24,6 +25,7 @@ from mockserver.cli.compare import compare
 from mockserver.cli.parts import Command, option, written
 from mockserver.cli.signals import ENDING, PASSED_ON, on_signals, pass_on
 from mockserver.cli.telling import announce, facts, variables
+from mockserver.contract.editions import load_editions
 from mockserver.control.compare import CompareError
 from mockserver.http.listener import raise_file_limit
 from mockserver.journal.coverage import Tried, Wanted, added
@@ -31,13 +33,8 @@ from mockserver.journal.journal import Tally
 from mockserver.product.app import methods_of
 from mockserver.product.keyfactor import KeyfactorCommand
 from mockserver.product.resources import Resources
-from mockserver.server import (
-    BindError,
-    MockServer,
-    SettingError,
-    load_editions,
-    load_world,
-)
+from mockserver.product.worlds import load_world
+from mockserver.server import MockServer, SettingError
 from mockserver.world.rules import file_schema
 
 _EXIT_OUTPUT: Final = 1

@@ -18,7 +18,8 @@ from mockserver.cli.parts import option, written
 from mockserver.control import compare as comparing
 from mockserver.control.questions import VERSIONS, questions
 from mockserver.http.wire import basic
-from mockserver.server import MockServer, load_world
+from mockserver.product.worlds import load_world
+from mockserver.server import MockServer
 from mockserver.world import loading as worlds
 
 

@@ -11,9 +11,10 @@ import click
 
 from mockserver.base.masking import Secret
 from mockserver.base.version import __version__
+from mockserver.contract.editions import load_editions
 from mockserver.oauth import idp
 from mockserver.product import access
-from mockserver.server import MockServer, load_editions
+from mockserver.server import MockServer
 from mockserver.world import loading as worlds
 from mockserver.world.model import OAuthClient, User, World
 
@@ -171,4 +172,4 @@ def _permitted(world: World, accounts: Iterable[_Account]) -> _Account | None:
 
 
 def _permissions() -> Sequence[str]:
-    return load_editions().newest.contract.operation("/SMTP/Test", "POST", "2").permissions
+    return load_editions().newest.latest("POST", "/SMTP/Test").permissions

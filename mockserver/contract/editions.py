@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
+from mockserver.base.data import data_folder
 from mockserver.base.documents import DocumentError, merge, read_yaml
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.schema import Node, pointer
@@ -195,6 +196,12 @@ class Editions:
     def _extended(self, contract: Contract) -> Contract:
         contract = contract.extended(self._more)
         return contract.extended(self._given) if self._given else contract
+
+
+@cache
+def load_editions(*files: str) -> Editions:
+    """Load the project's documents, and these of a user's, once for all mocks of a program."""
+    return Editions(data_folder("openapi"), files)
 
 
 def _age(name: str) -> list[tuple[bool, int, str]]:

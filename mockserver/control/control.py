@@ -29,7 +29,7 @@ from mockserver.journal.filters import exchange_filter, message_filter, session_
 from mockserver.journal.journal import Entry, Shelf
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text, message_line, session_text, token_line
-from mockserver.oauth import idp
+from mockserver.oauth.idp import MOUNT, IdentityProvider
 from mockserver.product import certificates
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
@@ -59,7 +59,7 @@ class Control:
         authority: Authority,
         *,
         guard: Guard,
-        identity_provider: idp.IdentityProvider,
+        idp: IdentityProvider,
         status: Callable[[], Json],
     ) -> None:
         self._states = states
@@ -67,7 +67,7 @@ class Control:
         self._authority = authority
         self._guard = guard
         self._status = status
-        self._idp = identity_provider
+        self._idp = idp
         self._lists = Lists(_HEADERS)
         self._app = wire.application(
             [
@@ -97,7 +97,7 @@ class Control:
                 Route(f"{PREFIX}/ca.pem", self._ca),
                 Route(CRL, self._crl),
                 Route(CHAIN, self._chain),
-                Mount(idp.MOUNT, self._identity_provider),
+                Mount(MOUNT, self._identity_provider),
             ],
             _shown,
             f"not a control call; {PREFIX} lists them",

@@ -13,8 +13,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mockserver.base.problems import Kind, Problem
+from mockserver.contract.operations import Contract
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, TYPES, File, read_file, render
 from mockserver.http.wire import ERRORS, refuse
+from mockserver.product.access import shown_account
+from mockserver.world.model import World
 
 Json = dict[str, Any]
 
@@ -37,12 +40,13 @@ class Reference:
     """Answer the page below the base path and all that it loads, as an ASGI application.
 
     No credentials are needed, and the journal keeps none of it: it shows what is published anyway,
-    `account` too, which stands beside Authorize.
+    an account of the default world too, which stands beside Authorize.
     """
 
-    def __init__(self, documents: Mapping[str, Json], base_path: str, account: str) -> None:
-        self._documents = documents
-        self._account = account
+    def __init__(self, contract: Contract, world: World, base_path: str) -> None:
+        name, password = shown_account(world, ("/",)) or ("", None)
+        self._documents: Mapping[str, Json] = {**contract.documents, **contract.resources}
+        self._account = f"{name}, password {password}" if password else ""
         self._base_url = quote(base_path.rstrip("/"))
         self._root = _parts(f"{base_path}/swagger")
 

@@ -33,9 +33,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
 from mockserver.base.loops import new_event_loop
+from mockserver.contract.editions import load_editions
 from mockserver.journal.coverage import Coverage
 from mockserver.journal.trace import Asked
-from mockserver.server import load_editions
 
 PATH = "/KeyfactorAPI/SMTP/Test"
 PRISM = "node_modules/.bin/prism"

@@ -13,9 +13,9 @@ import pytest
 import vendor
 from mockserver import MockServer
 from mockserver.base.documents import DocumentError
+from mockserver.contract.editions import load_editions
 from mockserver.contract.foreign import read_foreign
 from mockserver.product.query import guid_order
-from mockserver.server import load_editions
 from support import ADMIN, Json, calling, refusal
 
 HEADERS = {"x-keyfactor-requested-with": "APIClient"}
@@ -252,7 +252,7 @@ def test_a_document_may_be_yaml(tmp_path: Path) -> None:
 
 PROBE = """
 import resource, sys, time
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 load_editions().newest.contract
 def memory(): return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 before, began = memory(), time.process_time()

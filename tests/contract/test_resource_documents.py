@@ -8,9 +8,9 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mockserver.base.data import data_folder
+from mockserver.contract.editions import load_editions
 from mockserver.contract.operations import Operation
 from mockserver.product.recorded import VALUES
-from mockserver.server import load_editions
 
 CONTRACT = load_editions().newest.contract
 NAMES = sorted(path.stem for path in (data_folder("openapi") / "resources").glob("*.yaml"))

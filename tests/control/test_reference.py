@@ -12,7 +12,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from mockserver import MockServer
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 from support import V2, Caller, calling, refusal
 
 PAGE = "/KeyfactorAPI/swagger"

@@ -10,13 +10,13 @@ import pytest
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
 from mockserver.base.problems import Problem
+from mockserver.contract.editions import load_editions
 from mockserver.journal.state import States
 from mockserver.journal.trace import Trace
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider
 from mockserver.product.access import Identity
 from mockserver.product.keyfactor import Call, KeyfactorCommand
-from mockserver.server import load_editions
 from mockserver.world.loading import load
 from support import ADMIN, NO_TOKENS, PATH, V1, V2, VALID, Caller, Json
 

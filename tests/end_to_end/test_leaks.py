@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from mockserver import MockServer
-from mockserver.server import load_world
+from mockserver.product.worlds import load_world
 from mockserver.world.reading import WorldError
 from support import V1, V2, Json, calling
 

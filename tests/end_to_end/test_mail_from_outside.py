@@ -8,7 +8,7 @@ from email.message import EmailMessage
 import pytest
 
 from mockserver import MockServer, WorldError
-from mockserver.server import BindError
+from mockserver.base.sockets import BindError
 from support import V2, Caller, calling, refusal
 
 

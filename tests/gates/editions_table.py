@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 
 PAGE = Path(__file__).parents[2] / "openapi" / "README.md"
 BEGIN = "<!-- made from openapi/editions -->\n"

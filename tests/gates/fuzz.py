@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from mockserver import MockServer
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = tuple(load_editions().newest.contract.documents)

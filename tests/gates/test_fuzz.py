@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fuzz import RESOURCES, ROOT, fuzz, fuzz_resources
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 
 SHORT = ("--seed", "1", "--max-examples")
 README = (ROOT / "tests/README.md").read_text(encoding="utf-8")

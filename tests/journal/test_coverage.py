@@ -10,8 +10,8 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.base.problems import Problem
+from mockserver.contract.editions import load_editions
 from mockserver.journal.coverage import Wanted, added, gaps, packed, report, told, unpacked
-from mockserver.server import load_editions
 from support import V1, V2, Caller, calling
 
 Json = dict[str, Any]

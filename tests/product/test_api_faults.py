@@ -18,10 +18,11 @@ import requests
 from faults_table import api_faults
 from mockserver import MockServer
 from mockserver.base.problems import Kind, Problem
+from mockserver.contract.editions import load_editions
 from mockserver.control import recipes
 from mockserver.journal.trace import Exchange
 from mockserver.product import api_faults as faults
-from mockserver.server import load_editions, load_world
+from mockserver.product.worlds import load_world
 from mockserver.world.model import ApiFault
 from mockserver.world.reading import WorldError
 from support import ADMIN, PATH, V1, V2, VALID, Caller, Json, calling, refusal

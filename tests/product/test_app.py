@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
+from mockserver.contract.editions import load_editions
 from mockserver.journal.state import States
 from mockserver.mail.sink import Sink
 from mockserver.oauth.idp import IdentityProvider
 from mockserver.product.app import Api, ContractMismatchError
 from mockserver.product.keyfactor import Call, KeyfactorCommand
-from mockserver.server import load_editions
 from mockserver.world import loading as world
 from support import ADMIN, NO_TOKENS, PATH, V1, V2, VALID, Caller, Json, refusal
 

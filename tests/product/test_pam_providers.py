@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mockserver.base.data import data_folder
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 from support import ADMIN, Caller, Json, refusal
 
 PATH = "/KeyfactorAPI/PamProviders"

@@ -9,10 +9,10 @@ import httpx2
 import jsonschema_rs
 import pytest
 
+from mockserver.contract.editions import load_editions
 from mockserver.contract.operations import Operation
 from mockserver.product import security
 from mockserver.product.resources import Plan, Resources
-from mockserver.server import load_editions
 from support import ADMIN, Caller, Json, refusal
 
 API = "/KeyfactorAPI"

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from mockserver import MockServer
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 from support import ADMIN, PATH, V1, V2, Caller, Json, refusal
 
 ENDPOINTS = "/KeyfactorAPI/Status/Endpoints"

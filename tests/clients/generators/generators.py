@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from generator_tools import TOOLS, Command, Tool
 from mockserver import MockServer
-from mockserver.server import load_editions
+from mockserver.contract.editions import load_editions
 
 Json = dict[str, Any]
 
