@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mockserver.journal.coverage import Tried, Wanted
     from mockserver.server import MockServer
 
-MAX_CALLS: Final = 10
-MAX_STORY: Final = 20_000  # characters
+_MAX_CALLS: Final = 10
+_MAX_STORY: Final = 20_000  # characters
 
 _TITLE: Final = "keyfactor-mock"
 _SHARED: Final = (
@@ -397,9 +397,9 @@ def _story(mocks: Iterable["View"]) -> str:
         from mockserver.journal.story import journal_text  # noqa: PLC0415  # as above
 
         texts = [
-            journal_text(mock.requests, mock.messages, MAX_CALLS, mock.sessions) for mock in mocks
+            journal_text(mock.requests, mock.messages, _MAX_CALLS, mock.sessions) for mock in mocks
         ]
     except Exception as error:  # noqa: BLE001  # see above
         return f"the traces cannot be shown: {type(error).__name__}"
     text = "\n".join(texts) or "there was no call"
-    return text if len(text) <= MAX_STORY else f"…{text[-MAX_STORY:]}"
+    return text if len(text) <= _MAX_STORY else f"…{text[-_MAX_STORY:]}"

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from starlette.types import ASGIApp
 
 from mockserver.base.certificates import Authority, TrustFile, given_certificates, given_context
+from mockserver.base.jsontext import Json
 from mockserver.base.loops import Loop, LoopThread
 from mockserver.base.problems import Problem
 from mockserver.base.sockets import is_loopback, listening
@@ -39,8 +40,6 @@ from mockserver.product.keyfactor import KeyfactorCommand
 from mockserver.product.worlds import check_world, load_world
 from mockserver.world.model import Relay, World
 from mockserver.world.reading import WorldError
-
-Json = dict[str, Any]
 
 _GRACE_S: Final = 35  # longer than a delivery may take
 _BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")

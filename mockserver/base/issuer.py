@@ -21,7 +21,7 @@ _NEXT: Final = timedelta(days=7)
 # Bits of KeyUsage from 0x80 down (RFC 5280, 4.2.1.3).
 _OF_AUTHORITY: Final = 0x86
 _OF_LEAF: Final = 0xF8
-USUAL: Final = 0xA0  # digitalSignature and keyEncipherment (recorded)
+_USUAL: Final = 0xA0  # digitalSignature and keyEncipherment (recorded)
 # RFC 5280, 5.3.1, without 0, which stands for no reason, and 7, which is not used.
 _REASONS: Final = (
     "key_compromise",
@@ -40,13 +40,13 @@ class Wanted:
     subject: "x509.Name"
     key: "CertificatePublicKeyTypes"
     names: Sequence["x509.GeneralName"] = ()
-    usage: int = USUAL
+    usage: int = _USUAL
     purposes: Sequence[str] = ()
 
     @property
     def bits(self) -> int:
         """The bits of KeyUsage that it gets: never those of an authority."""
-        return self.usage & _OF_LEAF or USUAL
+        return self.usage & _OF_LEAF or _USUAL
 
 
 class Revoked(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
 
-Json = dict[str, Any]
+Json = dict[str, Any]  # an object
 
 _MAX_NESTING: Final = 64
 MAX_DIGITS: Final = 300

@@ -24,7 +24,7 @@ _OAUTHBEARER: Final = re.compile(
 
 
 @dataclass(frozen=True)
-class Mechanism:
+class _Mechanism:
     """One way to log in.
 
     `write` makes the client's responses of a user name, a password or token, and the server's host
@@ -71,22 +71,22 @@ def _challenge_oauthbearer(discovery_url: str | None) -> Mapping[str, str]:  # R
 
 
 # In the order in which servers offer them and clients prefer them: PLAIN needs one step, LOGIN two.
-MECHANISMS: Final[Mapping[str, Mechanism]] = {
-    "PLAIN": Mechanism(
+MECHANISMS: Final[Mapping[str, _Mechanism]] = {
+    "PLAIN": _Mechanism(
         lambda name, password, *_: (f"\0{name}\0{password}",),
         lambda response: _groups(_PLAIN.fullmatch(response)),
     ),
-    "LOGIN": Mechanism(
+    "LOGIN": _Mechanism(
         lambda name, password, *_: (name, password),
         lambda name, password: (name, password),
         prompts=(b"Username:", b"Password:"),
     ),
-    "XOAUTH2": Mechanism(
+    "XOAUTH2": _Mechanism(
         lambda name, token, *_: (f"user={name}\x01auth=Bearer {token}\x01\x01",),
         lambda response: _groups(_XOAUTH2.fullmatch(response)),
         challenge=lambda _: {"status": "401", "schemes": "bearer", "scope": _SCOPE},
     ),
-    "OAUTHBEARER": Mechanism(
+    "OAUTHBEARER": _Mechanism(
         _write_oauthbearer,
         _read_oauthbearer,
         challenge=_challenge_oauthbearer,

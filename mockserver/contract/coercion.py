@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
-from mockserver.base.jsontext import MAX_DIGITS
+from mockserver.base.jsontext import MAX_DIGITS, Json
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.schema import pointer
 from mockserver.base.text import cut, lowered
 from mockserver.contract.form import Form
-
-Json = dict[str, Any]
 
 _MAX_NOTES: Final = 100
 _MAX_FORM_FIELDS: Final = 100

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from mockserver.base.data import data_folder
 from mockserver.base.documents import DocumentError, merge, read_yaml
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.schema import Node, pointer
 from mockserver.base.text import cut
@@ -18,8 +19,6 @@ from mockserver.contract.foreign import read_foreign
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.contract.upgrade import Upgrade, upgrades
 from mockserver.contract.wording import WORDS, violations
-
-Json = dict[str, Any]
 
 _FACTS: Final = {"product_version", "version_headers", "marks", "not_played", "undefined"}
 # What an edition may add to a document; all else is there already, and changed.

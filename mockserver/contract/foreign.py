@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
+from mockserver.base.jsontext import Json
 from mockserver.base.schema import Node, pointer, referred
 from mockserver.base.text import apart, media_type
 from mockserver.contract.operations import JSON_TYPE, METHODS
 from mockserver.contract.parameters import PLACES
-
-Json = dict[str, Any]
 
 # What OpenAPI 2.0 keeps at the top, and where 3.1 has it.
 _MOVED: Final = {

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, Final
 
 from mockserver.base import masking
+from mockserver.base.jsontext import Json
 from mockserver.base.schema import referred, types_of
 from mockserver.base.text import lowered
 
-Json = dict[str, Any]
 # Gives what a value is to be shown as, by the name that the schema has for it (`x-value`).
 _Values = Callable[[str, Json], object]
 

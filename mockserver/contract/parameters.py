@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Violation
 from mockserver.base.schema import Node, Schema
 from mockserver.contract.coercion import typed
 from mockserver.contract.wording import WORDS, violations
-
-Json = dict[str, Any]
 
 PLACES: Final = ("header", "path", "query")
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
+from mockserver.base.jsontext import Json
 from mockserver.base.masking import MASK
 from mockserver.contract.form import Form
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.contract.wording import violations
 
-Json = dict[str, Any]
-Headers = Iterable[tuple[str, str]]
+_Headers = Iterable[tuple[str, str]]
 
 # Those of a connection, and of the body as it was written.
 _LEFT_OUT: Final = {"connection", "content-length", "content-type", "host", "transfer-encoding"}
@@ -38,7 +38,7 @@ class Upgrade:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()  # a compiled document does not go to another process
 
-    def __call__(self, headers: Headers, body: object) -> Upgraded:
+    def __call__(self, headers: _Headers, body: object) -> Upgraded:
         """Return the newer call; a masked value is the name of its field in angle brackets."""
         kept = [(name, value) for name, value in headers if name.lower() not in _LEFT_OUT]
         kept = [pair for pair in kept if pair[0].lower() != VERSION_HEADER]

@@ -13,7 +13,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from mockserver.base.documents import merge
-from mockserver.base.jsontext import dotnet_text
+from mockserver.base.jsontext import Json, dotnet_text
 from mockserver.base.masking import MASK
 from mockserver.base.text import one_line
 from mockserver.base.version import __version__
@@ -27,16 +27,15 @@ from mockserver.world.reading import WorldError
 if TYPE_CHECKING:
     import httpx2
 
-Json = dict[str, Any]
 _Asked = Sequence[Question]
 _Beside = Callable[[Json], AbstractAsyncContextManager[str]]
 
-MAX_BODY: Final = 1024 * 1024
+_MAX_BODY: Final = 1024 * 1024
 _MAX_SILENT: Final = 3  # questions without an answer, one after the other
 _TOTAL: Final = 10  # times the seconds of one question
 
-ROLE: Final = "Compared caller"  # of an adopted world: what the caller of the server may do
-_USER: Final = {"domain": "KEYEXAMPLE", "password": "caller-password", "roles": [ROLE]}
+_ROLE: Final = "Compared caller"  # of an adopted world: what the caller of the server may do
+_USER: Final = {"domain": "KEYEXAMPLE", "password": "caller-password", "roles": [_ROLE]}
 _REFUSED: Final = (401, 403)
 _OUTCOMES: Final = ("same", "differs", "not asked")
 
@@ -46,7 +45,7 @@ class CompareError(Exception):
 
 
 @dataclass(frozen=True)
-class Server:
+class _Server:
     """A server to ask: its base URL, by who asks the value of `Authorization`, whom to trust.
 
     What is in `hidden` stands in nothing that comes of it. CompareError for what is no base URL,
@@ -66,10 +65,10 @@ class Server:
             raise CompareError(f"{text}credentials, a query or a fragment")
 
 
-def server(url: str, own: str, secret: str, trust: ssl.SSLContext, seconds: float) -> Server:
+def server(url: str, own: str, secret: str, trust: ssl.SSLContext, seconds: float) -> _Server:
     """Return the server that is asked with this `Authorization`, and that secret in it."""
     forms = {own.partition(" ")[2], secret, json.dumps(secret)[1:-1], dotnet_text(secret)[1:-1]}
-    return Server(url, _callers(own, own), trust, seconds, tuple(sorted(forms, key=len)[::-1]))
+    return _Server(url, _callers(own, own), trust, seconds, tuple(sorted(forms, key=len)[::-1]))
 
 
 def _callers(own: str, stranger: str) -> Mapping[str | None, str | None]:
@@ -145,7 +144,7 @@ def _word(value: object) -> str:
 
 
 async def compare(
-    server: Server, asked: _Asked, world: World, beside: _Beside, progress: Callable[[str], object]
+    server: _Server, asked: _Asked, world: World, beside: _Beside, progress: Callable[[str], object]
 ) -> Comparison:
     """Ask a server, and a fresh mock of that world, which `beside` starts with a patch.
 
@@ -161,10 +160,10 @@ async def compare(
     async def of_a_mock(patch: Json) -> list[Json]:
         accounts, callers = _accounts(world, patch)
         async with beside(merge(patch, accounts)) as url:  # type: ignore[arg-type]  # an object too
-            mock = Server(url, callers, server.trust, server.seconds, proxies=False)
+            mock = _Server(url, callers, server.trust, server.seconds, proxies=False)
             return _rows(asked, theirs, await _answers(mock, asked, lambda _: None))
 
-    patch = adopted(world, asked, theirs)
+    patch = _adopted(world, asked, theirs)
     found, left = await of_a_mock({}), await of_a_mock(patch)
     for row, after in zip(found, left, strict=True):
         unsaid = [(each["question"], each["aspect"]) for each in after["differences"]]
@@ -180,19 +179,19 @@ async def compare(
 
 def _accounts(world: World, patch: Json) -> tuple[Json, Mapping[str | None, str | None]]:
     """Return a patch with accounts for the questions, and how these call."""
-    stranger = f"{ROLE}, stranger"
-    held = patch.get("roles", {}).get(ROLE) or list(world.roles.get(ROLE, ["/"]))
+    stranger = f"{_ROLE}, stranger"
+    held = patch.get("roles", {}).get(_ROLE) or list(world.roles.get(_ROLE, ["/"]))
     word, names = secrets.token_urlsafe(16), (f"compare-{secrets.token_hex(4)}", "compare-stranger")
     users = {
         name: {"domain": "KEYEXAMPLE", "password": word, "roles": [role]}
-        for name, role in zip(names, (ROLE, stranger), strict=True)
+        for name, role in zip(names, (_ROLE, stranger), strict=True)
     }
-    accounts = {"roles": {ROLE: held, stranger: ["/compared/"]}, "users": users}
+    accounts = {"roles": {_ROLE: held, stranger: ["/compared/"]}, "users": users}
     return accounts, _callers(*(basic(name, word) for name in names))
 
 
 async def _answers(
-    server: Server, asked: _Asked, progress: Callable[[str], object]
+    server: _Server, asked: _Asked, progress: Callable[[str], object]
 ) -> list[Answer]:
     import httpx2  # noqa: PLC0415  # takes as long as half of the program, and only this needs it
 
@@ -222,7 +221,7 @@ async def _answers(
     ]
 
 
-async def _ask(http: "httpx2.AsyncClient", server: Server, question: Question) -> Answer:
+async def _ask(http: "httpx2.AsyncClient", server: _Server, question: Question) -> Answer:
     from httpx2 import HTTPError, InvalidURL  # noqa: PLC0415  # as above
 
     url, own = server.url.rstrip("/") + question.path, server.callers[question.caller]
@@ -233,8 +232,8 @@ async def _ask(http: "httpx2.AsyncClient", server: Server, question: Question) -
         async with asyncio.timeout(server.seconds), sent as response:
             async for part in response.aiter_bytes():
                 body += part
-                if len(body) > MAX_BODY:
-                    return Answer(failure=f"more than {MAX_BODY} octets")
+                if len(body) > _MAX_BODY:
+                    return Answer(failure=f"more than {_MAX_BODY} octets")
     except TimeoutError:
         return Answer(failure=f"nothing within {server.seconds:g} seconds")
     except (HTTPError, InvalidURL) as error:
@@ -250,14 +249,14 @@ def _reason(error: Exception) -> str:
     return one_line(str(error)) or type(error).__name__
 
 
-def _without(server: Server, text: str) -> str:
+def _without(server: _Server, text: str) -> str:
     """Return a text without what has to be hidden, should the server repeat it."""
     for secret in server.hidden:
         text = text.replace(secret, MASK)
     return text
 
 
-def _refuse_a_silent_one(server: Server, answers: Sequence[Answer]) -> None:
+def _refuse_a_silent_one(server: _Server, answers: Sequence[Answer]) -> None:
     last = answers[-1]
     silent = [each.failure for each in answers[-_MAX_SILENT:]]
     if last.failure and (len(answers) == 1 or (len(silent) == _MAX_SILENT and all(silent))):
@@ -322,7 +321,7 @@ def _differences(
 # Adopting
 
 
-def adopted(world: World, asked: _Asked, answers: Sequence[Answer]) -> Json:
+def _adopted(world: World, asked: _Asked, answers: Sequence[Answer]) -> Json:
     """Return a merge patch with which the world answers as a server did, where it can say that."""
     pairs = list(zip(asked, answers, strict=True))
     taken = [answer.taken for question, answer in pairs if "lenient" in question.adopt]
@@ -358,7 +357,7 @@ def _says(question: Question, answer: Answer) -> Iterator[Json]:
         secret = name == "RelayUsername" and value is not None
         yield {"smtp_profile": {name: {"SecretValue": value} if secret else value}}
     if "permissions" in says and "Permissions" in told:
-        yield {"roles": {ROLE: told["Permissions"]}, "users": {"caller": _USER}}
+        yield {"roles": {_ROLE: told["Permissions"]}, "users": {"caller": _USER}}
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:

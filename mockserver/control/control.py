@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from mockserver.base.certificates import Authority
-from mockserver.base.jsontext import parse_json, plain_text
+from mockserver.base.jsontext import Json, parse_json, plain_text
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, media_type
 from mockserver.control import streams
@@ -33,8 +33,6 @@ from mockserver.oauth.idp import MOUNT, IdentityProvider
 from mockserver.product import certificates
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
-
-Json = dict[str, Any]
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 _PATCHES: Final = ("application/merge-patch+json", "application/json")  # RFC 5789, 3.1

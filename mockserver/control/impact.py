@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from mockserver.base.jsontext import Json
 from mockserver.base.masking import MASK
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.text import nearest
@@ -12,7 +13,6 @@ from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER
 from mockserver.journal.trace import Exchange
 
-Json = dict[str, Any]
 _Place = tuple[str, str]  # a path, and the rule that is broken there
 
 _UNKNOWN: Final = "additionalProperties"

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.control import recipes
 from mockserver.control.guard import PREFIX
@@ -30,14 +31,13 @@ from mockserver.product.keyfactor import KeyfactorCommand
 from mockserver.product.resources import Resources
 from mockserver.world.model import World
 
-Json = dict[str, Any]
 # Raises Problem for a request of that method, path and headers, 401 where a token is missing.
 _Check = Callable[[str, str, Mapping[str, str]], None]
 _Answer = Callable[[Request], Awaitable[ASGIApp]]
 
 _ROOT: Final = f"{PREFIX}/inbox"
-MAX_ROWS: Final = 200
-MAX_SHOWN: Final = 100_000  # characters of a mail
+_MAX_ROWS: Final = 200
+_MAX_SHOWN: Final = 100_000  # characters of a mail
 
 _FILES: Final = ("inbox.css", "inbox.js", "icon.svg")
 _HEADERS: Final = {
@@ -203,7 +203,7 @@ class Inbox:
             found = report(self._states.coverage.tried())
             return {"coverage": found, "gaps": gaps(found)}
         if ask.get("view") == "sessions":
-            kept = list(state.journal.sessions)[-MAX_ROWS:]
+            kept = list(state.journal.sessions)[-_MAX_ROWS:]
             return {"sessions": kept[::-1]}
         for row in [] if wanted is None else _rows(state.journal):
             if wanted in (row.kept.id, row.message and row.message.id):
@@ -215,7 +215,7 @@ class Inbox:
         name = request.query_params.get("ns", DEFAULT)
         root = f"{request.url.scheme}://{request.headers['host']}{_prefix(name)}"
         # A character has at most four octets; no more than is shown is looked at.
-        octets = message.raw[: 4 * MAX_SHOWN] if message else b""
+        octets = message.raw[: 4 * _MAX_SHOWN] if message else b""
         raw = _lines(octets.decode("utf-8", "replace"))
         text = _lines(message.text) if message else ""
         return {
@@ -223,9 +223,9 @@ class Inbox:
             "scale": exchange and max(1e-3, exchange.duration_ms),
             "reference": self._reference.get((exchange and exchange.operation) or ""),
             "body": exchange and json.dumps(exchange.request.body, indent=2, ensure_ascii=False),
-            "raw": raw[:MAX_SHOWN],
-            "text": text[:MAX_SHOWN],
-            "cut": max(len(raw), len(text)) > MAX_SHOWN,
+            "raw": raw[:_MAX_SHOWN],
+            "text": text[:_MAX_SHOWN],
+            "cut": max(len(raw), len(text)) > _MAX_SHOWN,
             "files": message.attachments if message else (),
             "defects": message.defects if message else (),
             "curl": exchange and recipes.curl(exchange, root),
@@ -374,7 +374,7 @@ async def _listing(journal: Journal, ask: Mapping[str, str]) -> Json:
     rows = _rows(journal)
     words = ask.get("q", "").casefold().split()
     found = [row async for row in in_turns(rows) if row.holds(words)] if words else rows
-    shown = found if ask.get("all") else found[:MAX_ROWS]
+    shown = found if ask.get("all") else found[:_MAX_ROWS]
     async for row in in_turns(shown):
         _ = row.message and row.message.subject  # it is read once, and the page shows it
     return {

@@ -16,7 +16,7 @@ from mockserver.journal.assertions import Wanted
 from mockserver.journal.filters import Either, Filter
 from mockserver.journal.journal import Entry, Shelf
 
-MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
+_MakeFilter = Callable[[Mapping[str, object], Iterable[str]], Filter[Entry]]
 
 _MAX_WAIT_S: Final = 60
 _MAX_LISTED: Final = 1_000
@@ -38,7 +38,7 @@ class Lists:
         request: Request,
         name: str,
         shelf: Shelf[Entry],
-        make: MakeFilter[Entry],
+        make: _MakeFilter[Entry],
         describe: Callable[[Entry], str],
     ) -> Response:
         """List what a query asks for, as soon as there is something, or when the wait is over."""
@@ -106,7 +106,7 @@ def query_of(request: Request) -> dict[str, Either]:
 
 
 def matching(
-    make: MakeFilter[Entry], criteria: Mapping[str, Either], also: Iterable[str] = ()
+    make: _MakeFilter[Entry], criteria: Mapping[str, Either], also: Iterable[str] = ()
 ) -> Filter[Entry]:
     """Make a filter; Problem for a criterion or a value that cannot be."""
     try:

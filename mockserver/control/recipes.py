@@ -4,9 +4,10 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
+from mockserver.base.jsontext import Json
 from mockserver.base.masking import MASK, Secret
 from mockserver.base.sasl import MECHANISMS
 from mockserver.journal.message import Message
@@ -14,8 +15,6 @@ from mockserver.journal.trace import Exchange, Received
 from mockserver.product import pam
 from mockserver.product.keyfactor import ANONYMOUS, BASIC, OAUTH
 from mockserver.world.model import OAuthClient, PamProvider, Relay, World
-
-Json = dict[str, Any]
 
 _SENDER: Final = "command@keyexample.com"
 _RECIPIENT: Final = "mjones@keyexample.com"

@@ -5,21 +5,20 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.contract.operations import Contract
 from mockserver.control.pagefiles import HEADERS, PAGES, POLICY, TYPES, File, read_file, render
 from mockserver.http.wire import ERRORS, refuse
 from mockserver.product.access import shown_account
 from mockserver.world.model import World
-
-Json = dict[str, Any]
 
 _SWAGGER_UI: Final = (
     "favicon-32x32.png",

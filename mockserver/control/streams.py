@@ -6,7 +6,7 @@ from typing import Final
 
 from mockserver.journal.feed import Follower
 
-KEEP_ALIVE_S: Final = 15
+_KEEP_ALIVE_S: Final = 15
 
 
 async def events(follower: Follower) -> AsyncIterator[bytes]:
@@ -14,7 +14,7 @@ async def events(follower: Follower) -> AsyncIterator[bytes]:
     yield b": what happens from now on\n\n"
     while True:
         try:
-            event = await asyncio.wait_for(follower.next(), KEEP_ALIVE_S)
+            event = await asyncio.wait_for(follower.next(), _KEEP_ALIVE_S)
         except TimeoutError:
             yield b": still here\n\n"
             continue

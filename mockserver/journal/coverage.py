@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import nearest
 from mockserver.contract.operations import Operation
@@ -15,9 +16,7 @@ from mockserver.contract.points import Point, Sought, rule_key, rules, sought, s
 from mockserver.journal.trace import Asked, Exchange
 from mockserver.world.model import World
 
-Json = dict[str, Any]
-
-MAX_GAPS: Final = 10
+_MAX_GAPS: Final = 10
 _MAIL: Final = "/SMTP/Test"
 _TOKEN: Final = "TokenEndpoint"  # noqa: S105  # a field
 _PROVIDER: Final = "Provider"
@@ -306,7 +305,7 @@ def _names(glob: str, each: Tried) -> bool:
     return any(fnmatchcase(text.lower(), glob.lower()) for text in (each.operation, each.path))
 
 
-def told(found: Json) -> Iterator[str]:
+def _told(found: Json) -> Iterator[str]:
     """Tell a report as lines: a table of what was called, and the most telling gaps."""
     called = [each for each in found["operations"] if each["calls"]]
     width = max([len(each["operation"]) for each in called] or [0])
@@ -317,7 +316,7 @@ def told(found: Json) -> Iterator[str]:
         yield f"{each['operation']:{width}}  {share}  {calls}: {seen}"
     summary = found["summary"]
     yield f"{summary['percent']} %: {summary['covered']} of {summary['points']} points"
-    for text in gaps(found)[:MAX_GAPS]:
+    for text in gaps(found)[:_MAX_GAPS]:
         yield f"  {text}"
 
 
@@ -351,7 +350,7 @@ class Wanted:
     def conclude(self, tried: Iterable[Tried]) -> tuple[list[str], bool]:
         """Write the file; return what is to be told, and whether the run may pass."""
         found = report(tried, self.globs)
-        lines = list(told(found)) if self.table else []
+        lines = list(_told(found)) if self.table else []
         good = True
         if self.minimum is not None and found["summary"]["percent"] < self.minimum:
             lines.append(f"coverage {found['summary']['percent']} % is below {self.minimum:g} %")

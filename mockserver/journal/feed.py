@@ -12,7 +12,7 @@ from mockserver.journal.message import Message
 from mockserver.journal.outside import SmtpSession
 from mockserver.journal.trace import Exchange
 
-MAX_BEHIND: Final = 8 * 1024 * 1024  # octets that may wait for one follower
+_MAX_BEHIND: Final = 8 * 1024 * 1024  # octets that may wait for one follower
 
 _EVENT_OCTETS: Final = 256  # what an event takes in a queue, beside its own octets
 _NOT_WRITTEN: Final = b": an event that could not be written; the log says why\n\n"
@@ -36,7 +36,7 @@ class Follower:
 
         What a slow one has not taken is forgotten.
         """
-        if event is not None and self._octets <= MAX_BEHIND:
+        if event is not None and self._octets <= _MAX_BEHIND:
             self._add(event)
             return True
         if event is not None:

@@ -19,9 +19,9 @@ from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple, TypeVar
 
-MAX_DEPTH: Final = 30  # of parts within parts; what lies deeper is not divided any more
-MAX_HEAD: Final = 128 * 1024  # octets of headers
-MAX_TEXT: Final = 1024 * 1024  # octets of a text
+_MAX_DEPTH: Final = 30  # of parts within parts; what lies deeper is not divided any more
+_MAX_HEAD: Final = 128 * 1024  # octets of headers
+_MAX_TEXT: Final = 1024 * 1024  # octets of a text
 _MAX_LINES: Final = 2_000  # of headers
 _MAX_PARTS: Final = 1_000
 _MAX_DIVIDED: Final = 24 * 1024 * 1024  # octets of all parts that are divided, one within another
@@ -147,7 +147,7 @@ class _Left:
 
 def _divided(mail: str) -> _Part:
     whole, after = _before_empty_line(mail)
-    head = "".join(whole[:MAX_HEAD].splitlines(keepends=True)[:_MAX_LINES])
+    head = "".join(whole[:_MAX_HEAD].splitlines(keepends=True)[:_MAX_LINES])
     message = HeaderParser(policy=compat32).parsestr(head)
     # From a line on that is no header, all is body.
     rest = len(message.get_payload())
@@ -294,7 +294,7 @@ def _leaves(
         kind = "text/plain"
         boundary = _parameter(part, "boundary")[:_MAX_BOUNDARY]
         left.octets -= len(body)
-        divisible = boundary and depth < MAX_DEPTH and left.octets >= 0
+        divisible = boundary and depth < _MAX_DEPTH and left.octets >= 0
         within = _parts(body, boundary) if divisible else []
     for each in within:
         yield from _leaves(each, left, depth + 1)
@@ -340,9 +340,9 @@ def _octets_of(part: Message, body: str) -> bytes:
 
 
 def _text(part: Message, body: str) -> str:
-    plain = _octets_of(part, body[:MAX_TEXT])
+    plain = _octets_of(part, body[:_MAX_TEXT])
     text = _decoded(plain, _first(lambda: _codec(_parameter(part, "charset")), lambda: "utf-8"))
-    more = max(0, len(body) - MAX_TEXT)
+    more = max(0, len(body) - _MAX_TEXT)
     return f"{text}\n{_more(more)}" if more else text
 
 

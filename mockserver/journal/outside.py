@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
+from mockserver.base.jsontext import Json
 from mockserver.base.text import cut
-from mockserver.journal.trace import Dialogue, Endpoint, Json, Said, TokenRequest, as_plain, new_id
+from mockserver.journal.trace import Dialogue, Endpoint, Said, TokenRequest, as_plain, new_id
 
 _MAX_REFUSALS: Final = 100  # of one session; all that was said is in its dialogue
 _MAX_TEXT: Final = 500

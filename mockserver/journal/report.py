@@ -11,9 +11,10 @@ from pathlib import PurePath
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from mockserver.base.jsontext import Json
 from mockserver.journal.outside import SmtpSession
 from mockserver.journal.story import exchange_text, headline, session_line, session_text, tone
-from mockserver.journal.trace import Exchange, Json
+from mockserver.journal.trace import Exchange
 
 _MOST: Final = 100  # stories from the beginning, and as many from the end
 _MAX_STORY: Final = 20_000  # characters
@@ -43,7 +44,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Story:
+class _Story:
     """What is told of a call or of a session; `faults` say why a strict run fails by it."""
 
     kind: str
@@ -67,11 +68,11 @@ class Report:
         self.prefix = ""
         self._expected = expected
         self._kinds = kinds
-        self._first: list[Story] = []
-        self._last: deque[Story] = deque(maxlen=_MOST)
+        self._first: list[_Story] = []
+        self._last: deque[_Story] = deque(maxlen=_MOST)
 
     @property
-    def stories(self) -> Iterable[Story]:
+    def stories(self) -> Iterable[_Story]:
         """Give the stories that are kept, in their order."""
         return chain(self._first, self._last)
 
@@ -96,7 +97,7 @@ class Report:
     def _tell(self, kind: str, title: str, text: str, faults: tuple[str, ...]) -> None:
         self.told += 1
         self.faults += bool(faults)
-        story = Story(kind, self.prefix + title, self.prefix + text[:_MAX_STORY], faults)
+        story = _Story(kind, self.prefix + title, self.prefix + text[:_MAX_STORY], faults)
         if len(self._first) < _MOST:
             self._first.append(story)
         else:

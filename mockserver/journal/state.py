@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mockserver.base.issuer import Issuer
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.journal.coverage import Coverage
 from mockserver.journal.feed import Feed
@@ -14,27 +15,25 @@ from mockserver.journal.journal import Journal, Pool, Tally
 from mockserver.world.loading import patched, with_profile, with_resources
 from mockserver.world.model import World
 
-Json = dict[str, Any]
-
 DEFAULT = ""
-MAX_COUNTERS: Final = 10_000
-MAX_NAMESPACES: Final = 1_000
+_MAX_COUNTERS: Final = 10_000
+_MAX_NAMESPACES: Final = 1_000
 _NONE: Final[Mapping[str, Any]] = {}
-MAX_OBJECTS: Final = 10_000
-MAX_OCTETS: Final = 64 * 1024 * 1024
+_MAX_OBJECTS: Final = 10_000
+_MAX_OCTETS: Final = 64 * 1024 * 1024
 
 _UNAUTHORIZED: Final = 401
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # Called with a world and where it comes from; raises WorldError.
-Check = Callable[[World, str], None]
+_Check = Callable[[World, str], None]
 
 
 class State:
     """Hold all that changes in the program; every request and every mail works on one state."""
 
     def __init__(
-        self, world: World, journal: Journal, check: Check, issuer: Issuer | None = None
+        self, world: World, journal: Journal, check: _Check, issuer: Issuer | None = None
     ) -> None:
         self.world = world
         self.journal = journal
@@ -59,14 +58,14 @@ class State:
         Of more than 10,000 keys the one that was used first is forgotten.
         """
         self._uses[key] = self._uses.get(key, 0) + 1
-        if len(self._uses) > MAX_COUNTERS:
+        if len(self._uses) > _MAX_COUNTERS:
             del self._uses[next(iter(self._uses))]
         return self._uses[key]
 
     def keep_key(self, number: int, key: object) -> None:
         """Keep the private key of a certificate; of more than 10,000 the first is forgotten."""
         self.private_keys[number] = key
-        if len(self.private_keys) > MAX_OBJECTS:
+        if len(self.private_keys) > _MAX_OBJECTS:
             del self.private_keys[next(iter(self.private_keys))]
 
     async def pause(self, seconds: float) -> None:
@@ -107,8 +106,8 @@ class State:
         They are so many octets more. Problem 429 for more than 10,000 at a path, or 64 MiB.
         """
         most = max(map(len, tables.values()))
-        if grown > 0 and (most > MAX_OBJECTS or self._octets + grown > MAX_OCTETS):
-            text = f"more than {MAX_OBJECTS} objects at a path, or {MAX_OCTETS} octets in all"
+        if grown > 0 and (most > _MAX_OBJECTS or self._octets + grown > _MAX_OCTETS):
+            text = f"more than {_MAX_OBJECTS} objects at a path, or {_MAX_OCTETS} octets in all"
             raise Problem(Kind.TOO_LARGE, f"{text}; DELETE some, or POST /_mock/reset.", status=429)
         self._octets += grown
         self.world = with_resources(self.world, tables, others)
@@ -129,7 +128,7 @@ class States:
     """
 
     def __init__(
-        self, loaded: World, check: Check = lambda *_: None, coverage: Coverage | None = None
+        self, loaded: World, check: _Check = lambda *_: None, coverage: Coverage | None = None
     ) -> None:
         self.coverage = coverage or Coverage((), loaded)
         self._loaded = loaded
@@ -155,8 +154,8 @@ class States:
             if not _NAME.fullmatch(name):
                 text = f"a namespace has a name like {_NAME.pattern}"
                 raise Problem(Kind.CONTROL, text, status=400)
-            if len(self._states) > MAX_NAMESPACES and not self._drop_a_strangers():
-                text = f"there are {MAX_NAMESPACES} namespaces; DELETE /_mock/ns/NAME drops one"
+            if len(self._states) > _MAX_NAMESPACES and not self._drop_a_strangers():
+                text = f"there are {_MAX_NAMESPACES} namespaces; DELETE /_mock/ns/NAME drops one"
                 raise Problem(Kind.CONTROL, text, status=429)
             self._states[name] = self._new(Feed())
         return self._states[name]

@@ -17,7 +17,7 @@ _NO_STEP: Final = Step("", 0, 0)
 
 
 @dataclass(frozen=True)
-class Line:
+class _Line:
     """One line of a story.
 
     `kind` is `event` for what the mock or its client did, `smtp` for a line of the SMTP dialogue
@@ -31,7 +31,7 @@ class Line:
     step: Step | None = None
 
 
-def story(exchange: Exchange | None, message: Message | None = None) -> Iterator[Line]:
+def story(exchange: Exchange | None, message: Message | None = None) -> Iterator[_Line]:
     """Tell what a call caused, and which message came of it; or of a message alone, how it came.
 
     Of a message that is not given, such as one that was dropped meanwhile, only the id is told.
@@ -44,13 +44,13 @@ def story(exchange: Exchange | None, message: Message | None = None) -> Iterator
         if exchange.delivery:
             yield from _delivered(exchange, exchange.delivery, steps.get("delivery"))
         if exchange.problem:
-            yield Line("problem", f"{exchange.problem.code} {exchange.problem.message}")
+            yield _Line("problem", f"{exchange.problem.code} {exchange.problem.message}")
     if message:
-        yield Line("message", message_line(message), "event")
+        yield _Line("message", message_line(message), "event")
         if exchange is None:
-            yield from (Line(who, text, "smtp") for who, text in message.dialogue)
+            yield from (_Line(who, text, "smtp") for who, text in message.dialogue)
     elif exchange and exchange.message_id:
-        yield Line("message", exchange.message_id, "event")
+        yield _Line("message", exchange.message_id, "event")
 
 
 def tone(exchange: Exchange) -> str:
@@ -109,65 +109,65 @@ def _call(exchange: Exchange) -> str:
     return f"{exchange.method} {exchange.path} -> {answer}"
 
 
-def _asked(exchange: Exchange, delay: Step | None) -> Iterator[Line]:
+def _asked(exchange: Exchange, delay: Step | None) -> Iterator[_Line]:
     whole = Step("call", 0, exchange.duration_ms)
-    yield Line("call", _call(exchange), "event", tone(exchange), whole)
-    yield Line("id", f"{exchange.id} at {timestamp(exchange.received_at)}")
+    yield _Line("call", _call(exchange), "event", tone(exchange), whole)
+    yield _Line("id", f"{exchange.id} at {timestamp(exchange.received_at)}")
     identity = exchange.identity
-    yield Line("identity", identity or "unknown", "event", _good(identity is not None))
+    yield _Line("identity", identity or "unknown", "event", _good(identity is not None))
     if exchange.operation:
         deprecated = ", deprecated" if exchange.deprecated else ""
-        yield Line("operation", f"{exchange.operation}, version {exchange.version}{deprecated}")
+        yield _Line("operation", f"{exchange.operation}, version {exchange.version}{deprecated}")
     if delay:
-        yield Line("fault", "of the API itself", "event", "bad", delay)
+        yield _Line("fault", "of the API itself", "event", "bad", delay)
     if permission := exchange.permission:
         needs, has = ", ".join(permission.required), ", ".join(permission.held)
         granted = "granted" if permission.granted else "refused"
         text = f"{granted}: needs {needs or 'any role'}; has {has or 'none'}"
-        yield Line("permission", text, "event", _good(permission.granted))
+        yield _Line("permission", text, "event", _good(permission.granted))
 
 
-def _checked(exchange: Exchange, check: Step) -> Iterator[Line]:
+def _checked(exchange: Exchange, check: Step) -> Iterator[_Line]:
     for name, value in exchange.request.headers:
-        yield Line("header", f"{name}: {value}")
+        yield _Line("header", f"{name}: {value}")
     if exchange.request.body_text is not None:
-        yield Line("body", exchange.request.body_text)
+        yield _Line("body", exchange.request.body_text)
     if newer := exchange.v2:
         body = "" if newer.body is None else f" {json.dumps(newer.body, ensure_ascii=False)}"
-        yield Line("version 2", f"{VERSION_HEADER}: {dict(newer.headers)[VERSION_HEADER]}{body}")
-        yield from (Line("lost", text) for text in newer.lost)
+        yield _Line("version 2", f"{VERSION_HEADER}: {dict(newer.headers)[VERSION_HEADER]}{body}")
+        yield from (_Line("lost", text) for text in newer.lost)
     for note in exchange.lenient:
-        yield Line("note", f"{note.kind} {note.message}")
+        yield _Line("note", f"{note.kind} {note.message}")
     if check is not _NO_STEP:
         broken = len(exchange.violations)
         text = f"{broken} violation{'s' * (broken > 1)}" if broken else "keeps the contract"
-        yield Line("check", text, "event", _good(not broken), check)
+        yield _Line("check", text, "event", _good(not broken), check)
     for violation in exchange.violations:
-        yield Line("violation", f"{violation.rule} {violation.message} {violation.pointer}")
+        yield _Line("violation", f"{violation.rule} {violation.message} {violation.pointer}")
 
 
-def _looked_up(exchange: Exchange, steps: dict[str, Step]) -> Iterator[Line]:
+def _looked_up(exchange: Exchange, steps: dict[str, Step]) -> Iterator[_Line]:
     failed = exchange.problem and exchange.problem.field
     for secret in exchange.secrets:
         parameters = json.dumps(dict(secret.parameters or {}))
         source = f"PAM provider {secret.provider} {parameters}" if secret.provider else "the body"
         text, step = f"{secret.field} from {source}", steps.get(f"secret {secret.field}")
-        yield Line("secret", text, "event", _good(failed != secret.field), step)
+        yield _Line("secret", text, "event", _good(failed != secret.field), step)
     for asked in exchange.token_requests:
         text = f"{asked.kind} {asked.url} -> {asked.status or 'no answer'}"
         step = steps.get(f"token request {asked.kind}")
-        yield Line("token", text, "event", _good(asked.status == 200), step)  # noqa: PLR2004  # an HTTP status
+        yield _Line("token", text, "event", _good(asked.status == 200), step)  # noqa: PLR2004  # an HTTP status
 
 
-def _delivered(exchange: Exchange, delivery: Delivery, step: Step | None) -> Iterator[Line]:
+def _delivered(exchange: Exchange, delivery: Delivery, step: Step | None) -> Iterator[_Line]:
     login = f", {delivery.mechanism}" if delivery.mechanism else ""
     reply = f", {delivery.reply}" if delivery.reply else ""
     text = f"{delivery.relay}, {delivery.tls_mode}{login}: stage {delivery.stage}{reply}"
-    yield Line("delivery", text, "event", _good(exchange.message_id), step)
+    yield _Line("delivery", text, "event", _good(exchange.message_id), step)
     ends = [ms for ms, *_ in delivery.dialogue[1:]]
     for (ms, who, said), end in zip(delivery.dialogue, [*ends, 0], strict=False):
         # A line lasts until the next begins.
-        yield Line(who, said, "smtp", step=Step(who, ms, max(0, end - ms)))
+        yield _Line(who, said, "smtp", step=Step(who, ms, max(0, end - ms)))
 
 
 # As text
@@ -212,7 +212,7 @@ def journal_text(
     return "\n".join(texts)
 
 
-def _text(line: Line) -> str:
+def _text(line: _Line) -> str:
     if line.step is None:
         return f"  {line.label:11} {line.text}"
     if line.kind == "smtp":

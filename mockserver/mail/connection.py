@@ -9,7 +9,7 @@ from aiosmtpd.smtp import SMTP
 
 from mockserver.journal.outside import SessionTrace
 
-MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
+_MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
 
 
 class Connections(set["Connection"]):
@@ -31,7 +31,7 @@ class Connection(SMTP):
     seconds it may wait for a line.
     """
 
-    line_length_limit = MAX_AUTH_LINE
+    line_length_limit = _MAX_AUTH_LINE
     # None only before there is a connection, but aiosmtpd declares it so for good.
     transport: Any
 
@@ -124,7 +124,7 @@ class Connection(SMTP):
                 fits = False
             else:
                 self._heard = self.loop.time()
-                return line if fits and len(line) <= MAX_AUTH_LINE else None
+                return line if fits and len(line) <= _MAX_AUTH_LINE else None
 
     async def start_tls(self, context: ssl.SSLContext, *, implicit: bool = False) -> None:
         """Encrypt the connection, from its first octet if TLS is `implicit`."""

@@ -46,7 +46,7 @@ def _no_listener() -> OSError:
 
 
 # One more fault is an entry here, and its name in the schema of a world.
-FAULTS: Final[Mapping[str, _Fault]] = {
+_FAULTS: Final[Mapping[str, _Fault]] = {
     "unresolvable": _Fault("connect", _reset, _no_such_host),
     "refused": _Fault("connect", _reset, _no_listener),
     "timeout": _Fault("connect", lambda _: None),
@@ -81,7 +81,7 @@ class Part:
     @property
     def fault(self) -> _Fault | None:
         """Give the relay's fault, if it has one."""
-        return FAULTS.get(self.relay.fault or "")
+        return _FAULTS.get(self.relay.fault or "")
 
     async def play(
         self, stage: str, transport: asyncio.Transport, address: str | None = None

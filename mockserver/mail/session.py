@@ -22,9 +22,9 @@ from mockserver.mail.part import Part, RefusedError
 from mockserver.mail.syntax import Parameters, check_address, read_parameters, read_path
 from mockserver.world.model import Relay
 
-MAX_LINE: Final = 1_000  # octets with the line end; RFC 5321, 4.5.3.1.6
+_MAX_LINE: Final = 1_000  # octets with the line end; RFC 5321, 4.5.3.1.6
 _MAX_RECIPIENTS: Final = 100  # RFC 5321, 4.5.3.1.8
-MAX_COMMANDS: Final = 1_000
+_MAX_COMMANDS: Final = 1_000
 _LINES_AT_ONCE: Final = 1_000
 
 _AUTH: Final = re.compile(rb"AUTH +([A-Z0-9_-]{1,20})(?: +(.*))?", re.IGNORECASE | re.DOTALL)
@@ -78,7 +78,7 @@ class Session:
             await connection.say(str(refused))
             return
         await connection.say(f"220 {self._name} {'E' if relay.esmtp else ''}SMTP keyfactor-mock")
-        for _ in range(MAX_COMMANDS):
+        for _ in range(_MAX_COMMANDS):
             await self._obey(await connection.read_line())
             if connection.transport.is_closing():
                 return
@@ -94,7 +94,7 @@ class Session:
             self._part.session.stage = verb.stage
         self._connection.dialogue.add("C", _shown(line, known=name in _VERBS))
         try:
-            if line is None or (len(line) > MAX_LINE and name != "AUTH"):
+            if line is None or (len(line) > _MAX_LINE and name != "AUTH"):
                 reply: str | None = "500 5.5.6 Line too long"
             else:
                 reply = await self._answer(name, rest.strip())
@@ -360,7 +360,7 @@ async def _read_content(connection: Connection, relay: Relay) -> tuple[bytes, st
         text = text.removeprefix(b".") if begins else text
         begins = text.endswith(b"\r\n")
         size += len(text)
-        if relay.strict and not (whole and len(text) <= MAX_LINE):
+        if relay.strict and not (whole and len(text) <= _MAX_LINE):
             refusal = refusal or "500 5.6.0 Line too long"
         elif size > relay.max_size:
             refusal = refusal or "552 5.3.4 Message too big"

@@ -15,10 +15,10 @@ from mockserver.journal.trace import Endpoint
 
 _IMPLICIT_PORT: Final = 465  # RFC 8314, 3.3
 LOCAL_NAME: Final = "keyfactor-command.test"
-SUBJECT: Final = "Keyfactor Command test message"
+_SUBJECT: Final = "Keyfactor Command test message"
 
 _MAX_LINE: Final = 78  # characters that a line should have; it may have 998 (RFC 5322, 2.1.1)
-MAX_PHRASE: Final = 400  # it may offer no place to fold, and need a backslash for each character
+_MAX_PHRASE: Final = 400  # it may offer no place to fold, and need a backslash for each character
 _CHUNK_BYTES: Final = 45  # of UTF-8: an encoded word of 72 octets, at most 75 (RFC 2047, 2)
 
 # RFC 5321, 4.1.2, with what RFC 6531, 3.3 adds; white space needs quotes, of whatever script.
@@ -87,11 +87,11 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
     It is put together as text: `EmailMessage` would take half as long as the whole delivery.
     """
     name = _phrase(submission.sender_name) or " ".join(_encoded_words(submission.sender_name))
-    recipient = mailbox(submission.recipient)
+    recipient = _mailbox(submission.recipient)
     return (
-        f"{_folded(f'From: {name} <{mailbox(submission.sender)}>')}\r\n"
+        f"{_folded(f'From: {name} <{_mailbox(submission.sender)}>')}\r\n"
         f"{_folded(f'To: {recipient}' if _divided(recipient)[1] else f'To: <{recipient}>')}\r\n"
-        f"Subject: {SUBJECT}\r\n"
+        f"Subject: {_SUBJECT}\r\n"
         f"Date: {format_datetime(now)}\r\n"
         f"Message-ID: <{message_id}@{LOCAL_NAME}>\r\n"
         "MIME-Version: 1.0\r\n"
@@ -117,7 +117,7 @@ def _folded(header: str) -> str:
     return "\r\n".join(lines)
 
 
-def mailbox(text: str) -> str:
+def _mailbox(text: str) -> str:
     """Return an address as it stands between angle brackets in a header and in a path.
 
     A local part is quoted if it has to be (RFC 5321, 4.1.2). A text without a domain is a local
@@ -141,7 +141,7 @@ def _divided(address: str) -> tuple[str, str]:
 
 def _phrase(name: str) -> str | None:
     """Return the name as a phrase or a quoted string (RFC 5322, 3.2), or None if it is neither."""
-    if len(name) > MAX_PHRASE or "=?" in name or not _PRINTABLE.fullmatch(name):
+    if len(name) > _MAX_PHRASE or "=?" in name or not _PRINTABLE.fullmatch(name):
         return None
     if _PHRASE.fullmatch(name):
         return name
@@ -166,7 +166,7 @@ def _encoded_word(chunk: bytes) -> str:
 
 def addressed(submission: Submission, *, utf8: bool) -> Submission:
     """Return the submission with addresses for the envelope; without `utf8`, with A-labels."""
-    sender, recipient = map(mailbox, (submission.sender, submission.recipient))
+    sender, recipient = map(_mailbox, (submission.sender, submission.recipient))
     if not utf8:
         sender, recipient = map(_with_a_label, (sender, recipient))
     return replace(submission, sender=sender, recipient=recipient)

@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
 from mockserver.base import masking
+from mockserver.base.jsontext import Json
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import host_name
@@ -18,8 +19,6 @@ from mockserver.oauth.idp import discovery_url
 
 if TYPE_CHECKING:
     import httpx2
-
-Json = dict[str, Any]
 
 _TIMEOUT_S: Final = 30
 _MAX_REASON: Final = 500

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base import masking
+from mockserver.base.jsontext import Json
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, media_type
@@ -25,8 +26,6 @@ from mockserver.world.model import OAuthClient, TokenEndpoint, World
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey
-
-Json = dict[str, Any]
 
 MOUNT: Final = "/_mock/idp"
 # Clients look for either name after the path of the issuer (OpenID Connect Discovery 1.0, 4) or

@@ -38,7 +38,7 @@ def due(state: State, world: World, operation: str, header: str | None) -> tuple
     """
     if header is not None:
         # The header is part of the key, so that each test that sends another text counts from one.
-        return _counted(state, f"{operation} {header}", read(header)), HEADER
+        return _counted(state, f"{operation} {header}", _read(header)), HEADER
     return _counted(state, operation, world.api_fault(operation)), "api_faults of the world"
 
 
@@ -50,7 +50,7 @@ def _counted(state: State, key: str, fault: ApiFault | None) -> ApiFault:
     return fault
 
 
-def read(text: str) -> ApiFault:
+def _read(text: str) -> ApiFault:
     """Read a fault from the header: a JSON object, or words such as `status=503; retry_after=2`.
 
     A word without a value is a status, or stands for true. Problem 400 for any other form, and for

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from mockserver.base.issuer import Revoked, Wanted, p7b, pems, with_subjects
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
 from mockserver.journal.state import State
@@ -22,8 +23,7 @@ if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
 
-Json = dict[str, Any]
-Named = Mapping[str, Any]
+_Named = Mapping[str, Any]
 
 CERTIFICATES: Final = "/Certificates"
 _FIELDS: Final = "/MetadataFields"
@@ -40,7 +40,7 @@ _NOT_SAVED: Final = (
 # Enrolment
 
 
-async def _enroll_csr(call: Call, named: Named) -> Answer:
+async def _enroll_csr(call: Call, named: _Named) -> Answer:
     body = call.body
     chosen = await enrollment.choose(call, enrollment.CSR)
     asked = enrollment.read_csr(body["CSR"])
@@ -60,7 +60,7 @@ async def _enroll_csr(call: Call, named: Named) -> Answer:
     return Answer({"CertificateInformation": information, "Metadata": metadata}, _file(row, form))
 
 
-async def _enroll_pfx(call: Call, named: Named) -> Answer:
+async def _enroll_pfx(call: Call, named: _Named) -> Answer:
     body = call.body
     chosen = await enrollment.choose(call, enrollment.PFX)
     form = _format(call, named)
@@ -128,7 +128,7 @@ def _enrolled(
     return row, issued, {**told, **work, **_ISSUED}
 
 
-def _format(call: Call, named: Named) -> str:
+def _format(call: Call, named: _Named) -> str:
     given = call.headers["x-certificateformat"]
     if given.upper() not in named["formats"]:
         raise Problem(Kind.HEADER_VALUE, f"The format '{cut(given)}' is invalid.")  # recorded
@@ -189,7 +189,7 @@ def _stem(row: Json) -> str:
 # Afterwards
 
 
-async def _download(call: Call, named: Named) -> Answer:
+async def _download(call: Call, named: _Named) -> Answer:
     row = _wanted(call)
     form = _format(call, named)
     chain = _chain(call, row)
@@ -199,7 +199,7 @@ async def _download(call: Call, named: Named) -> Answer:
     return Answer({"Content": _base64(content)}, _file(row, form))
 
 
-async def _recover(call: Call, named: Named) -> Answer:
+async def _recover(call: Call, named: _Named) -> Answer:
     row = _wanted(call)
     # The key is looked up before the format is (recorded).
     private = call.state.private_keys.get(row.get("Id", 0))
@@ -289,7 +289,7 @@ _ON_HOLD: Final = 6
 _RELEASES: Final = (-1, 7)  # reasons by which a certificate on hold becomes active again
 
 
-async def _revoke(call: Call, _: Named) -> Answer:
+async def _revoke(call: Call, _: _Named) -> Answer:
     body = call.body
     rows = {row.get("Id"): row for row in objects.rows(call.state.world, CERTIFICATES)}
     ids = [*dict.fromkeys(body["CertificateIds"])]
@@ -324,7 +324,7 @@ def _effective(given: str | None) -> str:
         raise Problem(Kind.BODY, text) from None
 
 
-async def _put_metadata(call: Call, _: Named) -> None:
+async def _put_metadata(call: Call, _: _Named) -> None:
     number = call.body["Id"]
     rows = objects.rows(call.state.world, CERTIFICATES)
     old = objects.found(rows, "Id", number)
@@ -336,7 +336,7 @@ async def _put_metadata(call: Call, _: Named) -> None:
     call.state.put_resources({CERTIFICATES: kept}, objects.size(new) - objects.size(old))
 
 
-ACTIONS: Final[Mapping[str, Callable[[Call, Named], Awaitable[Answer | None]]]] = {
+ACTIONS: Final[Mapping[str, Callable[[Call, _Named], Awaitable[Answer | None]]]] = {
     "enroll_csr": _enroll_csr,
     "enroll_pfx": _enroll_pfx,
     "download": _download,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
 from mockserver.product import access, objects
@@ -18,22 +19,20 @@ if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
-Json = dict[str, Any]
-
-TEMPLATES: Final = "/Templates"
-PATTERNS: Final = "/EnrollmentPatterns"
+_TEMPLATES: Final = "/Templates"
+_PATTERNS: Final = "/EnrollmentPatterns"
 AUTHORITIES: Final = "/CertificateAuthority"
 
 
-class Way(NamedTuple):
+class _Way(NamedTuple):
     """A way to enrol, with its bit in AllowedEnrollmentTypes."""
 
     name: str
     bit: int
 
 
-PFX: Final = Way("PFX", 1)
-CSR: Final = Way("CSR", 2)
+PFX: Final = _Way("PFX", 1)
+CSR: Final = _Way("CSR", 2)
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Chosen:
         return str(self.authority.get("LogicalName"))
 
 
-async def choose(call: Call, way: Way) -> Chosen:
+async def choose(call: Call, way: _Way) -> Chosen:
     """Find template, pattern and authority; Problem for what is not there or not permitted.
 
     A template may wait first (`Delay`, seconds), or let its authority refuse (`Refusal`, a text).
@@ -85,7 +84,7 @@ def _same(name: object, wanted: str) -> bool:
 def _pattern(world: World, number: int | None) -> Json | None:
     if not number:
         return None
-    pattern = objects.found(objects.rows(world, PATTERNS), "Id", number)
+    pattern = objects.found(objects.rows(world, _PATTERNS), "Id", number)
     if pattern is None:
         text = f"Unable to find 'Enrollment Pattern' with Id '{number}'"
         raise Problem(Kind.NOT_FOUND, text)
@@ -93,7 +92,7 @@ def _pattern(world: World, number: int | None) -> Json | None:
 
 
 def _template(world: World, name: str | None, pattern: Json | None) -> Json:
-    rows = objects.rows(world, TEMPLATES)
+    rows = objects.rows(world, _TEMPLATES)
     if name:
         for row in rows:
             if any(_same(row.get(each), name) for each in ("CommonName", "TemplateName")):
@@ -106,7 +105,7 @@ def _template(world: World, name: str | None, pattern: Json | None) -> Json:
 
 
 def _default_pattern(world: World, template: Json) -> Json | None:
-    for pattern in objects.rows(world, PATTERNS):
+    for pattern in objects.rows(world, _PATTERNS):
         number = (pattern.get("Template") or {}).get("Id")
         if pattern.get("TemplateDefault") and number == template.get("Id"):
             return pattern

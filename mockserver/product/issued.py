@@ -3,9 +3,10 @@
 import base64
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mockserver.base.issuer import YEAR, Wanted
+from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
 from mockserver.product import enrollment
 from mockserver.product.enrollment import CURVES, KINDS, Chosen, Key
@@ -13,8 +14,6 @@ from mockserver.product.keyfactor import Call
 
 if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
     from cryptography import x509
-
-Json = dict[str, Any]
 
 REVOKED: Final = 2  # CertState
 _SAN_TYPES: Final = {"RFC822Name": 1, "DNSName": 2, "UniformResourceIdentifier": 6, "IPAddress": 7}

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from mockserver.base import masking
 from mockserver.base.certificates import Authority
 from mockserver.base.documents import merge
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Note, NoteKind
 from mockserver.base.text import host_name
 from mockserver.contract.form import ASTERISKS
@@ -28,8 +29,6 @@ from mockserver.oauth.idp import IdentityProvider
 from mockserver.product import access, pam
 from mockserver.product.access import Identity
 from mockserver.world.model import Relay, World
-
-Json = dict[str, Any]
 
 # RelayAuthenticationType (POST SMTP Test, tables 888 and 889).
 ANONYMOUS: Final = 0
@@ -76,7 +75,7 @@ class KeyfactorCommand:
 
     async def test_smtp_v1(self, call: Call) -> Json:
         """Send a test mail, and answer with the settings without the password (table 890)."""
-        call.trace.lenient += notes(call.body)
+        call.trace.lenient += _notes(call.body)
         body = call.body
         login = None
         if body["RelayAuthenticationType"] == BASIC:
@@ -87,7 +86,7 @@ class KeyfactorCommand:
 
     async def test_smtp_v2(self, call: Call) -> None:
         """Send a test mail."""
-        call.trace.lenient += notes(call.body)
+        call.trace.lenient += _notes(call.body)
         body = call.body
         login: Login | None = None
         if body["RelayAuthenticationType"] == BASIC:
@@ -215,7 +214,7 @@ _CREDENTIALS: Final = {
 }
 
 
-def notes(body: Json) -> Iterator[Note]:
+def _notes(body: Json) -> Iterator[Note]:
     """Yield the notes on a valid body of POST /SMTP/Test."""
     chosen = body["RelayAuthenticationType"]
     for kind, fields in _CREDENTIALS.items():

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
+from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
 from mockserver.world.model import World
-
-Json = dict[str, Any]
 
 
 def rows(world: World, path: str) -> Sequence[Json]:

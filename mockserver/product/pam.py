@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from mockserver.base import masking
+from mockserver.base.jsontext import Json
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, nearest
 from mockserver.journal.trace import Trace
 from mockserver.product.objects import found, rows
 from mockserver.world.model import PamProvider, World
-
-Json = dict[str, Any]
 
 PROVIDERS: Final = "/PamProviders"
 TYPES: Final = "/PamProviders/Types"

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut, nearest
-
-Json = dict[str, Any]
 
 _MAX_TOKENS: Final = 200  # conditions, brackets and the words between them
 

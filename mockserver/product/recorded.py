@@ -1,17 +1,16 @@
 """What recordings show of resources beyond their schemas: which code is for which of them."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
 from mockserver.product import certificates, issued, objects, security, stores, vaults
 from mockserver.product.objects import Write
 from mockserver.world.model import World
 
-Json = dict[str, Any]
-
 _WRITES: Final = {**stores.WRITES, **security.WRITES, **vaults.WRITES}
-VALUES: Final = {**stores.VALUES, **security.VALUES}
+_VALUES: Final = {**stores.VALUES, **security.VALUES}
 ACTIONS: Final = certificates.ACTIONS  # by the `action` of a document
 
 
@@ -52,4 +51,4 @@ def written(collection: str, write: Write) -> Json:
 
 def value(world: World, name: str, row: Json) -> object:
     """Return a member that is made of others, by its `x-value` in the documents."""
-    return VALUES[name](world, row)
+    return _VALUES[name](world, row)

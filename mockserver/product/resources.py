@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 from uuid import uuid4
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.schema import pointer
 from mockserver.base.text import apart, nearest
@@ -22,8 +23,6 @@ from mockserver.world.loading import load
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
 
-Json = dict[str, Any]
-
 _SAMPLED: Final = "sampled"
 
 _KEY: Final = "Id"  # what tells objects apart where no parameter is called like a member
@@ -32,7 +31,7 @@ _NAMED: Final = ("key", "order", "missing", "fields", "unique")
 
 
 @dataclass(frozen=True)
-class Collection:
+class _Collection:
     """Objects of one kind.
 
     `path` is their key in `resources` of the world, with names in braces where the path has
@@ -69,12 +68,12 @@ class Collection:
 
 
 @dataclass(frozen=True)
-class Plan:
+class _Plan:
     """How an operation is answered: what is done, with which collection, found by what."""
 
     operation: Operation
     action: str = _SAMPLED
-    collection: Collection | None = None
+    collection: _Collection | None = None
     parameter: str | None = None
 
     @property
@@ -83,7 +82,7 @@ class Plan:
         return _SAMPLED if self.collection is None else "resource"
 
 
-class Served(NamedTuple):
+class _Served(NamedTuple):
     """One operation for a list of them: its file, how it is answered (`how`), how many objects."""
 
     operation: str
@@ -102,10 +101,10 @@ class Resources:
     def __init__(self, operations: Iterable[Operation], written: Container[str] = ()) -> None:
         self._operations = tuple(operations)
         self._written = written
-        self._plans: dict[int, Plan] = {}
+        self._plans: dict[int, _Plan] = {}
 
     @cached_property
-    def collections(self) -> Mapping[str, Collection]:
+    def _collections(self) -> Mapping[str, _Collection]:
         """The collections by path: where a GET answers an array."""
         lists = {
             each.path: each
@@ -114,34 +113,34 @@ class Resources:
         }
         return {path: _collection(listed, self._operations) for path, listed in lists.items()}
 
-    def plan(self, operation: Operation) -> Plan:
+    def plan(self, operation: Operation) -> _Plan:
         """Return how an operation is answered."""
         if id(operation) not in self._plans:
             self._plans[id(operation)] = self._planned(operation)
         return self._plans[id(operation)]
 
-    def _planned(self, operation: Operation) -> Plan:
+    def _planned(self, operation: Operation) -> _Plan:
         path, named = operation.path, operation.named
         parameter = named.get("parameter")
         if parameter is None and path.endswith("}"):
             path, _, last = path.rpartition("/")
             parameter = last[1:-1]
-        collection = self.collections.get(named.get("collection", path))
+        collection = self._collections.get(named.get("collection", path))
         actions = _OF_ALL if parameter is None else _OF_ONE
         action = named.get("action", actions.get(operation.method, _SAMPLED))
         if collection is None or action == _SAMPLED:
-            return Plan(operation)
+            return _Plan(operation)
         if "key" in named:
             collection = replace(collection, key=named["key"])
         known = collection.key in collection.form.members
-        return Plan(operation, action, collection, parameter) if known else Plan(operation)
+        return _Plan(operation, action, collection, parameter) if known else _Plan(operation)
 
-    def served(self, world: World) -> Iterator[Served]:
+    def served(self, world: World) -> Iterator[_Served]:
         """Give every operation: which file has it, how it is answered, and how many objects."""
         for operation in self._operations:
             plan = self.plan(operation)
             path = plan.collection.path if plan.collection else None
-            yield Served(
+            yield _Served(
                 f"{operation.method} {operation.path}",
                 operation.version,
                 Path(operation.place.source).name,
@@ -181,7 +180,7 @@ def _is_list(operation: Operation) -> bool:
     return operation.answer is not None and operation.answer.items is not None
 
 
-def _collection(listed: Operation, operations: Sequence[Operation]) -> Collection:
+def _collection(listed: Operation, operations: Sequence[Operation]) -> _Collection:
     path, named = listed.path, listed.named
     single = [each for each in operations if each.path.rpartition("/{")[0] == path]
     whole = [each.answer for each in single if each.method == "GET" and not _is_list(each)]
@@ -189,7 +188,7 @@ def _collection(listed: Operation, operations: Sequence[Operation]) -> Collectio
     form = next(filter(None, whole), form)
     parameter = single[0].path.rpartition("{")[2][:-1] if single else _KEY
     given = {name: named[name] for name in _NAMED if name in named}
-    found = Collection(path, form, **given)
+    found = _Collection(path, form, **given)
     return found if "key" in given else replace(found, key=_key(form, parameter, found.noun))
 
 
@@ -206,8 +205,8 @@ def _key(form: Form, parameter: str, noun: str) -> str:
 class _Use:
     """One call of a planned operation."""
 
-    plan: Plan
-    collection: Collection
+    plan: _Plan
+    collection: _Collection
     call: Call
 
     @cached_property

@@ -5,16 +5,16 @@ client a claim; what is written to either, or to a role, changes what the caller
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.journal.state import State
 from mockserver.product import access, objects
 from mockserver.product.objects import Write
 from mockserver.world.model import OAuthClient, User, World
 
-Json = dict[str, Any]
 _Tables = Mapping[str, Sequence[Json]]
 
 _ROLES: Final = "/Security/Roles"

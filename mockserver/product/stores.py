@@ -3,16 +3,14 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
-from mockserver.base.jsontext import compact_json
+from mockserver.base.jsontext import Json, compact_json
 from mockserver.base.problems import Kind, Problem
 from mockserver.contract.form import ASTERISKS, NO_GUID
 from mockserver.product.objects import Write, found, highest, rows
 from mockserver.world.model import World
-
-Json = dict[str, Any]
 
 _STORE_TYPES: Final = "/CertificateStoreTypes"
 _STORES: Final = "/CertificateStores"

@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.journal.state import State
 from mockserver.product import objects, pam
 from mockserver.product.objects import Write
 from mockserver.world.model import PamProvider, World
-
-Json = dict[str, Any]
 
 _ENTRIES: Final = "/PamProviders/Local/{providerId}/Entries"
 

@@ -30,7 +30,7 @@ from mockserver.world.model import (
 from mockserver.world.reading import WorldError, refuse_unless_json
 from mockserver.world.rules import valid
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 NAMED: Final = ("default", "fuzz")  # the worlds that come with the mock
 
@@ -93,11 +93,11 @@ def _world(data: Mapping[str, Any]) -> World:
 
 def _table(
     entries: Mapping[str, Any],
-    kind: Callable[..., T],
+    kind: Callable[..., _T],
     *,
     normal: Callable[[str], str] = str,
     name: str | None = None,
-) -> Mapping[str, T]:
+) -> Mapping[str, _T]:
     """Make each entry one of a kind, with its key as the field `name` where that is given."""
     return MappingProxyType(
         {
@@ -107,7 +107,7 @@ def _table(
     )
 
 
-def _entry(kind: Callable[..., T], entry: object, fields: Mapping[str, Any]) -> T:
+def _entry(kind: Callable[..., _T], entry: object, fields: Mapping[str, Any]) -> _T:
     if not isinstance(entry, Mapping):  # a secret, or a reply alone
         return kind(entry)
     parts = {

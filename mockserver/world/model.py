@@ -12,7 +12,7 @@ from mockserver.base.problems import Errors
 from mockserver.base.sasl import MECHANISMS
 from mockserver.base.text import host_name
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,9 @@ def _spellings(user: User) -> tuple[str, str, str]:
     return name, user.account.casefold(), f"{name}@{user.domain.casefold()}"
 
 
-def _most_specific(table: Mapping[str, T], exact: Sequence[str], host: str) -> tuple[str, T] | None:
+def _most_specific(
+    table: Mapping[str, _T], exact: Sequence[str], host: str
+) -> tuple[str, _T] | None:
     labels = host.split(".")
     suffixes = (f"*.{'.'.join(labels[start:])}" for start in range(1, len(labels)))
     return next(((key, table[key]) for key in (*exact, *suffixes, "*") if key in table), None)

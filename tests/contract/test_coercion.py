@@ -13,7 +13,7 @@ from mockserver.base.data import data_folder
 from mockserver.contract.coercion import relaxed
 from mockserver.contract.form import Form
 from mockserver.contract.operations import Contract, Operation
-from mockserver.product.keyfactor import notes
+from mockserver.product.keyfactor import _notes
 from support import ADMIN, V1, V2, VALID, Caller, Json, calling, refusal
 
 CONTRACT = Contract.load(data_folder("openapi"))
@@ -327,7 +327,7 @@ def test_a_float_stays_one_where_no_integer_is_wanted(caller: Caller) -> None:
 def noted(body: Json) -> list[str]:
     """Give what is noted of a call that has the document's defaults, without the usual kinds."""
     filled = operation("2").filled(body)
-    return [f"{each.kind} {each.path}" for each in notes(filled)]
+    return [f"{each.kind} {each.path}" for each in _notes(filled)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from mockserver.base.data import data_folder
 from mockserver.contract.editions import load_editions
 from mockserver.contract.operations import Operation
-from mockserver.product.recorded import VALUES
+from mockserver.product.recorded import _VALUES
 
 CONTRACT = load_editions().newest.contract
 NAMES = sorted(path.stem for path in (data_folder("openapi") / "resources").glob("*.yaml"))
@@ -77,7 +77,7 @@ def test_requests_ignore_what_they_do_not_know(name: str) -> None:
 def test_every_derived_member_has_its_code() -> None:
     documents = [CONTRACT.resources[name] for name in NAMES]
     named = {each["x-value"] for each in schemas(documents) if "x-value" in each}
-    assert {name for name in named if not name.startswith("sent/")} == VALUES.keys()
+    assert {name for name in named if not name.startswith("sent/")} == _VALUES.keys()
 
 
 def test_every_schema_can_be_compiled() -> None:

@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver import MockServer, cli
-from mockserver.control.compare import MAX_BODY, ROLE
+from mockserver.control.compare import _MAX_BODY, _ROLE
 from mockserver.control.questions import questions, rows
 from mockserver.world.loading import load
 from support import ADMIN, ROOT, Json
@@ -231,9 +231,9 @@ def test_another_world_differs_and_adopted_does_not(
     adopted = yaml.safe_load(file.read_text())
     known = {name: OTHER[name] for name in ("product_version", "errors", "smtp_profile")}
     assert {name: adopted[name] for name in known} == known
-    assert adopted["roles"] == {ROLE: OTHER["roles"]["Administrator"]}
+    assert adopted["roles"] == {_ROLE: OTHER["roles"]["Administrator"]}
     assert (adopted["lenient"], adopted["deprecation_header"]) == (True, True)
-    assert load(file).users["caller"].roles == (ROLE,)
+    assert load(file).users["caller"].roles == (_ROLE,)
 
 
 def test_an_adopted_world_is_adopted_from(
@@ -409,7 +409,10 @@ HTML = "<html>Welcome</html>"
             "(status 307); it leads to https://sso.example.com/login, which was not followed",
         ),
         (answering(lambda: Response("[" * 100_000)), "no answer is one of Keyfactor Command"),
-        (answering(lambda: Response(b" " * (MAX_BODY + 1))), "no answer: more than 1048576 octets"),
+        (
+            answering(lambda: Response(b" " * (_MAX_BODY + 1))),
+            "no answer: more than 1048576 octets",
+        ),
         (answering(Response, delay=2), "no answer: nothing within 0.5 seconds"),
         (answering(lambda: Response(status_code=401)), "refuses the credentials (401)"),
         (answering(lambda: JSONResponse({}), delay=0.2), "were answered within 5 seconds"),

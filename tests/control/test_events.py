@@ -11,7 +11,7 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.control import streams
-from mockserver.journal.feed import MAX_BEHIND, Feed
+from mockserver.journal.feed import _MAX_BEHIND, Feed
 from mockserver.journal.trace import Trace
 from support import V2, Caller, Json, following
 
@@ -65,7 +65,7 @@ def test_a_stop_ends_every_stream_at_once() -> None:
 def test_a_silent_stream_says_that_it_is_alive(
     caller: Caller, mock: MockServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(streams, "_KEEP_ALIVE_S", 0.05)
     with httpx2.stream("GET", f"{mock.url}/_mock/events", timeout=20) as response:
         lines = response.iter_lines()
         assert [next(lines) for _ in range(5)] == [
@@ -91,7 +91,7 @@ def test_who_falls_behind_is_cut_off_and_what_waits_is_forgotten() -> None:
         feed = Feed()
         slow, other = feed.follow(), feed.follow()
         call = Trace("POST", "/", body_text=json.dumps("x" * 100_000)).exchange(200, None)
-        for number in range(2 * MAX_BEHIND // 100_000):
+        for number in range(2 * _MAX_BEHIND // 100_000):
             feed.publish("request", call)
             event = await other.next()
             assert event
@@ -108,7 +108,7 @@ def test_very_many_small_events_are_too_many_too() -> None:
     async def scenario() -> None:
         feed = Feed()
         slow = feed.follow()
-        for _ in range(MAX_BEHIND // 256):
+        for _ in range(_MAX_BEHIND // 256):
             feed.publish("reset")
         assert await slow.next() is None
 

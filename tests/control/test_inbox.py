@@ -17,7 +17,7 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.control import recipes
-from mockserver.control.inbox import MAX_ROWS, MAX_SHOWN
+from mockserver.control.inbox import _MAX_ROWS, _MAX_SHOWN
 from mockserver.journal.message import Message
 from mockserver.journal.story import exchange_text, story
 from mockserver.world import loading as world
@@ -234,13 +234,13 @@ def test_the_filter_finds_lines_that_hold_every_word(
 
 
 def test_the_newest_lines_come_first_and_the_rest_on_demand(caller: Caller) -> None:
-    for number in range(MAX_ROWS + 5):
+    for number in range(_MAX_ROWS + 5):
         caller.http.get("/KeyfactorAPI/none", auth=ADMIN, headers={"x-number": str(number)})
     page = look(caller)
     rows = page.values("a", "id")
     assert rows == [f"e-{each.id}" for each in reversed(caller.mock.requests[5:])]
     assert "Show 5 more" in page.text
-    assert len(look(caller, all="1").values("a", "id")) == MAX_ROWS + 5
+    assert len(look(caller, all="1").values("a", "id")) == _MAX_ROWS + 5
 
 
 def test_what_was_dropped_is_counted(caller: Caller) -> None:
@@ -457,7 +457,7 @@ def test_of_a_long_mail_the_beginning_is_shown(caller: Caller) -> None:
     message = mail_from_outside(caller.mock, b"Subject: x\r\n\r\n" + b"0123456\r\n" * 20_000)
     answer = caller.http.get("/", params={"message": message.id, "fragment": "pane"})
     assert "not all of it is shown" in answer.text
-    assert len(answer.text) < 2 * MAX_SHOWN + 20_000
+    assert len(answer.text) < 2 * _MAX_SHOWN + 20_000
 
 
 # What is hostile

@@ -13,7 +13,7 @@ import pytest
 
 from mockserver import MockServer
 from mockserver.base.problems import Problem
-from mockserver.journal.state import MAX_NAMESPACES, States
+from mockserver.journal.state import _MAX_NAMESPACES, States
 from mockserver.world.loading import load
 from support import V2, Caller, Json, refusal
 
@@ -132,7 +132,7 @@ def test_the_name_is_checked_for_python_too(mock: MockServer) -> None:
 
 def test_one_more_than_a_thousand_is_refused(caller: Caller) -> None:
     with MockServer() as mock:
-        for number in range(MAX_NAMESPACES):
+        for number in range(_MAX_NAMESPACES):
             mock.namespace(f"n{number}")
         url = f"{mock.url}/_mock/ns/more/messages"
         status, message = refusal(httpx2.get(url))
@@ -160,7 +160,7 @@ def test_of_a_thousand_those_that_only_strangers_called_go_first() -> None:
         assert ask("used", "admin-password") == 400  # a header is missing
         assert ask("strange", "wrong") == 401
         assert mock.namespace("strange").requests[0].status == 401
-        for number in range(MAX_NAMESPACES - 2):
+        for number in range(_MAX_NAMESPACES - 2):
             mock.namespace(f"n{number}")
         assert ask("more", "admin-password") == 400
         assert "strange" not in mock._states  # noqa: SLF001  # asking for it would make it

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mockserver.control import recipes
-from mockserver.mail.part import FAULTS as FAULTS_OF_A_SINK
+from mockserver.mail.part import _FAULTS as FAULTS_OF_A_SINK
 from mockserver.world import loading as world
 from support import ERRORS, VALID, Caller, Json, refusal, rule_of_relay
 

@@ -450,8 +450,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a relay without STARTTLS is no reason to go on in the clear",
     ),
     (
-        '    if len(name) > MAX_PHRASE or "=?" in name or not _PRINTABLE.fullmatch(name):',
-        "    if len(name) > MAX_PHRASE or not _PRINTABLE.fullmatch(name):",
+        '    if len(name) > _MAX_PHRASE or "=?" in name or not _PRINTABLE.fullmatch(name):',
+        "    if len(name) > _MAX_PHRASE or not _PRINTABLE.fullmatch(name):",
         "no name is read as an encoded word",
     ),
     (
@@ -797,7 +797,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "version 1.0 has no chunks",
     ),
     (
-        "if event is not None and self._octets <= MAX_BEHIND:",
+        "if event is not None and self._octets <= _MAX_BEHIND:",
         "if event is not None:",
         "who does not take events is cut",
     ),
@@ -807,8 +807,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a namespace that only strangers called goes first",
     ),
     (
-        "if len(self._states) > MAX_NAMESPACES and",
-        "if len(self._states) > MAX_NAMESPACES + 1 and",
+        "if len(self._states) > _MAX_NAMESPACES and",
+        "if len(self._states) > _MAX_NAMESPACES + 1 and",
         "there are at most 1,000 namespaces",
     ),
     (

@@ -11,7 +11,7 @@ import pytest
 from mockserver import MockServer
 from mockserver.base.problems import Problem
 from mockserver.contract.editions import load_editions
-from mockserver.journal.coverage import Wanted, added, gaps, packed, report, told, unpacked
+from mockserver.journal.coverage import Wanted, _told, added, gaps, packed, report, unpacked
 from support import V1, V2, Caller, calling
 
 Json = dict[str, Any]
@@ -280,7 +280,7 @@ def test_half_a_suite_comes_to_half_of_it(fresh: Caller) -> None:
 
 def test_the_first_gaps_are_worth_reading(fresh: Caller) -> None:
     assert fresh.send("2", BODY_2).status_code == 200
-    lines = list(told(report(fresh.mock.coverage)))
+    lines = list(_told(report(fresh.mock.coverage)))
     assert lines[0] == "test_smtp_v2     6 of  157  1 call: 1 with 200"
     assert lines[1] == "3.8 %: 6 of 157 points"
     assert len(lines) == 12

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mockserver import MockServer
 from mockserver.journal.filters import message_filter
-from mockserver.journal.mailtext import MAX_DEPTH
+from mockserver.journal.mailtext import _MAX_DEPTH
 from mockserver.journal.message import Message
 from mockserver.journal.story import message_line
 from mockserver.journal.trace import Endpoint, Envelope
@@ -251,10 +251,10 @@ def test_what_is_not_read_of_a_mail_is_said(name: str, more: str) -> None:
 
 
 def test_what_lies_too_deep_is_text_as_it_is() -> None:
-    found = message(nested(MAX_DEPTH - 1, "deep")).text
+    found = message(nested(_MAX_DEPTH - 1, "deep")).text
     assert found.strip() == "deep"
-    found = message(nested(MAX_DEPTH + 1, "deep")).text
-    assert found.startswith(f"--b{MAX_DEPTH}\r\n")
+    found = message(nested(_MAX_DEPTH + 1, "deep")).text
+    assert found.startswith(f"--b{_MAX_DEPTH}\r\n")
     assert "deep" in found
 
 

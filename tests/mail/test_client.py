@@ -33,16 +33,16 @@ from mockserver.journal.state import State, States
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint
 from mockserver.journal.trace import Envelope as TraceEnvelope
 from mockserver.mail.client import deliver
-from mockserver.mail.part import FAULTS
+from mockserver.mail.part import _FAULTS
 from mockserver.mail.sink import Sink
 from mockserver.mail.submission import (
-    MAX_PHRASE,
-    SUBJECT,
+    _MAX_PHRASE,
+    _SUBJECT,
     Login,
     Submission,
     TlsMode,
+    _mailbox,
     compose,
-    mailbox,
     tls_mode,
 )
 from mockserver.world.loading import load
@@ -253,8 +253,8 @@ def test_no_name_at_all_can_add_a_header(name: str) -> None:
 def test_the_mail_says_what_it_is() -> None:
     now = NOW.astimezone(timezone(timedelta(hours=2)))
     read = parsed(compose(submission(), now, "unique"))
-    assert read["Subject"] == SUBJECT
-    assert "Keyfactor Command" in SUBJECT
+    assert read["Subject"] == _SUBJECT
+    assert "Keyfactor Command" in _SUBJECT
     assert read["Date"].datetime == NOW
     assert read["Message-ID"] == "<unique@keyfactor-command.test>"
     assert read["From"] == "Keyfactor Command <jsmith@keyexample.com>"
@@ -277,7 +277,7 @@ def test_an_ipv6_address_has_brackets_beside_its_port() -> None:
 @example("a, b " * 40)
 @example("  two  blanks, " * 40)
 def test_a_folded_name_is_for_the_standard_library_the_name_itself(name: str) -> None:
-    assume(len(name) <= MAX_PHRASE and "=?" not in name)
+    assume(len(name) <= _MAX_PHRASE and "=?" not in name)
     mail = compose(submission(sender_name=name), NOW, "unique")
     (mailbox,) = parsed(mail)["From"].addresses
     assert mailbox.display_name == name
@@ -326,7 +326,7 @@ MAILBOXES = {
 
 @pytest.mark.parametrize(("text", "written"), MAILBOXES.items())
 def test_what_is_no_address_is_quoted_where_it_must_be(text: str, written: str) -> None:
-    assert mailbox(text) == mailbox(written) == written
+    assert _mailbox(text) == _mailbox(written) == written
     post = delivered({}, sender=text, recipient=text)
     assert post.message.envelope == TraceEnvelope(written, (written,))
     assert ("C", f"RCPT TO:<{written}>") in post.message.dialogue
@@ -353,8 +353,8 @@ SENDERS = (
 @given(SENDERS)
 @example('""')
 def test_any_sender_comes_back_from_the_headers(text: str) -> None:
-    written = mailbox(text)
-    assert mailbox(written) == written
+    written = _mailbox(text)
+    assert _mailbox(written) == written
     mail = compose(submission(sender=text, recipient=text), NOW, "unique")
     read = message_from_string(mail.decode(), policy=email.policy.default)
     assert read.keys() == HEADERS
@@ -621,8 +621,8 @@ def test_a_reply_of_several_lines_is_one_line_of_the_problem() -> None:
 
 
 def test_one_entry_makes_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_rcpt = replace(FAULTS["dropped"], stage="rcpt")
-    monkeypatch.setitem(cast("dict[str, object]", FAULTS), "dropped", at_rcpt)
+    at_rcpt = replace(_FAULTS["dropped"], stage="rcpt")
+    monkeypatch.setitem(cast("dict[str, object]", _FAULTS), "dropped", at_rcpt)
     post, problem = refused({"fault": "dropped"}, {})
     assert problem.message.endswith("failed at stage rcpt: it closed the connection")
     assert post.delivery.dialogue.lines[-1][1:] == ("C", "RCPT TO:<mjones@keyexample.com>")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from mockserver import MockServer
 from mockserver.base.certificates import Authority
 from mockserver.base.masking import Secret
-from mockserver.base.sasl import MECHANISMS, Mechanism
+from mockserver.base.sasl import MECHANISMS, _Mechanism
 from mockserver.control import recipes
 from mockserver.journal.state import States
 from mockserver.journal.trace import Attempt
@@ -164,12 +164,12 @@ def test_a_mechanism_reads_what_it_writes(name: str) -> None:
 
 
 def test_one_entry_makes_a_mechanism_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    three = Mechanism(
+    three = _Mechanism(
         lambda name, password, host, _: (host, name, password),
         lambda _, name, password: (name, password),
         prompts=(b"Host?", b"Name?", b"Password?"),
     )
-    monkeypatch.setitem(cast("dict[str, Mechanism]", MECHANISMS), "THREE", three)
+    monkeypatch.setitem(cast("dict[str, _Mechanism]", MECHANISMS), "THREE", three)
     state, authority = States(load()).get(), Authority()
     part = replace(part_of(state), relay=Relay(mechanisms=("THREE",)))
     login = Login("me", Secret("pw"))

@@ -21,7 +21,7 @@ from mockserver.base.problems import Kind, Problem
 from mockserver.contract.editions import load_editions
 from mockserver.control import recipes
 from mockserver.journal.trace import Exchange
-from mockserver.product import api_faults as faults
+from mockserver.product.api_faults import _read
 from mockserver.product.worlds import load_world
 from mockserver.world.model import ApiFault
 from mockserver.world.reading import WorldError
@@ -359,7 +359,7 @@ def test_first_in_the_header_counts_for_each_text(caller: Caller) -> None:
 
 
 def test_counters_do_not_grow_for_ever(mock: MockServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mockserver.journal.state.MAX_COUNTERS", 2)
+    monkeypatch.setattr("mockserver.journal.state._MAX_COUNTERS", 2)
     state = mock._states.get()  # noqa: SLF001  # no client can look at it
     assert [state.count_use(key) for key in ("a", "b", "a", "c", "b", "a")] == [1, 1, 2, 1, 2, 1]
 
@@ -550,7 +550,7 @@ def test_a_body_that_was_read_before_a_delay_is_refused_in_its_turn(caller: Call
     ],
 )
 def test_a_header_is_read_in_many_forms(text: str, fault: ApiFault) -> None:
-    assert faults.read(text) == fault
+    assert _read(text) == fault
 
 
 @pytest.mark.parametrize(
@@ -582,7 +582,7 @@ def test_a_header_is_read_in_many_forms(text: str, fault: ApiFault) -> None:
 )  # fmt: skip
 def test_a_header_that_makes_no_sense_is_refused(text: str, message: str) -> None:
     with pytest.raises(Problem) as caught:
-        faults.read(text)
+        _read(text)
     assert caught.value.kind is Kind.CONTROL
     assert caught.value.message.startswith(f"X-Mock-Fault: {message}")
 
@@ -602,7 +602,7 @@ def test_two_lines_of_the_header_are_one_list(caller: Caller) -> None:
 
 @pytest.mark.parametrize(("key", "rule"), api_faults().items())
 def test_the_readmes_examples_are_valid(key: str, rule: Json) -> None:
-    assert getattr(faults.read(rule["x-header"]), key)
+    assert getattr(_read(rule["x-header"]), key)
 
 
 @pytest.mark.parametrize("name", ["x-keyfactor-api-version", "x-keyfactor-requested-with"])
