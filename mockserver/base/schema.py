@@ -10,9 +10,9 @@ from urllib.parse import quote, unquote
 from jsonschema_rs import Draft202012Validator, Registry, ValidationError, ValidationErrorKind
 
 from mockserver.base.documents import DocumentError
+from mockserver.base.jsontext import Json
 from mockserver.base.text import cut, lowered, nearest
 
-Json = dict[str, Any]
 _Steps = tuple[str | int, ...]
 
 _URI: Final = "urn:document"

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
 from mockserver.base.documents import DocumentError, read_yaml
-from mockserver.base.jsontext import parse_json
+from mockserver.base.jsontext import Json, parse_json
 from mockserver.base.problems import Kind, Note, Problem, Violation
 from mockserver.base.schema import Node, Schema
 from mockserver.base.text import cut, lowered, media_type
@@ -19,8 +19,6 @@ from mockserver.contract.form import Form
 from mockserver.contract.parameters import Parameter, read_parameter, read_parameters
 from mockserver.contract.paths import TEMPLATE, Paths, unnamed
 from mockserver.contract.wording import WORDS, type_of, violations
-
-Json = dict[str, Any]
 
 VERSION_HEADER: Final = "x-keyfactor-api-version"
 
@@ -242,7 +240,7 @@ class Contract:
         ordered = {
             version: found[version] for version in sorted(found, key=lambda each: (len(each), each))
         }
-        operations = chain.from_iterable(map(read_operations, ordered.values()))
+        operations = chain.from_iterable(map(_read_operations, ordered.values()))
         values = {version: node.document for version, node in ordered.items()}
         return cls(values, _compared(operations))
 
@@ -257,7 +255,9 @@ class Contract:
         added: dict[tuple[str, str, str], tuple[str, Operation]] = {}
         left, served = [*self.left], dict(self.resources)
         for name, document in documents.items():
-            for operation in chain.from_iterable(map(self._versions_of, read_operations(document))):
+            for operation in chain.from_iterable(
+                map(self._versions_of, _read_operations(document))
+            ):
                 served[name], key = document.document, _key(operation)
                 other, _ = added.get(key, (name, operation))
                 if other != name:
@@ -352,7 +352,7 @@ def _is_json(content_type: str, only: tuple[str, ...]) -> bool:
     return charsets <= {"utf-8"} and bool(given in only if only else JSON_TYPE.fullmatch(given))
 
 
-def read_operations(document: Node) -> Iterator[Operation]:
+def _read_operations(document: Node) -> Iterator[Operation]:
     """Give the operations of a document, in its order; DocumentError names the place."""
     version = str(document.at("info", "version").value)
     parameters: dict[str, Parameter] = {}

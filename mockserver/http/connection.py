@@ -114,10 +114,7 @@ class _OneProtocol(Paced):
 
 
 class Connection(_OneProtocol):
-    """Speak HTTP/1.1 with one client, within limits, and break off when the application asks.
-
-    A request that comes in one piece sets no timer.
-    """
+    """Speak HTTP/1.1 with one client, within limits, and break off when the application asks."""
 
     def __init__(
         self,
@@ -203,7 +200,7 @@ class Connection(_OneProtocol):
             self.refuse_all(_unreadable(error))
 
     def _read(self, data: bytes) -> None:
-        """Have the parser read what there is room for, and bound what is not complete."""
+        """Have the parser read what there is room for, and bound and time only what is incomplete."""
         for part in self._in_turn(data):
             self._new = False
             self.feed(part)

@@ -25,7 +25,7 @@ _LIKELY: Final = {
     "WRONG_VERSION_NUMBER": NO_TLS,
 }
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Warnings:
@@ -43,7 +43,7 @@ class Warnings:
         self._more -= 1
         if self._more >= 0:
             last = "" if self._more else f"; more lines like it are left out for {_WARNINGS_S} s"
-            log.log(level, "%s%s", text, last)
+            _log.log(level, "%s%s", text, last)
 
 
 def cause(error: OSError) -> str:

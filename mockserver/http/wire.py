@@ -37,7 +37,7 @@ BREAK_OFF: Final = "keyfactor_mock.break_off"
 LEFT: Final = "keyfactor_mock.left"
 UNREAD: Final = "keyfactor_mock.unread"
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def namespace(request: Request) -> str:
@@ -126,7 +126,7 @@ def contained(name: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}"
-        log.error("%s %s at %s", name, type(error).__name__, where)  # noqa: TRY400  # see above
+        _log.error("%s %s at %s", name, type(error).__name__, where)  # see above
         raise Problem(Kind.INTERNAL, f"the mock failed; its log names {name}") from None
 
 

@@ -15,7 +15,7 @@ from mockserver.journal.message import Message
 from mockserver.journal.outside import SessionTrace, SmtpSession, TokenCall
 from mockserver.journal.trace import Exchange, Trace
 
-MAX_ENTRIES: Final = 1_000
+_MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 _ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
@@ -59,7 +59,7 @@ class Shelf(Generic[Entry]):
     @property
     def full(self) -> bool:
         """Say whether there are as many as may be kept."""
-        return len(self._entries) > MAX_ENTRIES
+        return len(self._entries) > _MAX_ENTRIES
 
     def find(self, wanted: str | None) -> Entry | None:
         """Return the entry of that id, or None."""
@@ -74,17 +74,13 @@ class Shelf(Generic[Entry]):
             arrival = asyncio.get_running_loop().create_future()
             self._waiting[arrival] = matches  # before looking, which takes turns
             try:
-                found = await self.matching(matches)
+                found = [entry async for entry in in_turns(self) if matches(entry)]
                 left = until - monotonic()
                 if left <= 0 or self._released or sum(entry.ended for entry in found) >= count:
                     return found
                 await asyncio.wait([arrival], timeout=left)
             finally:
                 del self._waiting[arrival]
-
-    async def matching(self, matches: Callable[[Entry], bool]) -> list[Entry]:
-        """Return the entries that match."""
-        return [entry async for entry in in_turns(self) if matches(entry)]
 
     def release(self) -> None:
         """End every wait now, and those that are still to come."""
@@ -193,13 +189,13 @@ class Journal:
 
     def add_message(self, message: Message) -> None:
         """Keep a message."""
-        self._add(self.messages, message, octets(message) + message.may_remember)
+        self._add(self.messages, message, _octets(message) + message.may_remember)
         self.feed.publish("message", message)
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Keep an exchange."""
         self._tally.add(exchange)
-        self._add(self.exchanges, exchange, octets(exchange))
+        self._add(self.exchanges, exchange, _octets(exchange))
         self.feed.publish("request", exchange)
 
     def begin_exchange(self, trace: Trace) -> None:
@@ -213,14 +209,14 @@ class Journal:
 
     def add_token(self, request: TokenCall) -> None:
         """Keep a request to the identity provider."""
-        self._add(self.tokens, request, octets(request))
+        self._add(self.tokens, request, _octets(request))
 
     def _follow(self, trace: SessionTrace) -> None:
         if trace.closed_at is None:
             self.sessions.tell(trace.kept)
             return
         session = trace.kept()
-        self._add(self.sessions, session, octets(session))
+        self._add(self.sessions, session, _octets(session))
         self._tally.report(session)
         self.feed.publish("session", session)
 
@@ -265,7 +261,7 @@ class Journal:
         self._pool.used += size
 
 
-def octets(kept: object) -> int:
+def _octets(kept: object) -> int:
     """Return what a kept value takes in memory, with all that is in it."""
     size, pending = 0, [kept]
     for each in pending:  # which grows meanwhile

@@ -8,12 +8,12 @@ from email.message import EmailMessage
 from functools import cached_property
 from typing import ClassVar, Final, TypeVar, cast
 
+from mockserver.base.jsontext import Json
 from mockserver.journal import mailtext
 from mockserver.journal.trace import (
     Endpoint,
     Envelope,
     Headers,
-    Json,
     Parameters,
     Said,
     as_plain,

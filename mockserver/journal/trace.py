@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
 
+from mockserver.base.jsontext import Json
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.contract.upgrade import Upgrade, Upgraded
 
-Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
 Said = tuple[_Speaker, str]
@@ -26,7 +26,7 @@ def new_id() -> str:
     return uuid4().hex
 
 
-def milliseconds(since: float) -> float:
+def _milliseconds(since: float) -> float:
     """Return the milliseconds since a `time.perf_counter()`, to the microsecond."""
     return round((time.perf_counter() - since) * 1_000, 3)
 
@@ -233,7 +233,7 @@ class Dialogue:
 
     def add(self, who: _Speaker, line: str) -> None:
         """Append one line without its line end."""
-        self.lines.append((milliseconds(self.started), who, line))
+        self.lines.append((_milliseconds(self.started), who, line))
 
 
 @dataclass
@@ -305,11 +305,11 @@ class Trace:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Record how long a part of the call takes, however it ends."""
-        began = milliseconds(self.started)
+        began = _milliseconds(self.started)
         try:
             yield
         finally:
-            ended = milliseconds(self.started)
+            ended = _milliseconds(self.started)
             self.steps.append(Step(name, began, round(ended - began, 3)))
 
     def under_way(self) -> Exchange:
@@ -322,7 +322,7 @@ class Trace:
         """Give what there is as a value, with the answer; `errors` are those of the world."""
         ended: Json = {
             "id": self.request_id,
-            "duration_ms": milliseconds(self.started),
+            "duration_ms": _milliseconds(self.started),
             "status": status,
             "request": Received(self.headers, self.body_text),
             "problem": problem and _refusal(problem, errors),

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base import masking
+from mockserver.base.documents import DocumentError
 from mockserver.base.jsontext import first_value
 from mockserver.base.problems import Kind, Note, NoteKind, Problem, Violation
 from mockserver.base.text import cut, one_line
@@ -39,18 +40,13 @@ from mockserver.world.model import World
 _DEPRECATED_SINCE: Final = b"@1735689600"
 _UNAUTHORIZED: Final = 401
 
-Json = dict[str, Any]
 _Method = Callable[[Call], Awaitable[object]]
 # How a fault breaks the connection off, and the words for that; None if none does.
 _Broken = tuple[str, str] | None
 
 _APART: Final = re.compile(r'[ "=]')
 
-log = logging.getLogger(__name__)
-
-
-class ContractMismatchError(Exception):
-    """The product has a method that no document names; the mock cannot start."""
+_logger = logging.getLogger(__name__)
 
 
 class Api:
@@ -272,7 +268,8 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, _Met
     documented = {operation.id for operation in contract.operations}
     written = methods_of(command)
     if unknown := written - documented:
-        raise ContractMismatchError(f"only in KeyfactorCommand: {', '.join(sorted(unknown))}")
+        text = f"no document has the operations {', '.join(sorted(unknown))}"
+        raise DocumentError(type(command).__name__, [("", text)])
     return {name: getattr(command, name) for name in written}
 
 
@@ -338,7 +335,7 @@ def _answered(value: object, status: int) -> Response:
 
 
 def _log(exchange: Exchange, name: str) -> None:
-    if not log.isEnabledFor(logging.INFO):
+    if not _logger.isEnabledFor(logging.INFO):
         return
     fields = {
         "id": exchange.id,
@@ -354,7 +351,7 @@ def _log(exchange: Exchange, name: str) -> None:
         "problem": exchange.problem and one_line(exchange.problem.message),
     }
     pairs = [f"{name}={_word(value)}" for name, value in fields.items() if value is not None]
-    log.info(" ".join(pairs), extra={"fields": fields})
+    _logger.info(" ".join(pairs), extra={"fields": fields})
 
 
 def _word(value: object) -> str:

@@ -16,7 +16,7 @@ from mockserver.base.jsontext import MAX_DIGITS, parse_json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.schema import Node
 from mockserver.base.text import cut, host_name
-from mockserver.contract.operations import Contract, Operation, read_operations
+from mockserver.contract.operations import Contract, Operation, _read_operations
 from support import BASIC, BODIES, BODY, ERRORS, HEADERS, OAUTH, PAM, SECRET, Json
 
 MAX_LEVELS = 64
@@ -1043,6 +1043,6 @@ def test_the_version_comes_from_the_document_and_the_oldest_is_the_default(tmp_p
 
 def test_operations_are_read_from_a_document_in_memory() -> None:
     root = Node.root("memory", CONTRACT.documents["1"])
-    found = [operation.id for operation in read_operations(root)]
+    found = [operation.id for operation in _read_operations(root)]
     assert found == [each.id for each in CONTRACT.operations if each.version == "1"]
     assert "test_smtp_v1" in found

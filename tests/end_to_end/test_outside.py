@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from mockserver import MockServer, SmtpSession, TokenCall, WorldError
-from mockserver.journal.journal import MAX_ENTRIES
+from mockserver.journal.journal import _MAX_ENTRIES
 from mockserver.journal.story import journal_text
 from support import V2, Caller, Json, following, refusal
 
@@ -192,14 +192,14 @@ def test_what_a_client_says_of_itself_is_always_text(caller: Caller) -> None:
 
 def test_sessions_are_bounded(caller: Caller) -> None:
     port = caller.mock.port("smtp") or 0
-    for _ in range(MAX_ENTRIES + 20):
+    for _ in range(_MAX_ENTRIES + 20):
         with socket.create_connection(("127.0.0.1", port), 10) as sock:
             sock.recv(100)
     deadline = time.monotonic() + 5
     listing: Json = {}
     while listing.get("dropped") != 20 and time.monotonic() < deadline:
         listing = caller.http.get("/_mock/sessions?limit=1").json()
-    assert (listing["total"], listing["dropped"]) == (MAX_ENTRIES, 20)
+    assert (listing["total"], listing["dropped"]) == (_MAX_ENTRIES, 20)
     caller.mock.reset()
     assert caller.mock.sessions == ()
 

@@ -14,7 +14,7 @@ from mockserver.base.problems import Kind, Note, NoteKind, Problem, Violation
 from mockserver.base.sasl import MECHANISMS
 from mockserver.contract.operations import Contract
 from mockserver.journal.filters import Either, exchange_filter, message_filter, token_filter
-from mockserver.journal.journal import MAX_ENTRIES, Journal, Pool, octets
+from mockserver.journal.journal import _MAX_ENTRIES, Journal, Pool, _octets
 from mockserver.journal.message import Message
 from mockserver.journal.trace import (
     Attempt,
@@ -57,9 +57,9 @@ def exchange(body_bytes: int = 0) -> Exchange:
 
 def test_the_oldest_messages_are_dropped_and_counted() -> None:
     journal = Journal(Pool())
-    for number in range(MAX_ENTRIES + 3):
+    for number in range(_MAX_ENTRIES + 3):
         journal.add_message(message(recipient=f"{number}@b.test"))
-    assert (len(journal.messages), journal.messages.dropped) == (MAX_ENTRIES, 3) == (1_000, 3)
+    assert (len(journal.messages), journal.messages.dropped) == (_MAX_ENTRIES, 3) == (1_000, 3)
     assert next(iter(journal.messages)).envelope.recipients == ("3@b.test",)
 
 
@@ -139,7 +139,7 @@ def test_what_is_kept_of_what_was_read_of_a_mail_is_counted_before() -> None:
         assert kept.headers is not None
         assert kept.subject is not None
         remembered = {name: value for name, value in vars(kept).items() if name != "raw"}
-        assert octets(tuple(remembered.values())) + len(raw) <= counted
+        assert _octets(tuple(remembered.values())) + len(raw) <= counted
         assert counted < 2 * len(raw) + 60_000
 
 
@@ -173,7 +173,7 @@ def test_a_long_look_at_the_entries_lets_others_have_their_turn() -> None:
             time.sleep(0.03)
             return True
 
-        assert len(await journal.messages.matching(slow)) == 5
+        assert len(await journal.messages.wait(slow, 0)) == 5
         counting.cancel()
         assert turns >= 4
 
