@@ -200,7 +200,7 @@ class Connection(_OneProtocol):
             self.refuse_all(_unreadable(error))
 
     def _read(self, data: bytes) -> None:
-        """Have the parser read what there is room for, and bound and time only what is incomplete."""
+        """Have the parser read what there is room for; bound and time what is not complete."""
         for part in self._in_turn(data):
             self._new = False
             self.feed(part)
