@@ -84,7 +84,6 @@ class _Row:
 
     @property
     def tone(self) -> str:
-        """Name the kind of outcome, for its colour."""
         return tone(self.exchange) if self.exchange else "mail"
 
     def holds(self, words: Sequence[str]) -> bool:

@@ -124,7 +124,6 @@ def find(shelf: Shelf[Entry], wanted: str) -> Entry:
 
 
 def _seconds(text: str) -> float:
-    """Return the seconds to wait."""
     try:
         seconds = float(text)
     except ValueError:
@@ -135,7 +134,6 @@ def _seconds(text: str) -> float:
 
 
 def _number(name: str, text: str, least: int) -> int:
-    """Return a number of entries."""
     if not _NUMBER.fullmatch(text) or not least <= int(text) <= _MAX_LISTED:
         raise Problem(Kind.CONTROL, f"{name}: a number from {least} to {_MAX_LISTED}")
     return int(text)

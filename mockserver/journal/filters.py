@@ -66,7 +66,6 @@ class _Headers(_Criterion):
     """Ask for a header by its name, and by a part of its value."""
 
     def holds(self, wanted: Iterable[str], found: Iterable[object]) -> bool:
-        """Say whether one of the readings is one of the things found."""
         there = [self._form(str(each)).partition(": ")[::2] for each in found]
         asked = [each.partition(": ")[::2] for each in wanted]
         return any(name == its and part in value for name, part in asked for its, value in there)

@@ -138,7 +138,6 @@ class _Site:
     keep: _Keep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request as ASGI has it."""
         request = Request(scope, receive)
         response = await self._answer(request)
         if kind := self._kinds.get(request.scope["path"]):

@@ -216,7 +216,6 @@ class _Use:
 
     @property
     def rows(self) -> Sequence[Json]:
-        """The objects that there are now."""
         return recorded.rows(self.call.state.world, self.path)
 
     def list(self) -> Answer:
@@ -253,7 +252,6 @@ class _Use:
         return Answer(answer and self._made(answer.body), answer.headers if answer else {})
 
     def create(self) -> object:
-        """Add an object."""
         key, row, rows = self.collection.key, dict(self._body), self.rows
         kind = self.collection.form.members[key]
         if "integer" in kind.types:
@@ -288,7 +286,6 @@ class _Use:
         return self._kept({**row, self.collection.key: old[self.collection.key]}, rows, old)
 
     def remove(self) -> None:
-        """Remove an object."""
         rows = self.rows
         self._remove(rows, [self._row(self._wanted, rows)])
 
