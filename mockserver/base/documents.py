@@ -55,7 +55,7 @@ def _content(path: Path, error: type[DocumentError]) -> bytes:
     return content
 
 
-def merge(target: object, patch: object) -> object:
+def merge(target: object, patch: object) -> Any:  # noqa: ANN401  # any JSON
     """Return the target with a JSON merge patch applied; both stay as they are (RFC 7396, 2)."""
     if not isinstance(patch, Mapping):
         return copy.deepcopy(patch)

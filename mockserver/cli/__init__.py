@@ -22,7 +22,7 @@ from mockserver.base.text import one_line
 from mockserver.base.version import __version__
 from mockserver.cli import report
 from mockserver.cli.compare import compare
-from mockserver.cli.parts import Command, option, written
+from mockserver.cli.parts import EXIT_FAILED, Command, option, table, written
 from mockserver.cli.signals import ENDING, PASSED_ON, on_signals, pass_on
 from mockserver.cli.telling import announce, facts, variables
 from mockserver.contract.editions import load_editions
@@ -37,7 +37,6 @@ from mockserver.product.worlds import load_world
 from mockserver.server import MockServer, SettingError
 from mockserver.world.rules import file_schema
 
-_EXIT_OUTPUT: Final = 1
 _EXIT_USAGE: Final = 2
 _EXIT_PORT_TAKEN: Final = 3
 _EXIT_INTERRUPTED: Final = 130  # as a shell has it for SIGINT
@@ -174,7 +173,7 @@ def run(
     else:
         status, table = _rehearse(load_editions().named(editions), once)
     lines, good = wanted.conclude(added(*tried))
-    status = report.end(told, status if good else status or _EXIT_OUTPUT, options)
+    status = report.end(told, status if good else status or EXIT_FAILED, options)
     for line in (*lines, *table):
         click.echo(line, err=True)
     return status
@@ -212,9 +211,8 @@ def resources(openapi: tuple[str, ...], world: str | None) -> None:
         lines.append((each.operation, each.version, each.file, each.how, objects))
     for name, left in contract.left:
         lines.append((f"{left.method} {left.path}", left.version, name, "left to ours", ""))
-    widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    for line in lines:
-        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+    for line in table(lines, "  "):
+        click.echo(line)
 
 
 @cli.command()
@@ -256,7 +254,7 @@ def main() -> None:
     except OSError as error:
         # What could not be written would be tried once more at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        _fail(f"cannot go on: {error.strerror}", _EXIT_OUTPUT)
+        _fail(f"cannot go on: {error.strerror}", EXIT_FAILED)
     except click.Abort:  # pragma: no cover  # a test sees it, but an interrupt may end the tracing
         _fail("interrupted", _EXIT_INTERRUPTED)
 
@@ -350,10 +348,7 @@ def _rehearse(
         rows.append((name, str(status), str(tally.calls), str(tally.refused), first))
         if status - 128 in PASSED_ON:
             break  # whoever ended this one means all
-    cells = (
-        [cell.ljust(len(title)) for cell, title in zip(row, rows[0], strict=True)] for row in rows
-    )
-    return worst, [" | ".join(row).rstrip() for row in cells]
+    return worst, table(rows, " | ")
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mockserver.base.loops import new_event_loop
-from mockserver.cli.parts import option, written
+from mockserver.cli.parts import EXIT_FAILED, option, written
 from mockserver.control import compare as comparing
 from mockserver.control.questions import VERSIONS, questions
 from mockserver.http.wire import basic
@@ -83,7 +83,7 @@ def _told(
         written(report, as_json)
     if new:
         written(new, found.world(below))
-    return 1 if found.of("differs") else 0
+    return EXIT_FAILED if found.of("differs") else 0
 
 
 def _places(recipient: str | None, relay: str | None) -> dict[str, object] | None:

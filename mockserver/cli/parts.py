@@ -4,11 +4,13 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
+
+EXIT_FAILED: Final = 1  # what was run, compared or written is not as it was wanted
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,6 +21,12 @@ def option(name: str, help_text: str, **settings: Any) -> Callable[[Command], Co
     return click.option(
         name, help=help_text, envvar=variable, show_envvar=True, show_default=True, **settings
     )
+
+
+def table(rows: Sequence[Sequence[str]], between: str) -> list[str]:
+    """Return rows of cells as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [between.join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def written(name: str, text: str, option: str = "") -> os.stat_result:

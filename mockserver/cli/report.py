@@ -5,11 +5,10 @@ from typing import Any, Final
 import click
 
 from mockserver.base.problems import STRICT_KINDS
-from mockserver.cli.parts import Command, option, written
+from mockserver.cli.parts import EXIT_FAILED, Command, option, written
 from mockserver.journal.report import Expected, Report
 
 _ON_FAILURE: Final = "-"  # where no file is named
-_EXIT_STRICT: Final = 1
 
 
 def _expected(
@@ -64,4 +63,4 @@ def end(report: Report, status: int, options: dict[str, Any]) -> int:
     for story in report.stories:
         for fault in story.faults:
             click.echo(f"  {story.title}: {fault}", err=True)
-    return _EXIT_STRICT
+    return EXIT_FAILED

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from mockserver.base.data import data_folder
 from mockserver.base.documents import DocumentError, merge, read_yaml
@@ -179,7 +179,7 @@ class Editions:
             _check_places(keys[key], patch or {}, file.source, f"/{key}")
         if any(patch != {} for patch in patches.values()):
             contract = Contract.of(
-                Node.root(file.source, cast("Json", merge(keys[key], patch)))
+                Node.root(file.source, merge(keys[key], patch))
                 for key, patch in patches.items()
                 if patch is not None
             )

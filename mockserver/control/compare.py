@@ -159,7 +159,7 @@ async def compare(
 
     async def of_a_mock(patch: Json) -> list[Json]:
         accounts, callers = _accounts(world, patch)
-        async with beside(merge(patch, accounts)) as url:  # type: ignore[arg-type]  # an object too
+        async with beside(merge(patch, accounts)) as url:
             mock = _Server(url, callers, server.trust, server.seconds, proxies=False)
             return _rows(asked, theirs, await _answers(mock, asked, lambda _: None))
 

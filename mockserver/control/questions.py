@@ -72,7 +72,7 @@ def _data() -> Any:  # noqa: ANN401  # JSON; the schema has its form
 def _question(entry: Any, version: str, usual: Any, places: Mapping[str, object]) -> Question:  # noqa: ANN401  # as above
     text = entry.get("text")
     if "body" in entry:
-        body: Any = merge(usual, entry["body"])
+        body = merge(usual, entry["body"])
         text = json.dumps({name: places.get(str(value), value) for name, value in body.items()})
     media = None if text is None else "application/json"
     headers = {**_USUAL, VERSION_HEADER: version, "content-type": media, **entry.get("headers", {})}

@@ -38,6 +38,7 @@ _LIFETIME_S: Final = 3_600
 _MAX_PARAMETERS: Final = 100
 _MAX_KEPT: Final = 500  # characters of what a client asked for
 _Keep = Callable[[TokenCall], None]
+_Answer = Callable[[Request], Awaitable[Response]]
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _STATUS: Final = {Kind.TOO_LARGE: 413, Kind.MEDIA_TYPE: 415}  # of what RFC 6749 does not foresee
@@ -138,37 +139,25 @@ class _Site:
     keep: _Keep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        response = await self._answer(request)
-        if kind := self._kinds.get(request.scope["path"]):
+        request, issuer = Request(scope, receive), _issuer(self.token_url)
+        routes: list[tuple[str, str, str, _Answer]] = [
+            *[("GET", path, "discovery", self._discovery) for path in _metadata_paths(issuer)],
+            ("GET", _path(f"{issuer}/jwks"), "jwks", self._key_set),
+            ("GET", _path(f"{issuer}/authorize"), "", _authorize),
+            ("POST", _path(f"{issuer}/authorize"), "", _authorize),
+            ("POST", _path(self.token_url), "token", self._token),
+        ]
+        here = {method: (kind, do) for method, path, kind, do in routes if path == scope["path"]}
+        if request.method in here:
+            await asyncio.sleep(self.endpoint.delay)
+            response = await here[request.method][1](request)
+        else:
+            allow = {"Allow": ", ".join(here)} if here else None
+            response = Response(status_code=405 if here else 404, headers=allow)
+        if kind := next((kind for kind, _ in reversed(here.values())), ""):
             self.keep(_told(request, self.token_url, kind, response))
         response.headers.update(_NOT_STORED)
         await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        issuer = _issuer(self.token_url)
-        routes: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {
-            **{("GET", path): self._discovery for path in _metadata_paths(issuer)},
-            ("GET", _path(issuer + "/jwks")): self._key_set,
-            **{(method, _path(issuer + "/authorize")): _authorize for method in ("GET", "POST")},
-            ("POST", _path(self.token_url)): self._token,
-        }
-        path = request.scope["path"]
-        answer = routes.get((request.method, path))
-        if answer is None:
-            allowed = [method for method, known in routes if known == path]
-            return Response(
-                status_code=405 if allowed else 404,
-                headers={"Allow": ", ".join(allowed)} if allowed else None,
-            )
-        await asyncio.sleep(self.endpoint.delay)
-        return await answer(request)
-
-    @cached_property
-    def _kinds(self) -> Mapping[str, str]:
-        issuer = _issuer(self.token_url)
-        discovery = dict.fromkeys(_metadata_paths(issuer), "discovery")
-        return {**discovery, _path(issuer + "/jwks"): "jwks", _path(self.token_url): "token"}
 
     async def _discovery(self, _: Request) -> Response:
         """Answer with the metadata of RFC 8414, 2 and of OpenID Connect Discovery 1.0, 3."""

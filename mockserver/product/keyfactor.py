@@ -281,7 +281,7 @@ _UNSUPPORTED: Final = "UnsupportedPAMSecret"
 
 
 def _put_profile(state: State, body: Json) -> None:
-    given = cast("Json", merge({}, body))  # without nulls
+    given = merge({}, body)  # without nulls
     state.put_profile({name: given[name] for name in given if name != "Id"})
 
 
