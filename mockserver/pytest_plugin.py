@@ -126,7 +126,7 @@ def keyfactor_world(pytestconfig: pytest.Config) -> Any:  # noqa: ANN401  # what
 @pytest.fixture(scope="session")
 def keyfactor_server(pytestconfig: pytest.Config, keyfactor_world: Any) -> Iterator["MockServer"]:  # noqa: ANN401  # as above
     """Run one mock for the session (with xdist: for the worker), with all listeners."""
-    from mockserver.server import MockServer  # noqa: PLC0415  # a session without it pays nothing
+    from mockserver.server import MockServer
 
     world = _of_option(pytestconfig) or keyfactor_world
     edition = pytestconfig.getoption("--keyfactor-edition")
@@ -165,7 +165,7 @@ def keyfactor_factory(
 
     They stop when the test ends. Without a world they have that of the session.
     """
-    from mockserver.server import MockServer  # noqa: PLC0415  # as above
+    from mockserver.server import MockServer
 
     usual = _of_option(request.config) or keyfactor_world
     edition = request.config.getoption("--keyfactor-edition")
@@ -247,7 +247,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401  # of pytest-xdist
     """Take what the tests of a worker have tried."""
     if text := getattr(node, "workeroutput", {}).get(_COVERAGE):
-        from mockserver.journal.coverage import unpacked  # noqa: PLC0415  # as above
+        from mockserver.journal.coverage import unpacked
 
         node.config.stash[_TRIED].append(unpacked(text))
 
@@ -257,7 +257,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     wanted, runs = session.config.stash[_WANTED], session.config.stash[_TRIED]
     if wanted is None:
         return
-    from mockserver.journal.coverage import added, packed  # noqa: PLC0415  # as above
+    from mockserver.journal.coverage import added, packed
 
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput[_COVERAGE] = packed(added(*runs))
@@ -321,8 +321,8 @@ def _editions(config: pytest.Config) -> tuple[str, ...]:
     one, several = map(config.getoption, ("--keyfactor-edition", "--keyfactor-editions"))
     if one is None and several is None:
         return ()
-    from mockserver.base.documents import DocumentError  # noqa: PLC0415  # as above
-    from mockserver.contract.editions import load_editions  # noqa: PLC0415  # as above
+    from mockserver.base.documents import DocumentError
+    from mockserver.contract.editions import load_editions
 
     if one is not None and several is not None:
         raise pytest.UsageError("--keyfactor-edition and --keyfactor-editions exclude each other")
@@ -340,8 +340,8 @@ def _wanted(config: pytest.Config) -> "Wanted | None":
     table, file, minimum, globs = (config.getoption(_COVERAGE + name) for name in names)
     if not table and file is None and minimum is None and not globs:
         return None
-    from mockserver.contract.editions import load_editions  # noqa: PLC0415  # as above
-    from mockserver.journal.coverage import Wanted  # noqa: PLC0415  # as above
+    from mockserver.contract.editions import load_editions
+    from mockserver.journal.coverage import Wanted
 
     wanted = Wanted(table, file and config.invocation_params.dir / file, minimum, tuple(globs))
     try:
@@ -358,7 +358,7 @@ def _kinds(option: str | None) -> frozenset[str] | None:
     kinds = [kind.strip() for kind in option.split(",")]
     for kind in kinds:
         if kind not in [*NoteKind]:
-            from mockserver.base.text import nearest  # noqa: PLC0415  # as above
+            from mockserver.base.text import nearest
 
             raise pytest.UsageError(
                 f"{_STRICT}: unknown kind {kind!r}, the nearest is {nearest(kind, NoteKind)}; "
@@ -372,7 +372,7 @@ def _unexpected(item: pytest.Item) -> Iterator[str]:
     kinds = item.config.stash[_KINDS]
     if kinds is None or not item.stash.get(_PASSED, False):
         return
-    from mockserver.journal.story import headline  # noqa: PLC0415  # as above
+    from mockserver.journal.story import headline
 
     mocks = item.stash.get(_MOCKS, [])
     refused = [
@@ -394,7 +394,7 @@ def _unexpected(item: pytest.Item) -> Iterator[str]:
 def _story(mocks: Iterable["View"]) -> str:
     """Tell what happened, the newest calls last, and never fail: a test has failed already."""
     try:
-        from mockserver.journal.story import journal_text  # noqa: PLC0415  # as above
+        from mockserver.journal.story import journal_text
 
         texts = [
             journal_text(mock.requests, mock.messages, _MAX_CALLS, mock.sessions) for mock in mocks
