@@ -291,7 +291,7 @@ def _patches(node: pytest.Item) -> Iterator[Mapping[str, Any]]:
 
 
 def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
-    """Add a section to the failure itself: of all others JUnit XML has what was captured only."""
+    """Add a section to the failure itself: beside that JUnit XML has only captured output."""
     if not hasattr(report.longrepr, "addsection"):
         _make_room(report)
     report.longrepr.addsection(title, text)  # type: ignore[union-attr]  # see above

@@ -260,7 +260,7 @@ def main() -> None:
 
 
 def _open_standard_files() -> None:
-    """Open what is closed of 0 to 2, or a connection would be taken for it, here or in a child."""
+    """Open closed standard files: a socket would get their number, here or in a child."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004  # POSIX: STDERR_FILENO
         os.set_inheritable(descriptor, True)
     os.close(descriptor)

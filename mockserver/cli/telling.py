@@ -1,4 +1,4 @@
-"""What the command tells of a mock: to who starts it, to the command that it runs, in a file."""
+"""What is told of a mock: to whoever starts it, to the command that it runs for, in a file."""
 
 import json
 import os

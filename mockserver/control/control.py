@@ -68,38 +68,39 @@ class Control:
         self._idp = idp
         self._lists = Lists(_HEADERS)
         self._app = wire.application(
-            [
-                Route("/livez", self._livez),
-                Route("/readyz", self._readyz),
-                Route(PREFIX, self._index),
-                Route(f"{PREFIX}/messages", self._messages),
-                Route(f"{PREFIX}/messages", self._delete_messages, methods=["DELETE"]),
-                Route(f"{PREFIX}/messages/{{id}}", self._message),
-                Route(f"{PREFIX}/messages/{{id}}/raw", self._raw_message),
-                Route(f"{PREFIX}/messages/{{id}}/attachments/{{number}}", self._attachment),
-                Route(f"{PREFIX}/sessions", self._sessions),
-                Route(f"{PREFIX}/sessions/{{id}}", self._session),
-                Route(f"{PREFIX}/tokens", self._tokens),
-                Route(f"{PREFIX}/requests", self._requests),
-                Route(f"{PREFIX}/requests/{{id}}", self._request),
-                Route(f"{PREFIX}/reset", self._reset, methods=["POST"]),
-                Route(f"{PREFIX}/events", self._events),
-                Route(f"{PREFIX}/ns/{{name}}", self._drop, methods=["DELETE"]),
-                Route(f"{PREFIX}/world", self._world),
-                Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
-                Route(f"{PREFIX}/openapi/{{name}}.json", self._openapi),
-                Route(f"{PREFIX}/editions", self._judged),
-                Route(f"{PREFIX}/editions/check", self._judge, methods=["POST"]),
-                Route(f"{PREFIX}/coverage", self._coverage),
-                Route(f"{PREFIX}/coverage", self._forget_coverage, methods=["DELETE"]),
-                Route(f"{PREFIX}/ca.pem", self._ca),
-                Route(CRL, self._crl),
-                Route(CHAIN, self._chain),
-                Mount(MOUNT, self._identity_provider),
-            ],
-            _shown,
-            f"not a control call; {PREFIX} lists them",
+            self._routes(), _shown, f"not a control call; {PREFIX} lists them"
         )
+
+    def _routes(self) -> list[Route | Mount]:
+        return [
+            Route("/livez", self._livez),
+            Route("/readyz", self._readyz),
+            Route(PREFIX, self._index),
+            Route(f"{PREFIX}/messages", self._messages),
+            Route(f"{PREFIX}/messages", self._delete_messages, methods=["DELETE"]),
+            Route(f"{PREFIX}/messages/{{id}}", self._message),
+            Route(f"{PREFIX}/messages/{{id}}/raw", self._raw_message),
+            Route(f"{PREFIX}/messages/{{id}}/attachments/{{number}}", self._attachment),
+            Route(f"{PREFIX}/sessions", self._sessions),
+            Route(f"{PREFIX}/sessions/{{id}}", self._session),
+            Route(f"{PREFIX}/tokens", self._tokens),
+            Route(f"{PREFIX}/requests", self._requests),
+            Route(f"{PREFIX}/requests/{{id}}", self._request),
+            Route(f"{PREFIX}/reset", self._reset, methods=["POST"]),
+            Route(f"{PREFIX}/events", self._events),
+            Route(f"{PREFIX}/ns/{{name}}", self._drop, methods=["DELETE"]),
+            Route(f"{PREFIX}/world", self._world),
+            Route(f"{PREFIX}/world", self._patch_world, methods=["PATCH"]),
+            Route(f"{PREFIX}/openapi/{{name}}.json", self._openapi),
+            Route(f"{PREFIX}/editions", self._judged),
+            Route(f"{PREFIX}/editions/check", self._judge, methods=["POST"]),
+            Route(f"{PREFIX}/coverage", self._coverage),
+            Route(f"{PREFIX}/coverage", self._forget_coverage, methods=["DELETE"]),
+            Route(f"{PREFIX}/ca.pem", self._ca),
+            Route(CRL, self._crl),
+            Route(CHAIN, self._chain),
+            Mount(MOUNT, self._identity_provider),
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""

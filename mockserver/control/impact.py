@@ -75,7 +75,7 @@ class Impact:
                 yield f"{edition.name} does not know {fields} (a server may ignore it)"
 
     def _masked(self, own: str, call: Exchange) -> set[_Place]:
-        """Return what only the masks of a call break, in what the journal has of it."""
+        """Return what a call seems to break only because the journal has masks in it."""
         body = call.request.body
         members = body.items() if isinstance(body, dict) else ()
         hidden = {name.lower() for name, value in members if MASK in json.dumps(value)}
@@ -88,7 +88,7 @@ class Impact:
         return masked - {_place(each) for each in call.violations}
 
     def _verdict(self, edition: Edition, call: Exchange, masked: set[_Place]) -> _Verdict:
-        """Judge what the journal has of a call, but for what only its masks break."""
+        """Judge a call as the journal has it, but for what only its masks break."""
         found = [each for each in self._judged(edition, call) if _place(each) not in masked]
         return _split({"request_id": call.id, "operation": call.operation}, found)
 

@@ -151,7 +151,7 @@ class Coverage:
     """Count what the calls of a run try, over all states and through every reset."""
 
     def __init__(self, operations: Iterable[Operation], world: World) -> None:
-        self._world = world  # as it was loaded: what it shows is there to be met
+        self._world = world  # as it was loaded: its faults can be met, and stay the same
         self._operations = {operation.id: operation for operation in operations}
         self._counters: dict[str, _Counter] = {}
 
@@ -204,7 +204,7 @@ def _of_mail(world: World, fields: Mapping[str, Iterable[Sought]]) -> Iterator[P
 
 
 def _by_name(world: World, stage: str) -> str:
-    """Say which host of the world shows a stage, where one does."""
+    """Name a host of the world whose relay refuses at a stage, if there is one."""
     fault = {"resolve": "unresolvable", "connect": "refused"}.get(stage, "")
     for key, relay in world.relays.items():
         shows = stage in relay.replies or relay.fault == fault
@@ -214,7 +214,7 @@ def _by_name(world: World, stage: str) -> str:
 
 
 def _refusals(exchange: Exchange, world: World, asked: Asked | None) -> Iterator[str]:
-    """Name the parts of a test mail that refused it."""
+    """Name what refused a test mail: a stage of its delivery, a secret, or a token."""
     kind = exchange.problem.kind if exchange.problem else ""
     if kind.startswith("mail_"):
         yield kind.removeprefix("mail_")
@@ -231,7 +231,7 @@ def _refusals(exchange: Exchange, world: World, asked: Asked | None) -> Iterator
 
 
 def _sorted(gaps: Iterable[Point]) -> list[Point]:
-    """Put first what is worth reading, and of each sort something."""
+    """Put the most telling gaps first, and mix their sorts."""
     seen: dict[str, int] = {}
     ranked = []
     points = list(gaps)
@@ -249,7 +249,7 @@ def _sorted(gaps: Iterable[Point]) -> list[Point]:
 
 
 def _plainness(point: Point) -> tuple[int, bool]:
-    """Put what is deep in a body behind, and what depends on something before."""
+    """Sort what lies deep in a body last, and at each depth what has a condition first."""
     return point.path.count("/"), " when " not in point.text
 
 
@@ -340,7 +340,7 @@ class Wanted:
     globs: tuple[str, ...] = ()
 
     def check(self, operations: Iterable[Operation]) -> None:
-        """Raise Problem for what could not be told in the end."""
+        """Raise Problem for a glob, a percentage or a file that `conclude` could not use."""
         report([Tried(each.id, each.version, each.path) for each in operations], self.globs)
         if self.minimum is not None and not 0 <= self.minimum <= 100:  # noqa: PLR2004  # percent
             raise Problem(Kind.CONTROL, f"{self.minimum:g} is no percentage from 0 to 100")

@@ -89,13 +89,13 @@ class State:
         self.world = world
 
     def number(self, path: str, highest: int) -> int:
-        """Return the next number for an object at a path, none twice, and above the highest."""
+        """Return a new number for an object at a path: above `highest`, and never given before."""
         self.count(path, highest)
         self._numbers[path] += 1
         return self._numbers[path]
 
     def count(self, path: str, highest: int) -> None:
-        """Give no number up to the highest any more, also where its object is removed."""
+        """Never give a number up to `highest` again, even when its object is removed."""
         self._numbers[path] = max(self._numbers.get(path, 0), highest)
 
     def put_resources(
@@ -103,7 +103,8 @@ class State:
     ) -> None:
         """Put objects, by their path, in the place of the world's; `others` are parts of the world.
 
-        They are so many octets more. Problem 429 for more than 10,000 at a path, or 64 MiB.
+        They take `grown` octets more than before. Problem 429 for more than 10,000 at a path, or
+        64 MiB in all.
         """
         most = max(map(len, tables.values()))
         if grown > 0 and (most > _MAX_OBJECTS or self._octets + grown > _MAX_OCTETS):
