@@ -1,5 +1,6 @@
 """Certificates: verified by the standard library and by openssl."""
 
+import gc
 import socket
 import ssl
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.base.certificates import Authority, Kind
+from mockserver.base.certificates import Authority, Kind, TrustFile
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,26 @@ def test_openssl_reads_the_authority_as_one(authority: Authority) -> None:
     command: list[Any] = ["openssl", "x509", "-noout", "-ext", "basicConstraints"]
     shown = subprocess.run(command, input=authority.pem, capture_output=True, check=True)
     assert b"CA:TRUE" in shown.stdout
+
+
+def test_what_a_client_must_trust_is_in_a_file_of_the_owner_until_it_is_removed() -> None:
+    kept = TrustFile(b"given\n")
+    path = kept.path(b"own\n")
+    assert path.read_bytes() == b"given\nown\n"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert kept.path(b"another\n") == path
+    kept.remove()
+    assert not path.parent.exists()
+    later = kept.path(b"later\n")
+    assert later.read_bytes() == b"given\nlater\n"
+    del kept
+    gc.collect()
+    assert not later.parent.exists()
+
+
+def test_a_file_that_nobody_asked_for_has_nothing_to_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    TrustFile(b"").remove()
+    assert list(tmp_path.iterdir()) == []
