@@ -147,14 +147,8 @@ def run(
     """
     logs.configure(options["log_format"], options["log_level"])
     raise_file_limit()
-    told = report.begin(options)
-
-    wanted = Wanted(*[options[f"coverage{each}"] for each in ("", "_json", "_min", "_operations")])
+    told, wanted = report.begin(options), _wanted(options)
     tried: list[list[Tried]] = []
-    try:
-        wanted.check(load_editions(*options["openapi"]).newest.contract.operations)
-    except Problem as problem:
-        raise click.UsageError(problem.message) from None
 
     def once(edition: str | None) -> tuple[int, Tally]:
         mock = _mock({**options, "edition": edition})
@@ -177,6 +171,16 @@ def run(
     for line in (*lines, *table):
         click.echo(line, err=True)
     return status
+
+
+def _wanted(options: Mapping[str, Any]) -> Wanted:
+    """Read what is wanted to know of coverage; UsageError for what could not be told."""
+    wanted = Wanted(*[options[f"coverage{each}"] for each in ("", "_json", "_min", "_operations")])
+    try:
+        wanted.check(load_editions(*options["openapi"]).newest.contract.operations)
+    except Problem as problem:
+        raise click.UsageError(problem.message) from None
+    return wanted
 
 
 @cli.command()

@@ -8,6 +8,7 @@ import re
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +59,21 @@ def compare(url: str | None, **options: Any) -> int:  # noqa: ANN401  # click's 
     )
     base, edition = options["world"], options["edition"]
     world = load_world(base, edition=edition)
-
-    @contextlib.asynccontextmanager
-    async def beside(patch: dict[str, Any]) -> AsyncIterator[str]:
-        mock = MockServer(base, edition=edition)
-        mock.patch_world(patch)
-        async with mock:
-            yield mock.api_url
-
+    beside = partial(_beside, base, edition)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         found = comparing.compare(server, asked, world, beside, _show_progress)
         below = {"extends": base if base in worlds.NAMED else str(Path(base).resolve())}
         below |= {"edition": world.edition} if edition else {}
         return _told(runner.run(found), report, new, below)
+
+
+@contextlib.asynccontextmanager
+async def _beside(base: str, edition: str | None, patch: dict[str, Any]) -> AsyncIterator[str]:
+    """Run a mock of a world with a patch, and give the URL of its API."""
+    mock = MockServer(base, edition=edition)
+    mock.patch_world(patch)
+    async with mock:
+        yield mock.api_url
 
 
 def _told(

@@ -60,7 +60,9 @@ class Lists:
             text = Wanted(noun, criteria, wanted.misses, describe).failure(found, list(shelf))
             raise Problem(Kind.CONTROL, text, status=404)
         counts = {"count": len(found), "total": len(shelf), "dropped": shelf.dropped}
-        pieces = self._pieces(name, found[:limit], counts)
+        return await self._written(request, self._pieces(name, found[:limit], counts))
+
+    async def _written(self, request: Request, pieces: AsyncIterator[bytes]) -> Response:
         # If something is wrong with an entry, most likely it is before the answer begins.
         first = await anext(pieces)
         if request.scope["http_version"] == "1.0":  # which knows no chunks (RFC 9112, 7.1)
