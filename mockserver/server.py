@@ -91,9 +91,9 @@ class MockServer(_Addressed):
     has a method for each of their operations. A `host` to which others can connect takes
     `allow_remote`, and the control calls then ask for `control_token`, which is made if not given.
 
-    Raises WorldError for a bad world, DocumentError for a bad document or an unknown edition,
-    SettingError for a bad base path or host, CertificateError for TLS names or files that cannot be
-    used, BindError for a port that is taken; then nothing is left running.
+    Raises WorldError for a bad world, DocumentError for a bad document, an unknown edition or a
+    method of no operation, SettingError for a bad base path or host, CertificateError for TLS names
+    or files that cannot be used, BindError for a port that is taken; then nothing is left running.
 
     Once it has stopped, what it kept can still be read, until it is started again: then it is as
     new, but for its CA. RuntimeError for a start of one that runs, and in a forked child, whose
