@@ -3,7 +3,7 @@
 import hmac
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
@@ -57,17 +57,54 @@ class Secret:
         return MASK
 
 
+class Sealed:
+    """Hold octets with secrets in them, of which nobody sees more than a masked text.
+
+    The text is made by `mask` each time that somebody looks: most of what is kept, nobody does.
+    """
+
+    __slots__ = ("_mask", "_octets")
+
+    def __init__(self, octets: bytes, mask: Callable[[bytes], str]) -> None:
+        self._octets = octets
+        self._mask = mask
+
+    @property
+    def text(self) -> str:
+        """Give the masked text."""
+        return self._mask(self._octets)
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == (other.text if isinstance(other, Sealed) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + len(self._octets)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        # A copy, in another process too, has the text alone.
+        return str, (self.text,)
+
+
 def headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the header pairs with the values of secret ones replaced.
 
     The scheme of an `Authorization` value stays, if it is a known one: `Bearer ***`.
     """
-    return [(name, _header_value(name, value)) for name, value in pairs]
+    return [
+        (name, _header_value(name, value) if is_secret(name) or "://" in value else value)
+        for name, value in pairs
+    ]
 
 
 def _header_value(name: str, value: str) -> str:
     if not is_secret(name):
-        return url(value) if "://" in value else value
+        return url(value)
     scheme, space, _ = value.partition(" ")
     shown = space and name.lower() == "authorization" and scheme.lower() in _SCHEMES
     return f"{scheme} {MASK}" if shown else MASK

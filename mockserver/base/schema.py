@@ -169,21 +169,25 @@ class Schema:
         Of an instance of more than 32,000 characters the first error alone is told: all of them
         would take a time that grows with the square of its size.
         """
-        try:
-            self.validator.validate(instance)  # which is faster than a list of no errors
-        except ValidationError as first:
-            large = len(str(instance)) > _MAX_ALL_TOLD
-            errors = [first] if large else self.validator.iter_errors(instance)
-        else:
+        if self.validator.is_valid(instance):
             return []
         told: dict[_Steps, _Broken] = {}
-        for broken in chain.from_iterable(map(_broken, errors)):
+        for broken in chain.from_iterable(map(_broken, self._errors(instance))):
             known = told.get(broken.path)
             if known is None or broken.order < known.order:
                 told[broken.path] = broken
             if len(told) > _MAX_TOLD:
                 break
         return [self._breach(broken) for broken in told.values()]
+
+    def _errors(self, instance: object) -> Iterator[ValidationError]:
+        if len(str(instance)) <= _MAX_ALL_TOLD:
+            yield from self.validator.iter_errors(instance)
+        else:
+            try:
+                self.validator.validate(instance)
+            except ValidationError as first:
+                yield first
 
     def _breach(self, broken: "_Broken") -> Breach:
         steps = tuple(broken.error.evaluation_path)

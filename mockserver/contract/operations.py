@@ -1,7 +1,7 @@
 """The documents as the program: operations with validators, each compiled once."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import chain, islice
@@ -294,12 +294,16 @@ class Contract:
                 if schema is not None:
                     _ = schema.validator
 
-    def operation(self, path: str, method: str, version: str | None) -> Operation:
-        """Find an operation by the path below the base path and the version header's value.
+    @cached_property
+    def operation(self) -> Callable[[str, str, str | None], Operation]:
+        """Find an operation by path below the base path, method, and the version header's value.
 
         Problem 404 for the path, then 405 for a method that no version has, then 400 for the
         version: each refusal tells what is wrong before what depends on it.
         """
+        return lru_cache(maxsize=128)(self._operation)
+
+    def _operation(self, path: str, method: str, version: str | None) -> Operation:
         # An answer to HEAD is that to GET, and the server leaves out its body (RFC 9110, 9.3.2).
         served = "GET" if method == "HEAD" else method
         candidates = [found for found in self._paths.at(path) if found.method == served]

@@ -1,8 +1,8 @@
 """Parameters of operations: how they are read from the path and the query of a request."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import Final
 
 from mockserver.base.jsontext import Json
@@ -12,6 +12,7 @@ from mockserver.contract.coercion import typed
 from mockserver.contract.wording import WORDS, violations
 
 PLACES: Final = ("header", "path", "query")
+_SHORT: Final = 64  # characters
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,31 @@ class Parameter:
     def _key(self) -> str:
         return f"{self.place} {_bare(self.name)}"
 
-    def violations(self, given: Mapping[str, object]) -> Iterator[Violation]:
-        """Give what is wrong with this parameter of a request."""
-        where = f"{self.place} {self.name}"
+    def violations(self, given: Mapping[str, object]) -> Sequence[Violation]:
+        """Return what is wrong with this parameter of a request."""
         value = given.get(self.name)
-        if value is not None:
-            yield from violations(self.schema, value, where)
-        elif self.required:
-            text = f"{self.name}: required."
-            yield Violation(where, "required", text, f"{self.pointer}/required")
+        if value is None:
+            return self._missing if self.required else ()
+        is_short = isinstance(value, str) and len(value) <= _SHORT
+        return self._of_short(value) if is_short else self._of(value)
+
+    @cached_property
+    def _of(self) -> Callable[[object], Sequence[Violation]]:
+        return partial(violations, self.schema, root=self._where)
+
+    @cached_property
+    def _of_short(self) -> Callable[[object], Sequence[Violation]]:
+        """Remembers what it said: most calls send the same few texts."""
+        return lru_cache(maxsize=64)(self._of)
+
+    @cached_property
+    def _where(self) -> str:
+        return f"{self.place} {self.name}"
+
+    @cached_property
+    def _missing(self) -> Sequence[Violation]:
+        text = f"{self.name}: required."
+        return (Violation(self._where, "required", text, f"{self.pointer}/required"),)
 
     def read(self, texts: Mapping[str, list[str]]) -> object:
         """Return what stands for this one in the texts of a request, else the default.
@@ -73,6 +90,8 @@ def read_parameters(
     parameters: Sequence[Parameter], template: str, path: str, query: Iterable[tuple[str, str]]
 ) -> Json:
     """Return the parameters in the path and the query of a request, typed, with defaults."""
+    if all(each.place == "header" for each in parameters):
+        return {}
     segments = zip(template.split("/"), path.split("/"), strict=True)
     texts = {f"path {_bare(own[1:-1])}": [text] for own, text in segments if own[:1] == "{"}
     for name, text in query:

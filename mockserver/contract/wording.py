@@ -1,9 +1,11 @@
 """What is told of a request that breaks its schema."""
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from mockserver.base.problems import Violation
-from mockserver.base.schema import Breach, Schema, Words, pointer
+from mockserver.base.schema import Schema, Words, pointer
 from mockserver.base.text import cut
 
 _NAMES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
@@ -24,15 +26,16 @@ WORDS: Final = Words(
 
 def violations(schema: Schema, instance: object, root: str = "") -> list[Violation]:
     """Return one violation for each place that is wrong; `root` names what is not the body."""
-    return [_violation(breach, root) for breach in schema.breaches(instance)]
+    return [
+        _violation(tuple([cut(str(part)) for part in path]), rule, text, at, root)
+        for path, rule, text, at in schema.breaches(instance)
+    ]
 
 
-def _violation(breach: Breach, root: str) -> Violation:
-    names = [cut(str(part)) for part in breach.path]
+@lru_cache(maxsize=512)  # most bodies are wrong in the same few ways
+def _violation(names: Sequence[str], rule: str, text: str, at: str, root: str) -> Violation:
     shown = "/".join(names) or root.partition(" ")[2] or "body"
-    return Violation(
-        root or pointer(names), breach.rule, f"{shown}: {breach.text}.", breach.pointer
-    )
+    return Violation(root or pointer(names), rule, f"{shown}: {text}.", at)
 
 
 def type_of(value: object) -> str:

@@ -191,7 +191,7 @@ class Control:
         return Response(text, headers=_HEADERS, media_type="text/plain")
 
     async def _reset(self, request: Request) -> Response:
-        self._states.reset(namespace(request))
+        self._states.reset(namespace(request.scope, request.headers))
         return Response(status_code=204, headers=_HEADERS)
 
     async def _drop(self, request: Request) -> Response:
@@ -280,7 +280,7 @@ class Control:
             await Response(status_code=503, headers=_HEADERS)(scope, receive, send)
 
     def _state(self, request: Request) -> State:
-        return self._states.get(namespace(request))
+        return self._states.get(namespace(request.scope, request.headers))
 
 
 def _one(request: Request, shelf: Shelf[Entry]) -> Entry:

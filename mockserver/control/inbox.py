@@ -132,11 +132,9 @@ class Inbox:
         )
 
     @staticmethod
-    def serves(scope: Scope) -> bool:
+    def serves(path: str, method: str) -> bool:
         """Say whether a request is for the page; what is sent to `/` is still for the API."""
-        if scope["path"] == "/":
-            return scope["method"] in ("GET", "HEAD")
-        return str(scope["path"]).startswith(f"{_ROOT}/")
+        return method in ("GET", "HEAD") if path == "/" else path.startswith(f"{_ROOT}/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""

@@ -1,7 +1,9 @@
 """Which part of the mock answers a request, by its path."""
 
 import re
-from typing import Final
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -10,6 +12,9 @@ from mockserver.control.inbox import Inbox
 from mockserver.control.reference import Reference
 from mockserver.http import wire
 from mockserver.oauth.idp import METADATA
+
+# What of a scope changes.
+_Changes = dict[str, Any]
 
 _NAMESPACED: Final = re.compile(r"(/_mock/ns/([^/]+))(/.+)", re.DOTALL)
 _CONTROL: Final = tuple(f"{path}/" for path in (PREFIX, *METADATA))
@@ -36,35 +41,42 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
-        scope = _in_namespace(_below_issuer(scope), self._base_path)
-        await self._part(scope)(scope, receive, send)
+        part, changes = self._part(scope["path"], scope["method"])
+        await part({**scope, **changes} if changes else scope, receive, send)
 
-    def _part(self, scope: Scope) -> ASGIApp:
-        path = scope["path"]
-        if self._inbox.serves(scope):
-            return self._inbox
-        if path == PREFIX or path.startswith(_CONTROL) or path in HEALTH:
-            return self._control
-        return self._reference if self._reference.serves(path) else self._api
+    @cached_property
+    def _part(self) -> Callable[[str, str], tuple[ASGIApp, _Changes]]:
+        """Gives the part for a path and a method, and what of the scope changes for it."""
+        return lru_cache(maxsize=128)(self._found)
+
+    def _found(self, path: str, method: str) -> tuple[ASGIApp, _Changes]:
+        changes = _below_issuer(path)
+        changes |= _in_namespace(changes.get("path", path), self._base_path)
+        path = changes.get("path", path)
+        part = self._reference if self._reference.serves(path) else self._api
+        if self._inbox.serves(path, method):
+            part = self._inbox
+        elif path == PREFIX or path.startswith(_CONTROL) or path in HEALTH:
+            part = self._control
+        return part, changes
 
 
-def _below_issuer(scope: Scope) -> Scope:
+def _below_issuer(path: str) -> _Changes:
     """Move `/.well-known/...` from before the path of an issuer to behind it."""
-    found = _METADATA.fullmatch(scope["path"])
-    return scope if found is None else {**scope, "path": found[2] + found[1]}
+    found = _METADATA.fullmatch(path)
+    return {} if found is None else {"path": found[2] + found[1]}
 
 
-def _in_namespace(scope: Scope, base_path: str) -> Scope:
-    """Take `/_mock/ns/NAME` out of a path, and note the namespace in the scope."""
-    found = _NAMESPACED.fullmatch(scope["path"])
+def _in_namespace(path: str, base_path: str) -> _Changes:
+    """Take `/_mock/ns/NAME` out of a path, and note the namespace for the scope."""
+    found = _NAMESPACED.fullmatch(path)
     if found is None:
-        return scope
-    prefix, name, path = found.groups()
-    folded = "".join(f"/{part}" for part in path.lower().split("/") if part)
+        return {}
+    prefix, name, below = found.groups()
+    folded = "".join(f"/{part}" for part in below.lower().split("/") if part)
     is_api = f"{folded}/".startswith(f"{base_path.lower()}/")
     return {
-        **scope,
-        "path": path if is_api else PREFIX + path,
+        "path": below if is_api else PREFIX + below,
         wire.NAMESPACE: name,
         wire.PREFIX: prefix,
     }

@@ -3,8 +3,8 @@
 import logging
 import traceback
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -40,10 +40,10 @@ UNREAD: Final = "keyfactor_mock.unread"
 _log = logging.getLogger(__name__)
 
 
-def namespace(request: Request) -> str:
+def namespace(scope: Scope, headers: Mapping[str, str]) -> str:
     """Return the name of the state that a request is for: by its URL, else by its header."""
-    named: str = request.scope.get(NAMESPACE, "")
-    return named or request.headers.get("x-mock-namespace", "").strip()
+    named: str = scope.get(NAMESPACE, "")
+    return named or headers.get("x-mock-namespace", "").strip()
 
 
 def token_cookie(headers: Mapping[str, str]) -> str:
@@ -90,10 +90,21 @@ def readings(octets: bytes) -> list[str]:
 
 def product_json(value: object, status: int) -> Response:
     """Answer JSON as the product does where nothing is wrong: nothing escaped (recorded)."""
-    return Response(compact_json(value), status, _JSON)
+    return _Json(compact_json(value), status)
 
 
-_JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
+class _Json(Response):
+    """Answer JSON; Starlette would look through headers of which there are none."""
+
+    def __init__(self, text: str, status: int) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = text.encode()
+        length = b"%d" % len(self.body)
+        self.raw_headers = [(b"content-length", length), (b"content-type", _JSON)]
+
+
+_JSON: Final = b"application/json; charset=utf-8"
 
 
 def refuse(
@@ -108,26 +119,32 @@ def refuse(
         response = Response(status_code=401)
     else:
         text = f'{{"ErrorCode":"{code}","Message":{written(problem.message)}}}'
-        response = Response(text, status, _JSON)
-    response.headers.update(problem.headers)
+        response = _Json(text, status)
+    if problem.headers:
+        response.headers.update(problem.headers)
     return response
 
 
-@contextmanager
-def contained(name: str) -> Iterator[None]:
+class contained:  # noqa: N801  # read after `with`
     """Turn an error that nobody foresaw into Problem 500, and log `name`, its type and its line.
 
     That is enough to find it; its text or a traceback could show a secret.
     """
-    try:
-        yield
-    except (Problem, ClientDisconnect):
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, the client gets an answer
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, Problem | ClientDisconnect):
+            return
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}"
-        _log.error("%s %s at %s", name, type(error).__name__, where)  # see above
-        raise Problem(Kind.INTERNAL, f"the mock failed; its log names {name}") from None
+        _log.error("%s %s at %s", self._name, type(error).__name__, where)
+        raise Problem(Kind.INTERNAL, f"the mock failed; its log names {self._name}") from None
 
 
 class Net:
@@ -227,17 +244,17 @@ async def whole_body(request: Request) -> bytes | Problem:
     size = 0
     # The identity provider is also called without a listener.
     state = request.scope.get("state", {})
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size <= _MAX_BODY:
-                chunks.append(chunk)
-            elif size > MAX_DISCARDED:
-                break
-    except ClientDisconnect:
-        # Nobody sees the status: the client has left, or the listener has answered.
-        ended = Problem(Kind.CLIENT_LEFT, "the connection ended before the body did")
-        raise state.get(UNREAD, ended) from None
+    more = True
+    while more and size <= MAX_DISCARDED:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            # Nobody sees the status: the client has left, or the listener has answered.
+            ended = Problem(Kind.CLIENT_LEFT, "the connection ended before the body did")
+            raise state.get(UNREAD, ended)
+        size += len(chunk := message.get("body", b""))
+        if size <= _MAX_BODY:
+            chunks.append(chunk)
+        more = message.get("more_body", False)
     unread: Problem | None = state.get(UNREAD)
     if unread is not None:
         return unread
@@ -249,6 +266,8 @@ async def whole_body(request: Request) -> bytes | Problem:
 
 def _coding_refused(request: Request) -> Problem | None:
     """Return the refusal of a content coding (RFC 9110, 8.4): nothing here decodes one."""
+    if "content-encoding" not in request.headers:
+        return None
     listed = ",".join(request.headers.getlist("content-encoding"))
     codings = [coding.strip() for coding in listed.split(",")]
     unknown = [coding for coding in codings if coding.lower() not in {"", "identity"}]

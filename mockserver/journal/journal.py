@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from itertools import chain
@@ -195,7 +195,7 @@ class Journal:
     def add_exchange(self, exchange: Exchange) -> None:
         """Keep an exchange."""
         self._tally.add(exchange)
-        self._add(self.exchanges, exchange, _octets(exchange))
+        self._add(self.exchanges, exchange, _octets_of_call(exchange))
         self.feed.publish("request", exchange)
 
     def begin_exchange(self, trace: Trace) -> None:
@@ -263,15 +263,35 @@ class Journal:
 
 def _octets(kept: object) -> int:
     """Return what a kept value takes in memory, with all that is in it."""
-    size, pending = 0, [kept]
-    for each in pending:  # which grows meanwhile
-        size += getsizeof(each)
-        if type(each) in _WHOLE:
-            continue
-        if isinstance(each, (tuple, list)):
-            pending += each
-        elif is_dataclass(each):
-            pending += vars(each).values()
-        elif isinstance(each, Mapping):
-            pending += chain.from_iterable(each.items())
-    return size
+    if type(kept) is tuple and kept and type(kept[0]) is tuple:
+        return _octets_of_rows(kept)
+    if is_dataclass(kept):
+        inner: Iterable[object] = vars(kept).values()
+    elif isinstance(kept, Mapping):
+        inner = chain.from_iterable(kept.items())
+    else:
+        inner = kept if isinstance(kept, (tuple, list)) else ()
+    return getsizeof(kept) + sum(
+        [getsizeof(each) if type(each) in _WHOLE else _octets(each) for each in inner]
+    )
+
+
+def _octets_of_rows(rows: Sequence[tuple[object, ...]]) -> int:
+    """Do as `_octets` does for lines of a dialogue, or headers: tuples with nothing in them."""
+    return sum(map(getsizeof, rows)) + sum(map(getsizeof, chain.from_iterable(rows)))
+
+
+def _octets_of_call(call: Exchange) -> int:
+    """Do as `_octets` does, about, and look one by one only at what few calls have."""
+    problem = call.problem
+    texts = [call.method, call.path, call.version, call.identity, call.request.kept]
+    if problem is not None:
+        texts += problem.message, problem.field
+    for each in call.violations:
+        texts += each.path, each.message
+    if call.permission is not None:
+        texts += call.permission.required
+        texts += call.permission.held
+    rare = call.secrets, call.token_requests, call.delivery, call.lenient
+    size = sum(map(getsizeof, texts)) + _octets_of_rows(call.request.headers)
+    return size + sum([_octets(each) for each in rare if each])

@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
 
 from mockserver.base.jsontext import Json
+from mockserver.base.masking import Sealed
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.contract.upgrade import Upgrade, Upgraded
 
@@ -82,12 +82,17 @@ class Received:
     """What a client sent, masked; `body` is None where it was not read."""
 
     headers: Headers
-    body_text: str | None = field(default=None, repr=False)
+    kept: str | Sealed | None = field(default=None, repr=False)
+
+    @property
+    def body_text(self) -> str | None:
+        """Give the masked body as JSON."""
+        return self.kept.text if isinstance(self.kept, Sealed) else self.kept
 
     @property
     def body(self) -> Any:  # noqa: ANN401  # any JSON
         """Give the masked body, each time a copy."""
-        return None if self.body_text is None else json.loads(self.body_text)
+        return None if self.kept is None else json.loads(self.body_text or "")
 
 
 @dataclass(frozen=True)
@@ -280,7 +285,7 @@ class Trace:
     upgrade: Upgrade | None = None
     identity: str | None = None
     permission: Permission | None = None
-    body_text: str | None = None
+    body: str | Sealed | None = None
     violations: list[Violation] = field(default_factory=list)
     secrets: list[SecretRead] = field(default_factory=list)
     token_requests: list[TokenRequest] = field(default_factory=list)
@@ -290,10 +295,6 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     asked: Asked | None = None
 
-    def body(self, masked: object) -> None:
-        """Record the body, which the caller has masked."""
-        self.body_text = json.dumps(masked, ensure_ascii=False)
-
     def secret(
         self, name: str, provider: str | None = None, parameters: Mapping[str, Any] | None = None
     ) -> None:
@@ -302,15 +303,9 @@ class Trace:
         source = "literal" if provider is None else "pam"
         self.secrets.append(SecretRead(name, source, provider, frozen))
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> "_Timed":
         """Record how long a part of the call takes, however it ends."""
-        began = _milliseconds(self.started)
-        try:
-            yield
-        finally:
-            ended = _milliseconds(self.started)
-            self.steps.append(Step(name, began, round(ended - began, 3)))
+        return _Timed(self, name)
 
     def under_way(self) -> Exchange:
         """Give what there is so far as a value."""
@@ -324,13 +319,31 @@ class Trace:
             "id": self.request_id,
             "duration_ms": _milliseconds(self.started),
             "status": status,
-            "request": Received(self.headers, self.body_text),
+            "request": Received(self.headers, self.body),
             "problem": problem and _refusal(problem, errors),
             "delivery": self.delivery and self.delivery.kept(),
         }
-        recorded = {name: value for name, value in vars(self).items() if name in _KEPT}
-        lists = {name: tuple(value) for name, value in recorded.items() if type(value) is list}
-        return Exchange(**{**recorded, **lists, **ended})
+        recorded = vars(self)
+        ended |= {name: recorded[name] for name in _KEPT}
+        ended |= {name: tuple(recorded[name]) for name in _LISTED}
+        return Exchange(**ended)
+
+
+class _Timed:
+    """Time a part of a call; a generator would cost more than most parts take."""
+
+    __slots__ = ("_began", "_name", "_trace")
+
+    def __init__(self, trace: Trace, name: str) -> None:
+        self._trace = trace
+        self._name = name
+        self._began = _milliseconds(trace.started)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        ended = _milliseconds(self._trace.started)
+        self._trace.steps.append(Step(self._name, self._began, round(ended - self._began, 3)))
 
 
 def _refusal(problem: Problem, errors: Errors) -> Refusal:
@@ -338,4 +351,8 @@ def _refusal(problem: Problem, errors: Errors) -> Refusal:
     return Refusal(problem.kind, problem.told(errors).code, problem.message, problem.field)
 
 
-_KEPT: Final = frozenset(each.name for each in fields(Exchange))
+_LISTED: Final = ("violations", "secrets", "token_requests", "lenient", "steps")
+_KEPT: Final = tuple(
+    {each.name for each in fields(Exchange)}
+    & {each.name for each in fields(Trace)} - {*_LISTED, "delivery"}
+)

@@ -5,7 +5,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Final, cast
 
@@ -36,6 +36,7 @@ class _Peer:
 
     name: str = ""
     extended: bool = False
+    features: list[str] | None = None  # what the relay offers it
     login: LoggedIn = field(default_factory=LoggedIn)
 
 
@@ -116,6 +117,14 @@ class Session:
     # What the relay offers
 
     def _features(self) -> Iterable[str]:
+        """Give the lines for EHLO; each command asks for them, and TLS alone changes them."""
+        if not self._peer.extended:
+            return ()
+        if self._peer.features is None:
+            self._peer.features = self._offered()
+        return self._peer.features
+
+    def _offered(self) -> list[str]:
         relay = self._part.relay
         switches = {
             f"SIZE {relay.max_size}": relay.size,
@@ -127,7 +136,7 @@ class Session:
             f"AUTH {' '.join(self._mechanisms)}": self._mechanisms and not self._needs_tls,
             "8BITMIME": relay.eightbitmime,
         }
-        return [line for line, offered in switches.items() if offered and self._peer.extended]
+        return [line for line, offered in switches.items() if offered]
 
     @property
     def _offers_starttls(self) -> bool:
@@ -321,6 +330,7 @@ _VERBS: Final[Mapping[str, _Verb]] = {
 }
 
 
+@lru_cache(maxsize=128)
 def _smtp_name(host: str) -> str:
     """Return a host as SMTP names it, an address as a literal (RFC 5321, 4.1.3)."""
     name = host_name(host)

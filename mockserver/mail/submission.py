@@ -169,6 +169,8 @@ def addressed(submission: Submission, *, utf8: bool) -> Submission:
     sender, recipient = map(_mailbox, (submission.sender, submission.recipient))
     if not utf8:
         sender, recipient = map(_with_a_label, (sender, recipient))
+    if (sender, recipient) == (submission.sender, submission.recipient):
+        return submission
     return replace(submission, sender=sender, recipient=recipient)
 
 

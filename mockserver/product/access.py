@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
@@ -16,6 +16,8 @@ from mockserver.world.model import OAuthClient, User, World
 
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
 _BAD_BEARER: Final = 'Bearer error="invalid_token"'  # RFC 6750, 3
+
+_REMEMBERED: Final = 100  # callers
 
 CheckToken = Callable[[str], Mapping[str, Any]]
 _Account = TypeVar("_Account", User, OAuthClient)
@@ -46,6 +48,14 @@ def authenticate(world: World, header: str | None, check_token: CheckToken) -> I
 
 
 def _user(world: World, credentials: str, _: CheckToken) -> Identity:
+    if (known := world.callers.get(credentials)) is None:
+        known = _checked(world, credentials)
+        if len(world.callers) < _REMEMBERED:
+            world.callers[credentials] = known
+    return cast("Identity", known)
+
+
+def _checked(world: World, credentials: str) -> Identity:
     try:
         name, password = wire.basic_credentials(credentials)
     except ValueError as error:
@@ -78,10 +88,15 @@ _SCHEMES: Final = {"basic": _user, "bearer": _client}
 
 def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> None:
     """Record whether the caller holds every permission; Problem 403 if not."""
-    missing = [wanted for wanted in permissions if not _covers(identity, wanted)]
-    trace.permission = Permission(tuple(permissions), identity.permissions, not missing)
-    if missing:
+    trace.permission = _decision(tuple(permissions), identity.permissions)
+    if not trace.permission.granted:
+        missing = [wanted for wanted in permissions if not _covers(identity.permissions, wanted)]
         raise _forbidden(identity, missing)
+
+
+@lru_cache(maxsize=256)
+def _decision(wanted: tuple[str, ...], held: tuple[str, ...]) -> Permission:
+    return Permission(wanted, held, all(_covers(held, each) for each in wanted))
 
 
 def require_a_role(identity: Identity, trace: Trace) -> None:
@@ -138,12 +153,12 @@ def shown_account(world: World, permissions: Sequence[str]) -> tuple[str, str | 
 
 def may(identity: Identity, permissions: Iterable[str]) -> bool:
     """Say whether the permissions that the caller holds cover all of these."""
-    return all(_covers(identity, wanted) for wanted in permissions)
+    return _decision(tuple(permissions), identity.permissions).granted
 
 
-def _covers(identity: Identity, wanted: str) -> bool:
+def _covers(held: Iterable[str], wanted: str) -> bool:
     # A permission covers each one that it is the beginning of (observed; see the fidelity table).
-    return any(_normal(wanted).startswith(_normal(held)) for held in identity.permissions)
+    return any(_normal(wanted).startswith(_normal(each)) for each in held)
 
 
 def reaches(identity: Identity, template: str) -> bool:
@@ -152,7 +167,7 @@ def reaches(identity: Identity, template: str) -> bool:
     `template` is the operation's permission, such as `/pam/read/{id}/`.
     """
     some = re.compile(re.sub(r"\\{[^/]*\\}", "[^/]+", re.escape(_normal(template))))
-    return _covers(identity, template) or any(
+    return _covers(identity.permissions, template) or any(
         some.fullmatch(_normal(held)) for held in identity.permissions
     )
 

@@ -2,18 +2,17 @@
 
 import json
 import logging
-import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mockserver.base import masking
+from mockserver.base import logs, masking
 from mockserver.base.documents import DocumentError
 from mockserver.base.jsontext import first_value
 from mockserver.base.problems import Kind, Note, NoteKind, Problem, Violation
@@ -39,12 +38,11 @@ from mockserver.world.model import World
 # RFC 9745 wants a date; that of Command 25.1, which deprecated version 1, is assumed.
 _DEPRECATED_SINCE: Final = b"@1735689600"
 _UNAUTHORIZED: Final = 401
+_SINGLE: Final = frozenset(("authorization", "content-type", "x-mock-namespace"))
 
 _Method = Callable[[Call], Awaitable[object]]
 # How a fault breaks the connection off, and the words for that; None if none does.
 _Broken = tuple[str, str] | None
-
-_APART: Final = re.compile(r'[ "=]')
 
 _logger = logging.getLogger(__name__)
 
@@ -76,22 +74,25 @@ class Api:
 
     async def answer(self, request: Request) -> ASGIApp:
         """Answer one request; its exchange is in the journal before the answer leaves."""
-        name = namespace(request)
+        pairs = request.headers.items()
+        headers = _combined(pairs)
+        name = namespace(request.scope, headers)
         try:
             state = self._states.get(name)
         except Problem as no_state:
             # And there is no journal to keep the call in.
             return refuse(no_state, self._states.errors)
         world = state.world
-        headers = tuple(masking.headers(request.headers.items()))
-        trace = Trace(request.method, request.scope["path"], headers)
+        trace = Trace(request.method, request.scope["path"], tuple(masking.headers(pairs)))
         state.journal.begin_exchange(trace)
-        outcome, broken = await self._perform(request, state, trace)
+        outcome, broken = await self._perform(request, headers, state, trace)
         problem = outcome if isinstance(outcome, Problem) else None
         response = refuse(outcome, world.errors) if isinstance(outcome, Problem) else outcome
         if problem and response.body and request.scope["http_version"] != "1.0":
             # The product writes errors in chunks (recorded), as the listener does without a length.
-            del response.headers["Content-Length"]
+            response.raw_headers = [
+                pair for pair in response.raw_headers if pair[0] != b"content-length"
+            ]
         response.raw_headers += self._on_every_answer(world, trace)
         answer, status, problem = _ended(request, response, problem, broken)
         exchange = trace.exchange(status, problem, world.errors)
@@ -138,13 +139,13 @@ class Api:
         return given.get(tag, given.get("*", edition.versions[tag])) or None
 
     async def _perform(
-        self, request: Request, state: State, trace: Trace
+        self, request: Request, headers: Mapping[str, str], state: State, trace: Trace
     ) -> tuple[Response | Problem, _Broken]:
         """Admit the request, do what a fault says, and operate."""
         broken: _Broken = None
         try:
             with contained(trace.request_id):
-                found = self._admitted(request, state, trace)
+                found = self._admitted(request, headers, state, trace)
                 if isinstance(found, Response):
                     return found, None
                 header = found.headers.get(faults.HEADER.lower())
@@ -159,17 +160,16 @@ class Api:
         except Problem as refusal:
             return refusal, broken
 
-    def _admitted(self, request: Request, state: State, trace: Trace) -> "_Admitted | Response":
+    def _admitted(
+        self, request: Request, headers: Mapping[str, str], state: State, trace: Trace
+    ) -> "_Admitted | Response":
         """Take the first steps: 404, 401, 405; OPTIONS is answered here."""
         world = state.world
         contract = self._editions[world.edition].contract
-        headers = _combined(request.headers.items())
         trace.version = contract.version(headers.get(VERSION_HEADER))
         # Not request.url.path: that ends where a %3F was, and drops line ends.
         path = self.below(request.scope["path"])
-        identity = access.authenticate(
-            world, request.headers.get("authorization"), self._check_token
-        )
+        identity = access.authenticate(world, headers.get("authorization"), self._check_token)
         trace.identity = identity.name
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": contract.allow(path)})
@@ -180,7 +180,9 @@ class Api:
             trace.upgrade = self._editions[world.edition].upgrades.get(operation.id)
         return _Admitted(request, state, world, trace, path, headers, identity, operation)
 
-    async def _operate(self, found: "_Admitted", early: bytes | Problem | None) -> Response:
+    async def _operate(
+        self, found: "_Admitted", early: bytes | Problem | None
+    ) -> Response | Problem:
         """Take the other steps: 403, 413, 415, 400; `early` is the body if it was read already."""
         request, trace, operation = found.request, found.trace, found.operation
         query = request.query_params.multi_items() if request.scope["query_string"] else ()
@@ -188,7 +190,7 @@ class Api:
         try:
             access.require(found.identity, operation.required(given), trace)
         except Problem:
-            if early is not None or "expect" not in request.headers:
+            if early is not None or "expect" not in found.headers:
                 # The journal has the body, so that the call can be sent again by another caller.
                 with suppress(Problem):
                     octets = await whole_body(request) if early is None else early
@@ -202,7 +204,7 @@ class Api:
             trace.violations = operation.check(found.headers, body, given)
         if trace.violations:
             text = operation.describe(found.headers, body, trace.violations)
-            raise Problem(_kind(trace.violations), text)
+            return Problem(_kind(trace.violations), text)
         filled = operation.filled(body or {})
         trace.asked = Asked(body, given, tuple(request.query_params))
         contract = self._editions[found.world.edition].contract
@@ -276,13 +278,16 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, _Met
 def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     """Map header names to values.
 
-    Repeated headers are joined with commas, so they match no allowed single value.
+    Repeated headers are joined with commas, so they match no allowed single value; of those that
+    are no lists the first one counts.
     """
     # RFC 9110, 5.3 and 5.5: lines of one name are a list; white space around a value is no part.
     combined: dict[str, str] = {}
     for name, value in headers:
-        before = f"{combined[name]}, " if name in combined else ""
-        combined[name] = before + value.strip()
+        if name not in combined:
+            combined[name] = value.strip()
+        elif name not in _SINGLE:
+            combined[name] += f", {value.strip()}"
     return combined
 
 
@@ -319,10 +324,16 @@ def _read_body(found: _Admitted, octets: bytes | Problem) -> object:
         text = "the text after the JSON object was ignored"
         trace.lenient.append(Note("", NoteKind.TRAILING_TEXT, text, NoteKind.TRAILING_TEXT))
         octets = first
-    body = operation.read(found.request.headers.get("content-type"), octets)
+    media = found.headers.get("content-type")
+    body = operation.read(media, octets)
     if body is not None:
-        trace.body(masking.body(body, operation.field_names))
+        trace.body = masking.Sealed(octets, partial(_masked, operation, media))
     return body
+
+
+def _masked(operation: Operation, media: str | None, octets: bytes) -> str:
+    body = masking.body(operation.read(media, octets), operation.field_names)
+    return json.dumps(body, ensure_ascii=False)
 
 
 def _answered(value: object, status: int) -> Response:
@@ -330,7 +341,8 @@ def _answered(value: object, status: int) -> Response:
     response = Response(status_code=status)
     if answer.body is not None:
         response = product_json(answer.body, status)
-    response.headers.update(answer.headers)
+    if answer.headers:
+        response.headers.update(answer.headers)
     return response
 
 
@@ -350,17 +362,4 @@ def _log(exchange: Exchange, name: str) -> None:
         "ms": exchange.duration_ms,
         "problem": exchange.problem and one_line(exchange.problem.message),
     }
-    pairs = [f"{name}={_word(value)}" for name, value in fields.items() if value is not None]
-    _logger.info(" ".join(pairs), extra={"fields": fields})
-
-
-def _word(value: object) -> str:
-    """Return a value for the log, in quotes if it could be taken for several."""
-    text = str(value)
-    # Neither ids nor numbers come again.
-    return text if isinstance(value, float) or text.isalnum() else _quoted(text)
-
-
-@lru_cache(maxsize=128)
-def _quoted(text: str) -> str:
-    return text if text.isprintable() and not _APART.search(text) else json.dumps(text)
+    logs.info(_logger, fields)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -183,6 +184,11 @@ class World:
     api_supported_versions: Mapping[str, str] = field(default_factory=dict)
     deprecation_header: bool = False
 
+    @cached_property
+    def callers(self) -> dict[str, Any]:
+        """Who has called with a password, by the credentials: each is checked once in a world."""
+        return {}
+
     @property
     def resources(self) -> Mapping[str, Sequence[dict[str, Any]]]:
         """The objects that operations without code of their own answer with, by their path."""
@@ -212,8 +218,13 @@ class World:
 
     def user(self, name: str) -> User | None:
         r"""Find the user by `name`, `DOMAIN\name` or `name@DOMAIN`, in any letter case."""
-        wanted = name.casefold()
-        return next((user for user in self.users.values() if wanted in _spellings(user)), None)
+        return self._users.get(name.casefold())
+
+    @cached_property
+    def _users(self) -> Mapping[str, User]:
+        """The users by each spelling; of two with the same one the first counts."""
+        users = reversed([*self.users.values()])
+        return {spelling: user for user in users for spelling in _spellings(user)}
 
     def provider(self, number: str) -> PamProvider | None:
         """Find the PAM provider with this id, else the one for any id."""

@@ -1,9 +1,13 @@
 """Masks: what shows, and what does not."""
 
+import pickle
+from copy import deepcopy
+from sys import getsizeof
+
 import pytest
 
 from mockserver.base import masking
-from mockserver.base.masking import Secret
+from mockserver.base.masking import Sealed, Secret
 
 
 def test_a_secret_shows_nowhere() -> None:
@@ -191,3 +195,13 @@ def test_what_only_a_type_can_tell_to_be_secret_has_no_values() -> None:
         "properties": "***",
         "ProviderTypeParamValues": [{"Id": 1, "Value": "***", "Name": None}, "***"],
     }
+
+
+def test_of_what_is_sealed_only_the_mask_shows() -> None:
+    sealed = Sealed(b"hunter2", lambda octets: f"{len(octets)} octets")
+    assert sealed.text == "7 octets"
+    assert f"{sealed} {sealed!r} {pickle.dumps(sealed)!r}".count("hunter2") == 0
+    assert deepcopy(sealed) == "7 octets" == sealed
+    assert sealed == Sealed(b"7654321", lambda octets: f"{len(octets)} octets")
+    assert len({sealed, Sealed(b"1234567", lambda _: "7 octets"), "7 octets"}) == 1
+    assert getsizeof(Sealed(bytes(10_000), bytes.hex)) > 10_000

@@ -90,7 +90,7 @@ def test_who_falls_behind_is_cut_off_and_what_waits_is_forgotten() -> None:
     async def scenario() -> None:
         feed = Feed()
         slow, other = feed.follow(), feed.follow()
-        call = Trace("POST", "/", body_text=json.dumps("x" * 100_000)).exchange(200, None)
+        call = Trace("POST", "/", body=json.dumps("x" * 100_000)).exchange(200, None)
         for number in range(2 * _MAX_BEHIND // 100_000):
             feed.publish("request", call)
             event = await other.next()
@@ -131,7 +131,7 @@ def test_an_event_that_cannot_be_written_is_told_as_such(caplog: pytest.LogCaptu
     async def scenario() -> None:
         feed = Feed()
         follower = feed.follow()
-        feed.publish("request", Trace("POST", "/", body_text="no JSON").exchange(200, None))
+        feed.publish("request", Trace("POST", "/", body="no JSON").exchange(200, None))
         assert (
             await follower.next() == b": an event that could not be written; the log says why\n\n"
         )

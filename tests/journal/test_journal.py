@@ -52,7 +52,7 @@ def message(
 
 
 def exchange(body_bytes: int = 0) -> Exchange:
-    return Trace("POST", "/", body_text="x" * body_bytes).exchange(200, None)
+    return Trace("POST", "/", body="x" * body_bytes).exchange(200, None)
 
 
 def test_the_oldest_messages_are_dropped_and_counted() -> None:

@@ -617,3 +617,13 @@ def test_a_vendor_header_that_stands_twice_is_refused(caller: Caller, name: str)
     status, message = refusal(response)
     assert status == 400
     assert message.startswith(f"{name}: must be")
+
+
+def test_of_a_header_that_is_no_list_the_first_counts(caller: Caller) -> None:
+    first = ("authorization", f"Basic {b64encode(':'.join(ADMIN).encode()).decode()}")
+    headers = [("x-keyfactor-requested-with", "APIClient"), first, ("authorization", "Bearer x")]
+    headers += [("content-type", "application/json"), ("content-type", "text/html")]
+    headers += [("x-mock-namespace", "first"), ("x-mock-namespace", "second")]
+    response = caller.http.post(PATH, content=json.dumps(VALID["1"]), headers=headers)
+    assert response.status_code == 200
+    assert len(caller.mock.namespace("first").requests) == 1
