@@ -136,7 +136,6 @@ class Connection(_OneProtocol):
         self._until: float | None = None  # when the part of the request must be complete
         self._timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
-        self._head = b""  # of an answer, until its body comes or this turn of the loop ends
 
     @property
     def waits_for_client(self) -> bool:
@@ -248,23 +247,6 @@ class Connection(_OneProtocol):
             # A large body pauses the reading; nobody would see that the client leaves.
             self.flow.resume_reading()
 
-    def _write(self, octets: bytes) -> None:
-        """Write head and body of an answer, which come one by one, at once.
-
-        That is one system call less, and wakes the client once.
-        """
-        if self._head:
-            head, self._head = self._head, b""
-            self.transport.writelines((head, octets))
-        else:
-            self._head = octets
-            self.loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        head, self._head = self._head, b""
-        if head and not self.transport.is_closing():
-            self.transport.write(head)
-
     def _expected(self, cycle: RequestResponseCycle, octets: bytes) -> None:
         if cycle.waiting_for_100_continue:  # still: these octets ask for the body
             cycle.keep_alive = True
@@ -359,7 +341,6 @@ class Connection(_OneProtocol):
 
     def _finish(self) -> None:
         """Close after the last answer, in the way that lets a client read it."""
-        self._flush()
         if self._part == _BODY:
             self._hang_up(at_once=False)
         else:

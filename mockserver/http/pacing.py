@@ -48,6 +48,7 @@ class Paced(HttpToolsProtocol):
         self._held = b""  # octets that came, and that the parser has not seen
         self._waiting = 0  # octets of the requests in the pipeline
         self._untaken: asyncio.TimerHandle | None = None
+        self._head = b""  # of an answer, until its body comes or this turn of the loop ends
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -112,8 +113,26 @@ class Paced(HttpToolsProtocol):
     def _forget(self) -> None:
         self._held, self.flow.held = b"", False
 
+    def _write(self, octets: bytes) -> None:
+        """Write head and body of an answer, which come one by one, at once.
+
+        That is one system call less, and wakes the client once.
+        """
+        if self._head:
+            head, self._head = self._head, b""
+            self.transport.writelines((head, octets))
+        else:
+            self._head = octets
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self.transport.is_closing():
+            self.transport.write(head)
+
     def _close(self) -> None:
         """Close when everything is written, or when that takes too long."""
+        self._flush()
         self.transport.close()
         if self.transport.get_write_buffer_size():
             self._cut_later()

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -36,7 +36,7 @@ class _Peer:
 
     name: str = ""
     extended: bool = False
-    features: list[str] | None = None  # what the relay offers it
+    features: Sequence[str] = ()  # what the relay offers it in answer to EHLO
     login: LoggedIn = field(default_factory=LoggedIn)
 
 
@@ -116,15 +116,7 @@ class Session:
 
     # What the relay offers
 
-    def _features(self) -> Iterable[str]:
-        """Give the lines for EHLO; each command asks for them, and TLS alone changes them."""
-        if not self._peer.extended:
-            return ()
-        if self._peer.features is None:
-            self._peer.features = self._offered()
-        return self._peer.features
-
-    def _offered(self) -> list[str]:
+    def _features(self) -> list[str]:
         relay = self._part.relay
         switches = {
             f"SIZE {relay.max_size}": relay.size,
@@ -161,8 +153,9 @@ class Session:
             raise RefusedError("502 5.5.1 EHLO not implemented")
         self._mail = _Transaction()
         self._peer.name, self._peer.extended = name, extended
+        self._peer.features = self._features() if extended else ()
         self._part.session.helo = name
-        return "\n".join(f"250 {line}" for line in (self._name, *self._features()))
+        return "\n".join(f"250 {line}" for line in (self._name, *self._peer.features))
 
     async def starttls(self, _: str) -> None:
         """Encrypt the connection, and forget all that was said before (RFC 3207, 4.2)."""
@@ -216,7 +209,7 @@ class Session:
         if self._mail.sender is not None:
             raise RefusedError("503 5.5.1 There is a sender already")
         sender, words = read_path("FROM:", argument)
-        parameters = read_parameters(words, self._features())
+        parameters = read_parameters(words, self._peer.features)
         await self._stage("mail", sender)
         self._check_sender(sender, parameters)
         self._mail = _Transaction(sender, parameters)
@@ -237,7 +230,7 @@ class Session:
         if self._mail.sender is None:
             raise RefusedError("503 5.5.1 Send MAIL first")
         recipient, words = read_path("TO:", argument)
-        parameters = read_parameters(words, self._features(), of_rcpt=True)
+        parameters = read_parameters(words, self._peer.features, of_rcpt=True)
         await self._stage("rcpt", recipient)
         if not recipient:
             raise RefusedError("553 5.1.3 A recipient must not be empty")
