@@ -22,23 +22,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from command import run
 from mockserver.base.version import __version__
 from mockserver.contract.editions import load_editions
 from support import Json
 
 COMMAND = [sys.executable, "-m", "mockserver"]
 PORTS = ["--port", "0", "--https-port", "0", "--smtp-port", "0", "--smtps-port", "0"]
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env=os.environ | variables,
-    )
 
 
 @contextmanager

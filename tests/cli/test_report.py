@@ -1,18 +1,16 @@
 """What `run` tells of refused calls and mails, as processes."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+import command
 from mockserver.journal.report import Expected, Report
 from mockserver.journal.trace import Trace
 
-COMMAND = [sys.executable, "-m", "mockserver", "run"]
 HEADERS = "-H 'x-keyfactor-requested-with: APIClient' -H 'content-type: application/json'"
 CALL = f"""curl -sS -o /dev/null -u "$KEYFACTOR_USERNAME:$KEYFACTOR_PASSWORD" {HEADERS} \
   "$KEYFACTOR_MOCK_API_URL/SMTP/Test" """
@@ -27,14 +25,7 @@ ACCOUNTS = "extends: default\nrelays: {'*': {accounts: {me: {password: right}}}}
 
 
 def run(script: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *options, "--", "sh", "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ,
-    )
+    return command.run("run", *options, "--", "sh", "-c", script)
 
 
 def test_a_failure_is_told_with_the_stories_of_what_was_refused(tmp_path: Path) -> None:
