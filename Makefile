@@ -31,9 +31,11 @@ help: ## list the targets
 run: $(SERVING)/installed ## serve the mock on localhost (make run PORT=9000, make run SERVE='--world FILE')
 	@$(SERVING)/bin/keyfactor-mock serve $(if $(PORT),--port $(PORT)) $(SERVE)
 
+# Tests start the command often: it is compiled once, also where the environment would forbid that.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/installed ## unit and end-to-end tests with every branch covered, and a short fuzz run
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest --numprocesses 2 -m 'not wheel and not browser and not long'
+	$(PYTHON) -m coverage run -m pytest --numprocesses 2 --dist worksteal -m 'not wheel and not browser and not long'
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 

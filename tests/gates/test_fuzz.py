@@ -20,12 +20,12 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if "COVERAGE" n
 
 
 def test_what_the_readme_offers_finds_nothing(tmp_path: Path) -> None:
-    """Both versions, by password, in all phases, not only in those of the short form."""
+    """Both versions, by password, in the short form; the other phases have a test of their own."""
     (block,) = re.findall(
         r"^```sh\n(keyfactor-mock run --world fuzz .*?)^```$", README, re.DOTALL | re.MULTILINE
     )
     assert "--phases examples,coverage" in block
-    block = block.replace("--phases examples,coverage", f"{' '.join(SHORT)} 5")
+    block = block.replace("--phases", f"{' '.join(SHORT)} 5 --phases")
     done = subprocess.run(
         ["bash", "-euc", block],
         cwd=tmp_path,
@@ -43,13 +43,21 @@ def test_what_the_readme_offers_finds_nothing(tmp_path: Path) -> None:
     assert sorted(reports) == ["har", "har", "junit", "junit"]
 
 
-@pytest.mark.parametrize(("caller", "world"), [("token", "fuzz"), ("password", "default")])
-def test_a_caller_with_a_token_and_the_default_world_find_nothing(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, caller: str, world: str
+@pytest.mark.parametrize(
+    ("version", "caller", "world"),
+    [("1", "password", "fuzz"), ("2", "token", "fuzz"), ("2", "password", "default")],
+)
+def test_what_is_invented_for_a_caller_finds_nothing(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    caller: str,
+    world: str,
 ) -> None:
     for name in os.environ.keys() - ENVIRONMENT.keys():
         monkeypatch.delenv(name)
-    status = fuzz("2", caller, *SHORT, "2", "--phases", "examples,fuzzing", world=world)
+    phases = "examples,fuzzing,stateful"
+    status = fuzz(version, caller, *SHORT, "2", "--phases", phases, world=world)
     output = capfd.readouterr().out
     assert status == 0, output
     # The default world refuses nearly all that is invented, which may be worth a warning.
