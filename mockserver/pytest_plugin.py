@@ -132,7 +132,7 @@ def keyfactor_server(pytestconfig: pytest.Config, keyfactor_world: Any) -> Itera
     edition = pytestconfig.getoption("--keyfactor-edition")
     with MockServer(world, edition=edition, https_port=0, smtp_port=0, smtps_port=0) as mock:
         yield mock
-        pytestconfig.stash[_TRIED].append(mock.coverage)
+        _count(pytestconfig, [mock])
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def keyfactor_factory(
             return running.enter_context(mock)
 
         yield make
-    request.config.stash[_TRIED].extend(mock.coverage for mock in made)
+    _count(request.config, made)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -332,6 +332,12 @@ def _editions(config: pytest.Config) -> tuple[str, ...]:
     except DocumentError as error:
         raise pytest.UsageError(str(error)) from None
     return () if several is None else names  # the one is that of the mock itself
+
+
+def _count(config: pytest.Config, mocks: Iterable["MockServer"]) -> None:
+    """Keep what was tried of these, where somebody wants to know: it takes a tenth of a second."""
+    if config.stash[_WANTED] is not None:
+        config.stash[_TRIED].extend(mock.coverage for mock in mocks)
 
 
 def _wanted(config: pytest.Config) -> "Wanted | None":

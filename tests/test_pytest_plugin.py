@@ -50,8 +50,8 @@ def inner(pytester: pytest.Pytester, source: str, *options: str) -> pytest.RunRe
     pytester.makepyfile(test_inner="from client import call\n" + source)
     # The package is there already, in the session that runs this one.
     warnings = ("-Werror", "-Wignore::pytest.PytestAssertRewriteWarning")
-    without = [f"-pno:{name}" for name in ("cacheprovider", "rerunfailures", "run-parallel")]
-    return pytester.runpytest_inprocess(*warnings, *without, *options)
+    others = ("cacheprovider", "rerunfailures", "run-parallel", "schemathesis")
+    return pytester.runpytest_inprocess(*warnings, *[f"-pno:{name}" for name in others], *options)
 
 
 def test_each_test_gets_the_mock_as_new(pytester: pytest.Pytester) -> None:
