@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -857,7 +856,7 @@ def load(folder: Path, change: Callable[[Json], object]) -> Contract:
         document = json.loads(json.dumps(CONTRACT.documents[version]))
         if version == "2":
             change(document)
-        (folder / f"v{version}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+        (folder / f"v{version}.yaml").write_text(json.dumps(document), encoding="utf-8")
     return Contract.load(folder)
 
 
