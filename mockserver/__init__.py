@@ -8,11 +8,12 @@ from mockserver.base.version import __version__
 if TYPE_CHECKING:
     from mockserver.base.problems import Problem
     from mockserver.base.sockets import BindError
+    from mockserver.http.settings import SettingError
     from mockserver.journal.assertions import View
     from mockserver.journal.message import Message
     from mockserver.journal.outside import SmtpSession, TokenCall
     from mockserver.journal.trace import Exchange, TokenRequest
-    from mockserver.server import MockServer, SettingError
+    from mockserver.server import MockServer
     from mockserver.world.model import World
     from mockserver.world.reading import WorldError
 
@@ -35,7 +36,8 @@ __all__ = [
 _HOMES: Final = {
     "base.problems": ("Problem",),
     "base.sockets": ("BindError",),
-    "server": ("MockServer", "SettingError"),
+    "http.settings": ("SettingError",),
+    "server": ("MockServer",),
     "journal.message": ("Message",),
     "journal.trace": ("Exchange", "TokenRequest"),
     "journal.outside": ("SmtpSession", "TokenCall"),

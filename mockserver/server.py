@@ -1,6 +1,5 @@
 """Construct and wire the mock; run it on the caller's loop, or in a thread of its own."""
 
-import re
 import secrets
 import socket
 from abc import ABC, abstractmethod
@@ -29,6 +28,7 @@ from mockserver.control.routing import Router
 from mockserver.http import wire
 from mockserver.http.connection import LIMITS, Limits
 from mockserver.http.listener import HttpListener
+from mockserver.http.settings import SettingError, read_base_path, read_host, read_token
 from mockserver.journal.assertions import View
 from mockserver.journal.coverage import Coverage
 from mockserver.journal.state import DEFAULT, State, States
@@ -42,11 +42,6 @@ from mockserver.world.model import Relay, World
 from mockserver.world.reading import WorldError
 
 _GRACE_S: Final = 35  # longer than a delivery may take
-_BASE_PATH: Final = re.compile(r"(?:/[^/?#\x00-\x1f\x7f]+)+")
-
-
-class SettingError(Exception):
-    """An option cannot be used."""
 
 
 class _Addressed(View, ABC):
@@ -120,17 +115,19 @@ class MockServer(_Addressed):
         command: type[KeyfactorCommand] = KeyfactorCommand,
         openapi: Sequence[str | Path] = (),
     ) -> None:
-        remote = not is_loopback(host)
+        self.host = read_host(host)
+        remote = not is_loopback(self.host)
         if remote and not allow_remote:
             text = "other machines could connect; allow_remote (--allow-remote) permits it"
             raise SettingError(f"the host {host}: {text}")
         ports = {"http": http_port, "https": https_port, "smtp": smtp_port, "smtps": smtps_port}
         if set(ports.values()) == {None}:
             raise SettingError("every listener is off; one must have a port")
-        self.host = host
         self._ports = ports
-        self.control_token = control_token or (secrets.token_urlsafe(16) if remote else None)
-        self.base_path = _base_path(base_path)
+        self.control_token = read_token(control_token) or (
+            secrets.token_urlsafe(16) if remote else None
+        )
+        self.base_path = read_base_path(base_path, PREFIX)
         self.authority = Authority()
         self._idp = IdentityProvider()
         tokens = Tokens(self._idp.check, lambda: discovery_url(self.token_url))
@@ -348,10 +345,3 @@ class Namespace(_Addressed):
 
     def _place(self) -> tuple[MockServer, str]:
         return self._mock, f"{PREFIX}/ns/{self.name}"
-
-
-def _base_path(text: str) -> str:
-    path = "/" + text.strip("/")
-    if not _BASE_PATH.fullmatch(path) or path.lower().split("/")[1] == PREFIX.strip("/"):
-        raise SettingError(f"the base path {text!r} is not one such as /KeyfactorAPI")
-    return path

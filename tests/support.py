@@ -10,6 +10,7 @@ import httpx2
 import yaml
 
 from mockserver import MockServer
+from mockserver.contract.operations import Contract
 from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
 from mockserver.journal.trace import Dialogue, Endpoint
@@ -54,6 +55,13 @@ BASIC: dict[str, Json] = {
 OAUTH: Json = {"RelayAuthenticationType": 3, "ClientId": SECRET, "ClientSecret": PAM}
 
 ERRORS = load().errors
+
+
+def compile_all(contract: Contract) -> None:
+    """Compile every schema of a contract, as the mock does when one is first needed."""
+    for operation in contract.operations:
+        for schema in (operation.body, *(each.schema for each in operation.parameters)):
+            _ = schema and schema.validator
 
 
 def _no_token(_token: str, _audience: str | None) -> Mapping[str, Any]:

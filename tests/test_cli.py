@@ -191,6 +191,10 @@ def test_none_switches_a_listener_off(tmp_path: Path) -> None:
         (["bake"], "bake"),
         ([], "command"),
         (["serve", *PORTS, "--base-path", "/_mock"], "/_mock"),
+        (["serve", *PORTS, "--base-path", "/a b"], "'/a b' is not one such as /KeyfactorAPI"),
+        (["serve", *PORTS, "--host", "", "--allow-remote"], "the host is empty"),
+        (["serve", *PORTS, "--control-token", "a\nb"], "visible characters of ASCII"),
+        (["serve", *PORTS, "--openapi", "missing.json"], "missing.json: cannot be read"),
         (["serve", *PORTS, "--tls-name", "a b"], "a b"),
     ],
     ids=" ".join,
@@ -298,7 +302,22 @@ def test_every_operation_is_listed_with_what_answers_it(tmp_path: Path) -> None:
     assert ["GET", "/Agents", "1", str(path), "left", "to", "ours"] in lines
 
 
-@pytest.mark.parametrize("command", [["serve"], ["resources"]])
+def test_a_world_for_a_given_document_is_valid_with_it(tmp_path: Path) -> None:
+    things = {"get": {"responses": {"200": {"description": "things"}}}}
+    document = {"openapi": "3.0.0", "info": {"version": "1"}, "paths": {"/Things": things}}
+    (tmp_path / "own.json").write_text(json.dumps(document))
+    world = tmp_path / "world.yaml"
+    world.write_text("extends: default\nresources: {/Things: [{Id: 1}]}\n")
+    alone = run("check", str(world))
+    assert (alone.returncode, "/resources/~1Things: nothing is read there" in alone.stderr) == (
+        2,
+        True,
+    )
+    done = run("check", str(world), "--openapi", str(tmp_path / "own.json"))
+    assert (done.returncode, done.stdout) == (0, f"{world}: a valid world\n")
+
+
+@pytest.mark.parametrize("command", [["serve"], ["resources"], ["check", "default"]])
 def test_a_given_document_that_is_none_ends_with_its_name(
     tmp_path: Path, command: list[str]
 ) -> None:
@@ -768,6 +787,7 @@ def test_what_was_tried_in_each_edition_is_added_up() -> None:
         (("--coverage-min", "101"), "101 is no percentage from 0 to 100"),
         (("--coverage-min", "x"), "'x' is not a valid float"),
         (("--coverage-json", "no/such/file"), "no/such/file: there is no such folder"),
+        (("--coverage-json", ""), "'': it is a folder"),
         (("--coverage-operations", "tst"), "'tst' names no operation; the nearest is"),
     ],
 )

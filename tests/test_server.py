@@ -24,10 +24,9 @@ import pytest
 import uvloop
 
 import mockserver
-from mockserver import MockServer
+from mockserver import MockServer, SettingError
 from mockserver.base.certificates import CertificateError
 from mockserver.base.sockets import BindError, is_loopback
-from mockserver.server import SettingError
 from mockserver.world.reading import WorldError
 from support import ADMIN, PATH, V2, Json, calling
 
@@ -255,10 +254,33 @@ def test_a_mock_without_any_listener_is_refused() -> None:
         MockServer(http_port=None)
 
 
-@pytest.mark.parametrize("path", ["", "/", "/_mock", "/_MOCK/x", "/a//b", "/a?b"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/_mock", "/_MOCK/x", "/a//b", "/a?b", "/a b", "/%41", "/ä", "/a/..", "/a\n"]
+)
 def test_a_base_path_that_cannot_be_used_is_refused(path: str) -> None:
-    with pytest.raises(SettingError, match="base path"):
+    with pytest.raises(SettingError, match=r"base path .* of letters, digits and"):
         MockServer(base_path=path)
+
+
+@pytest.mark.parametrize("token", ["", " a", "a\nb", "a\tb", "é", "\x7f"])
+def test_a_control_token_that_no_header_can_have_is_refused(token: str) -> None:
+    with pytest.raises(SettingError, match="visible characters of ASCII"):
+        MockServer(control_token=token)
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [("", "is empty"), (".", "is empty"), ("::x", "neither")]
+)
+def test_a_host_that_is_none_is_refused(host: str, told: str) -> None:
+    with pytest.raises(SettingError, match=f"the host .*{told}"):
+        MockServer(host=host, allow_remote=True)
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "localhost.", "[::1]", "0:0:0:0:0:0:0:1"])
+def test_every_spelling_of_this_machine_is_no_other(host: str) -> None:
+    with MockServer(host=host) as mock:
+        assert mock.control_token is None
+        assert httpx2.get(f"{mock.url}/livez").status_code == 200
 
 
 def test_a_tls_name_that_cannot_be_used_raises_in_the_caller() -> None:

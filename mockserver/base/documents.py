@@ -26,24 +26,28 @@ class DocumentError(Exception):
         super().__init__(f"{cut(source, 2_000)}: {'; '.join(lines[:_SHOWN_ERRORS] + more)}")
 
 
-def read_yaml(path: Path, error: type[DocumentError] = DocumentError) -> Any:  # noqa: ANN401  # any JSON
+def read_yaml(
+    path: Path, error: type[DocumentError] = DocumentError, *, numbers: bool = False
+) -> Any:  # noqa: ANN401  # any JSON
     """Read a file as JSON-like data: no dates, no sets, no merge keys, no duplicate keys.
 
-    Raises `error`, with line and column where the file is not such data.
+    Raises `error`, with line and column where the file is not such data. With `numbers` a whole
+    number as a key is its text.
     """
     # A wheel has each of our files as JSON too, which is read in a tenth of the time.
     if PACKAGE in path.parents and (made := path.with_suffix(".json")).exists():
         return json.loads(made.read_bytes())
     from mockserver.base.yamltext import parse_yaml  # noqa: PLC0415  # a wheel seldom needs it
 
-    content = _content(path, error)
+    content = read_octets(path, error)
     try:
-        return parse_yaml(content, MAX_DEPTH)
+        return parse_yaml(content, MAX_DEPTH, numbers=numbers)
     except ValueError as found:
         raise error(str(path), [("", str(found))]) from None
 
 
-def _content(path: Path, error: type[DocumentError]) -> bytes:
+def read_octets(path: Path, error: type[DocumentError] = DocumentError) -> bytes:
+    """Read a file of at most 4 MiB; raises `error`."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_OCTETS + 1)

@@ -91,7 +91,7 @@ class Node:
             value = None
         if value is None:
             self.fail(f"{key} is missing")
-        if isinstance(value, dict) and "$ref" in value:
+        if isinstance(value, dict) and isinstance(value.get("$ref"), str):  # or a member's name
             return replace(self, pointer="", value=self.document).at(*_steps(value["$ref"]))
         return replace(self, pointer=self.pointer + pointer([key]), value=value)
 

@@ -9,15 +9,20 @@ from mockserver.base.text import one_line
 
 _TAG: Final = "tag:yaml.org,2002:"
 _TEXTS: Final = frozenset({f"{_TAG}str", f"{_TAG}timestamp"})  # JSON has no dates
+_TEXT: Final = frozenset({f"{_TAG}str"})
+_TEXT_OR_NUMBER: Final = _TEXT | {f"{_TAG}int"}
 _KNOWN: Final = _TEXTS | {
     f"{_TAG}{kind}" for kind in ("null", "bool", "int", "float", "map", "seq")
 }
 
 
-def parse_yaml(content: bytes, max_depth: int) -> Any:  # noqa: ANN401  # any JSON
-    """Return the data of the one document; ValueError says what is wrong, and where."""
+def parse_yaml(content: bytes, max_depth: int, *, numbers: bool = False) -> Any:  # noqa: ANN401  # any JSON
+    """Return the data of the one document; ValueError says what is wrong, and where.
+
+    With `numbers` a whole number as a key is its text.
+    """
     try:
-        return _Reader(content, max_depth).document()
+        return _Reader(content, max_depth, _TEXT_OR_NUMBER if numbers else _TEXT).document()
     except (yaml.YAMLError, ValueError) as found:
         raise ValueError(_place_and_problem(found, content)) from None
 
@@ -25,9 +30,10 @@ def parse_yaml(content: bytes, max_depth: int) -> Any:  # noqa: ANN401  # any JS
 class _Reader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of the two
     """Build data from the parser's events: half the time of the library's own two passes."""
 
-    def __init__(self, content: bytes, max_depth: int) -> None:
+    def __init__(self, content: bytes, max_depth: int, keys: frozenset[str]) -> None:
         super().__init__(content)
         self._max_depth = max_depth
+        self._keys = keys
         self._anchors: dict[str, Any] = {}
 
     def document(self) -> object:
@@ -87,7 +93,7 @@ class _Reader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         entries: dict[str, object] = {}
         while not self.check_event(yaml.MappingEndEvent):
             place = self.get_event()
-            if not (isinstance(place, yaml.ScalarEvent) and self._tag(place) == f"{_TAG}str"):
+            if not (isinstance(place, yaml.ScalarEvent) and self._tag(place) in self._keys):
                 raise _at(place, "a key that is not a text; write it in quotes")
             key = place.value
             if key in entries:

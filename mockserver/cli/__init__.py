@@ -28,13 +28,14 @@ from mockserver.cli.telling import announce, facts, variables
 from mockserver.contract.editions import load_editions
 from mockserver.control.compare import CompareError
 from mockserver.http.listener import raise_file_limit
+from mockserver.http.settings import SettingError
 from mockserver.journal.coverage import Tried, Wanted, added
 from mockserver.journal.journal import Tally
 from mockserver.product.app import methods_of
 from mockserver.product.keyfactor import KeyfactorCommand
 from mockserver.product.resources import Resources
 from mockserver.product.worlds import load_world
-from mockserver.server import MockServer, SettingError
+from mockserver.server import MockServer
 from mockserver.world.rules import file_schema
 
 _EXIT_USAGE: Final = 2
@@ -167,10 +168,11 @@ def run(
     else:
         status, table = _rehearse(load_editions().named(editions), once)
     lines, good = wanted.conclude(added(*tried))
-    status = report.end(told, status if good else status or EXIT_FAILED, options)
-    for line in (*lines, *table):
-        click.echo(line, err=True)
-    return status
+    try:
+        return report.end(told, status if good else status or EXIT_FAILED, options)
+    finally:  # the command may have removed the place of the report
+        for line in (*lines, *table):
+            click.echo(line, err=True)
 
 
 def _wanted(options: Mapping[str, Any]) -> Wanted:
@@ -201,8 +203,13 @@ def editions() -> None:
         click.echo(f"{each.edition:5} {each}")
 
 
+_openapi = option(
+    "--openapi", "one more OpenAPI document to answer from", multiple=True, metavar="FILE"
+)
+
+
 @cli.command()
-@option("--openapi", "one more OpenAPI document to answer from", multiple=True, metavar="FILE")
+@_openapi
 @option("--world", "world file, or the name default or fuzz", metavar="FILE")
 def resources(openapi: tuple[str, ...], world: str | None) -> None:
     """List what is served: by which document, how, and how many objects there are."""
@@ -230,9 +237,10 @@ def schema() -> None:
 
 @cli.command()
 @click.argument("world")
-def check(world: str) -> None:
+@_openapi
+def check(world: str, openapi: tuple[str, ...]) -> None:
     """Validate a world file."""
-    load_world(world)
+    load_world(world, load_editions(*openapi))
     click.echo(f"{world}: a valid world")
 
 

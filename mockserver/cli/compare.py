@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from mockserver.base.loops import new_event_loop
-from mockserver.cli.parts import EXIT_FAILED, option, written
+from mockserver.cli.parts import EXIT_FAILED, check_place, option, written
 from mockserver.control import compare as comparing
 from mockserver.control.questions import VERSIONS, questions
 from mockserver.http.wire import basic
@@ -54,6 +54,9 @@ def compare(url: str | None, **options: Any) -> int:  # noqa: ANN401  # click's 
     for name in filter(None, (new, report)):
         if not Path(name).parent.is_dir() or (name == new and Path(name).exists()):
             raise click.UsageError(f"{name}: it exists, or its folder does not")
+    for place, name in (("--adopt", new), ("--json", report)):
+        if name not in {None, "-"}:
+            check_place(name, place)
     server = comparing.server(
         url or "", *_authorization(options), _trust(options["ca"]), options["timeout"]
     )

@@ -4,7 +4,8 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -34,16 +35,35 @@ def written(name: str, text: str, option: str = "") -> os.stat_result:
 
     UsageError, which names the option, for what cannot be written or is no regular file.
     """
-    try:
+    with _refused(name, option):
         return _written(Path(name), text)
+
+
+def check_place(name: str, option: str) -> None:
+    """Raise the UsageError now that `written` would raise in the end."""
+    with _refused(name, option):
+        descriptor, partial = _opened(Path(name))
+        os.close(descriptor)
+        Path(partial).unlink()
+
+
+@contextmanager
+def _refused(name: str, option: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise click.UsageError(f"{option} {name}: {error.strerror}".lstrip()) from None
+        text = f"{option} {name or repr(name)}: {error.strerror}"
+        raise click.UsageError(text.lstrip()) from None
+
+
+def _opened(path: Path) -> tuple[int, str]:
+    if os.path.lexists(path) and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is there, and is no regular file")
+    return tempfile.mkstemp(prefix=path.name, dir=path.parent)
 
 
 def _written(path: Path, text: str) -> os.stat_result:
-    if os.path.lexists(path) and not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "is there, and is no regular file")
-    descriptor, partial = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    descriptor, partial = _opened(path)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

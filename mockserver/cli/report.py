@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from mockserver.base.problems import STRICT_KINDS
-from mockserver.cli.parts import EXIT_FAILED, Command, option, written
+from mockserver.cli.parts import EXIT_FAILED, Command, check_place, option, written
 from mockserver.journal.report import Expected, Report
 
 _ON_FAILURE: Final = "-"  # where no file is named
@@ -46,7 +46,9 @@ def report_options(command: Command) -> Command:
 
 
 def begin(options: dict[str, Any]) -> Report:
-    """Return the report that the options ask for."""
+    """Return the report that the options ask for; UsageError where its file cannot be written."""
+    if options["report"] != _ON_FAILURE:
+        check_place(options["report"], "--report")
     return Report(options["expect"], STRICT_KINDS if options["strict"] else ())
 
 

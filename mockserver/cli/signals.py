@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,8 @@ async def pass_on(signals: asyncio.Queue[int], process: asyncio.subprocess.Proce
         number = await signals.get()
         # What is typed at a terminal reaches every process in the foreground anyway.
         if number not in _TYPED or not _in_foreground():
-            process.send_signal(number)
+            with suppress(ProcessLookupError):  # it has just ended
+                process.send_signal(number)
 
 
 def _in_foreground() -> bool:

@@ -10,20 +10,24 @@ from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.schema import pointer
 from mockserver.base.text import cut, lowered
 from mockserver.contract.form import Form
+from mockserver.contract.wording import type_of
 
 _MAX_NOTES: Final = 100
 _MAX_FORM_FIELDS: Final = 100
 
 # A number comes as text; what JSON would not write as one stays a text (01, +1).
 _INTEGER: Final = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}})")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:[.][0-9]{1,99})?(?:[eE][+-]?[0-9]{1,2})?")
 _BOOLEANS: Final = {"true": True, "false": False}
 _LOOKED_INTO: Final = frozenset({dict, float, list})  # nothing else is wrong by itself
 
 
 def typed(text: str, types: Iterable[str]) -> object:
     """Return what a text stands for where one of these JSON types is wanted, else the text."""
-    if "integer" in types and _INTEGER.fullmatch(text):
+    if ("integer" in types or "number" in types) and _INTEGER.fullmatch(text):
         return int(text)
+    if "number" in types and _NUMBER.fullmatch(text):
+        return float(text)
     if "boolean" in types:
         return _BOOLEANS.get(text.lower(), text)
     return text
@@ -119,8 +123,7 @@ class _Reader:
     def _text(self, text: str, form: Form, path: str) -> object:
         value = typed(text, form.types)
         if value is not text:
-            kind = "a boolean" if isinstance(value, bool) else "an integer"
-            self._note(NoteKind.TEXT_VALUE, path, "type", f"taken as {kind}")
+            self._note(NoteKind.TEXT_VALUE, path, "type", f"taken as {type_of(value)}")
         return value
 
     def _object(self, value: Json, form: Form, path: str) -> Json:
@@ -147,7 +150,7 @@ class _Reader:
             if spelled.get(name) is None and default is not None:
                 spelled[name] = default
                 text = f"left out, taken as {spelled[name]}"
-                self._note(NoteKind.MISSING_FIELD, f"{path}/{name}", "required", text)
+                self._note(NoteKind.MISSING_FIELD, path + pointer([name]), "required", text)
 
     def _note(self, kind: NoteKind, path: str, rule: str, text: str) -> None:
         if len(self.notes) < _MAX_NOTES:

@@ -2,24 +2,35 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn
 
-from mockserver.base.documents import DocumentError, read_yaml
+from mockserver.base.documents import DocumentError, read_octets, read_yaml
 from mockserver.base.jsontext import Json
-from mockserver.base.schema import Node, pointer, referred
-from mockserver.base.text import apart, media_type
+from mockserver.base.schema import Node, pointer, referred, types_of
+from mockserver.base.text import apart, cut, media_type
+from mockserver.contract.form import Form
+from mockserver.contract.mending import mend
 from mockserver.contract.operations import JSON_TYPE, METHODS
 from mockserver.contract.parameters import PLACES
+from mockserver.contract.paths import TEMPLATE
 
-# What OpenAPI 2.0 keeps at the top, and where 3.1 has it.
-_MOVED: Final = {
-    "#/definitions/": "#/components/schemas/",
-    "#/parameters/": "#/components/parameters/",
-    "#/responses/": "#/components/responses/",
+_PATH: Final = re.compile(r"(?:/(?:[^/{}?#]*|[{][^/{}]+[}]))+")
+# Says nothing of a request (OpenAPI 3.0.3, 4.7.12.1).
+_NO_PARAMETERS: Final = {"accept", "authorization", "content-type"}
+# What a user's document may say of a resource; all else is for documents of ours.
+_OF_A_RESOURCE: Final = {
+    **dict.fromkeys(("collection", "key", "missing", "order"), str),
+    "fields": dict,
+    "unique": list,
 }
-# What a parameter of OpenAPI 2.0 has beside its schema; all else is the schema.
-_BESIDE: Final = ("name", "in", "required", "description", "collectionFormat", "x-example")
+_GOOD: Final = re.compile(r"2[0-9][0-9]")
+_OTHER_STATUSES: Final = {"1", "3", "4", "5"}
+_EMPTY: Final = {"204", "205"}  # RFC 9110, 15.3.5 and 15.3.6
+_ANY_TYPE: Final = ("application/*", "*/*")
 
 
 def read_foreign(path: Path) -> Node:
@@ -35,80 +46,36 @@ def read_foreign(path: Path) -> Node:
     version = str(document.get("swagger") or document.get("openapi"))
     if not version.startswith(("2.0", "3.0", "3.1")):
         place.fail(f"OpenAPI {version[:20]} is none of 2.0, 3.0 and 3.1")
-    try:
-        if "swagger" in document:
+    with _told(place):
+        mend(place)
+        if document.pop("swagger", None):
             _modernise(document)
-        _mend(document, "", place)
-        _complete(document, path.stem)
-    except (AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
-        place.fail(f"not a valid OpenAPI document: {type(error).__name__} {error}")
+        document["paths"] = _completed(place, path.stem)
+        place.registry()  # which refuses what no validator could read
     return place
 
 
+@contextmanager
+def _told(place: Node) -> Iterator[None]:
+    """Tell by its place what has another form than OpenAPI has it."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        place.fail(f"not a valid OpenAPI document: {type(error).__name__} {error}")
+
+
 def _read(path: Path) -> Any:  # noqa: ANN401  # any JSON
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DocumentError(str(path), [("", f"cannot be read: {error.strerror}")]) from None
+    raw = read_octets(path)
     if not raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        return read_yaml(path)
+        return read_yaml(path, numbers=True)  # as statuses are written, without quotes
     try:
-        return json.loads(raw.decode("utf-8-sig"))
+        return json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise DocumentError(str(path), [("", f"not JSON: {error}")]) from None
 
 
-def _mend(value: Any, place: str, root: Node) -> None:  # noqa: ANN401  # any JSON
-    """Bring schemas to JSON Schema as 3.1 has it, in place, and see that each reference leads."""
-    if isinstance(value, dict):
-        _mend_schema(value, place, root)
-        items = [each for each in value.items() if each[0] not in {"example", "examples"}]
-    else:
-        items = [*enumerate(value)]
-    for name, item in items:
-        if type(item) in (dict, list):
-            _mend(item, place + pointer([name]), root)
-
-
-def _mend_schema(schema: Json, place: str, root: Node) -> None:
-    if isinstance(schema.get("$ref"), str):
-        schema["$ref"] = _reference(schema["$ref"], place, root)
-    if schema.get("additionalProperties") is False:
-        del schema["additionalProperties"]
-    if isinstance(schema.get("required"), bool) and "in" not in schema:
-        del schema["required"]  # a list of members in a schema; only a parameter says it of itself
-    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if isinstance(schema.get(exclusive), bool) and schema.pop(exclusive):
-            schema[exclusive] = schema.pop(bound)
-    if isinstance(schema.get("nullable"), bool) and schema.pop("nullable"):
-        _allow_null(schema)
-
-
-def _reference(reference: str, place: str, root: Node) -> str:
-    """Return a reference as our form has it; DocumentError where it does not lead to anything."""
-    for old, new in _MOVED.items():
-        if reference.startswith(old):
-            reference = new + reference.removeprefix(old)
-    where = "nothing in" if reference[:1] == "#" else "outside of"
-    try:
-        known = reference[:1] == "#" and referred(root.document, reference) is not None
-    except (LookupError, TypeError, ValueError):
-        known = False
-    if not known:
-        text = f"the $ref {reference!r} leads to {where} this file"
-        Node(root.source, root.document, place, None).fail(text)
-    return reference
-
-
-def _allow_null(schema: Json) -> None:
-    if isinstance(schema.get("type"), str):
-        schema["type"] = [schema["type"], "null"]
-        if "enum" in schema and None not in schema["enum"]:
-            schema["enum"] = [*schema["enum"], None]
-    elif schema:
-        inner = dict(schema)
-        schema.clear()
-        schema["anyOf"] = [inner, {"type": "null"}]
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 # OpenAPI 2.0
@@ -116,92 +83,124 @@ def _allow_null(schema: Json) -> None:
 
 def _modernise(document: Json) -> None:
     document["openapi"] = "3.1.0"
-    old = {name: document.pop(name, {}) for name in ("definitions", "parameters", "responses")}
     document["components"] = {
-        "schemas": old["definitions"],
-        "parameters": {name: _parameter(each) for name, each in old["parameters"].items()},
-        "responses": {name: _response(each) for name, each in old["responses"].items()},
+        "schemas": document.pop("definitions", {}),
+        "parameters": document.pop("parameters", {}),
+        "responses": document.pop("responses", {}),
     }
-    for item in document["paths"].values():
-        operations = [item[method] for method in METHODS if method in item]
-        for owner in (item, *operations):
-            owner["parameters"] = [_parameter(each) for each in owner.get("parameters", ())]
-        for each in operations:
-            given = each["responses"].items()
-            each["responses"] = {status: _response(response) for status, response in given}
-
-
-def _parameter(parameter: Json) -> Json:
-    if "$ref" in parameter or "schema" in parameter:
-        return parameter
-    schema = {name: value for name, value in parameter.items() if name not in _BESIDE}
-    return {**{name: parameter[name] for name in _BESIDE if name in parameter}, "schema": schema}
-
-
-def _response(response: Json) -> Json:
-    if "schema" not in response:
-        return response
-    content = {"application/json": {"schema": response["schema"]}}
-    return {"description": response.get("description", ""), "content": content}
 
 
 # Every version
 
 
-def _complete(document: Json, name: str) -> None:
-    """Give each operation what ours have: an id, a tag, whole parameters, one JSON body, a 2xx."""
+def _completed(root: Node, name: str) -> Json:
+    """Return the paths, with all that operations of ours have; nothing that is given changes."""
     taken: dict[str, int] = {}
-    for path, item in document["paths"].items():
-        shared = _parameters(item, document)
+    paths: Json = {}
+    for path, given in root.document["paths"].items():
+        if path.startswith("x-"):
+            continue
+        place = replace(root, pointer=pointer(["paths", path]), value=given)
+        if not _PATH.fullmatch(path):
+            place.fail("a path begins with /, and a parameter is a whole segment: /Things/{Id}")
+        with _told(place):
+            item = _followed(given, root.document)
+            shared = _parameters(item, path, root.document)
+            paths[path] = {"x-resource": _named(item, place)}
         for method in METHODS:
-            if method not in item:
-                continue
-            operation = item[method]
-            every = [*(shared | _parameters(operation, document)).values()]
-            _body(operation, document, every)
-            operation["parameters"] = [each for each in every if each["in"] in PLACES]
-            operation["operationId"] = _id(operation.get("operationId"), method, path, taken)
-            operation["responses"] = _responses(operation, document)
-            operation["security"] = [{"Basic": []}, {"Bearer": []}]
-            operation["tags"] = [*(operation.get("tags") or [name])]
-            operation["x-resource"] = {"any_role": True, **operation.get("x-resource", {})}
-        item.pop("parameters", None)
+            if isinstance(item.get(method), dict):
+                at = replace(place, pointer=f"{place.pointer}/{method}", value=item[method])
+                with _told(at):
+                    made = _operation(at, shared, path)
+                    made["operationId"] = _id(made.get("operationId"), method, path, taken)
+                    made["tags"] = _texts(made.get("tags")) or [name]
+                    paths[path][method] = made
+    return paths
+
+
+def _operation(place: Node, shared: dict[tuple[str, str], Json], path: str) -> Json:
+    """Give an operation whole parameters, one JSON body, a 2xx, and a way to authenticate."""
+    given, document = place.value, place.document
+    every = (shared | _parameters(given, path, document)).values()
+    body = _followed(given.get("requestBody") or {}, document)
+    bodies = [_response(each) for each in every if each["in"] == "body"]
+    chosen = _as_json((bodies or [body])[0].get("content") or {})
+    request = {"content": {"application/json": chosen}, "required": True}
+    return {
+        **{key: value for key, value in given.items() if key != "requestBody"},
+        **({} if chosen is None else {"requestBody": request}),
+        "parameters": [each for each in every if each["in"] in PLACES],
+        "responses": _responses(given.get("responses") or {}, document),
+        "security": [{"Basic": []}, {"Bearer": []}],
+        "x-resource": {"any_role": True, **_named(given, place)},
+    }
 
 
 def _followed(given: Json, document: Json) -> Json:
-    return cast("Json", referred(document, given["$ref"])) if "$ref" in given else given
+    while "$ref" in given:
+        given = referred(document, given["$ref"])
+    return given
 
 
-def _parameters(owner: Json, document: Json) -> dict[tuple[str, str], Json]:
-    given = [_followed(each, document) for each in owner.get("parameters", ())]
-    whole = [{"schema": {}, **each, "required": bool(each.get("required"))} for each in given]
-    return {(each["name"].lower(), each["in"]): each for each in whole}
+def _texts(given: object) -> list[str]:
+    return [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
 
 
-def _body(operation: Json, document: Json, parameters: list[Json]) -> None:
-    """Leave one body, as JSON; one of 2.0 is a parameter, and one without JSON is ignored."""
-    content = _followed(operation.pop("requestBody", None) or {}, document).get("content", {})
-    for parameter in parameters:
-        if parameter["in"] == "body":
-            content = {"application/json": {"schema": parameter["schema"]}}
-    if (chosen := _as_json(content)) is not None:
-        operation["requestBody"] = {"content": {"application/json": chosen}, "required": True}
+def _named(owner: Json, place: Node) -> Json:
+    """Return what a document says of a resource; DocumentError for what a user's cannot say."""
+    named: Json = owner.get("x-resource", {})
+    for name, value in named.items():
+        if not isinstance(value, _OF_A_RESOURCE.get(name, ())):
+            known = ", ".join(_OF_A_RESOURCE)
+            place.fail(f"x-resource: {cut(name)} is not one of {known}, or has another type")
+    return named
+
+
+def _parameters(owner: Json, path: str, document: Json) -> dict[tuple[str, str], Json]:
+    """Return the parameters that say something of a request, by name and place."""
+    given = [_followed(each, document) for each in owner.get("parameters") or ()]
+    segments = TEMPLATE.findall(path)
+    return {
+        (each["name"].lower(), each["in"]): _parameter(each, document)
+        for each in given
+        if (each["in"] != "path" or each["name"] in segments)
+        and (each["in"] != "header" or each["name"].lower() not in _NO_PARAMETERS)
+    }
+
+
+def _parameter(given: Json, document: Json) -> Json:
+    """Return a parameter with a schema; that of an object is open, as URLs have no one form."""
+    whole = {"schema": {}, **given, "required": bool(given.get("required"))}
+    types = types_of(whole["schema"]) or Form(document, whole["schema"]).types
+    if "object" in types and given["in"] != "body":
+        whole |= {"schema": {}, "required": False}
+    return whole
+
+
+def _response(response: Json) -> Json:
+    """Return a response, or a body, of OpenAPI 2.0 as later versions have it."""
+    if "schema" not in response:
+        return response
+    return {**response, "content": {"application/json": {"schema": response["schema"]}}}
 
 
 def _as_json(content: Json) -> Json | None:
-    return next((content[name] for name in content if JSON_TYPE.fullmatch(media_type(name))), None)
+    names = {media_type(name): name for name in content}
+    fitting = [name for name in names if JSON_TYPE.fullmatch(name)]
+    fitting += [name for name in _ANY_TYPE if name in names]
+    return {"schema": {}, **(content[names[fitting[0]]] or {})} if fitting else None
 
 
-def _responses(operation: Json, document: Json) -> Json:
+def _responses(given: Json, document: Json) -> Json:
     """Leave the first good answer; what is not documented at all is an empty 200."""
-    given: Json = operation.get("responses", {})
-    status = min((each for each in given if each[:1] == "2"), default="default")
-    answer = _followed(given.get(status, {}), document)
-    chosen = _as_json(answer.get("content", {}))
+    good = [each for each in given if _GOOD.fullmatch(each)]
+    status = min(good or [each for each in given if each.upper() == "2XX"], default="default")
+    answer = _response(_followed(given.get(status) or {}, document))
+    chosen = None if status in _EMPTY else _as_json(answer.get("content") or {})
     content = {} if chosen is None else {"content": {"application/json": chosen}}
     shown = {"description": answer.get("description", ""), **content}
-    others = {each: value for each, value in given.items() if each[:1] not in "2d"}
-    return {status if status.isdigit() else "200": shown, **others}
+    others = {each: value for each, value in given.items() if each[:1] in _OTHER_STATUSES}
+    return {status if good else "200": shown, **others}
 
 
 def _id(given: str | None, method: str, path: str, taken: dict[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -32,6 +33,11 @@ _FORMATS: Final = {
 }
 # One of these keeps most patterns that documents have.
 _TRIED: Final = ("", "a", "A", "1", "01", "A1", "a-b", "/a/", "1.0", "12:00", "PT1M", "#000000")
+# How much is made of a schema, as those of many objects that refer to one another have no end.
+_MOST_OBJECTS: Final = 1_000
+_MOST_DEEP: Final = 10
+_MOST_ITEMS: Final = 100
+_MOST_CHARACTERS: Final = 10_000
 _TYPES: Final = {
     "string": (str,),
     "integer": (int,),
@@ -51,8 +57,7 @@ class Form:
     name: str = ""
     # By the schema's identity, so that one that refers to itself has an end.
     forms: dict[tuple[int, str], "Form"] = field(default_factory=dict, repr=False)
-    # The objects that a sample is being made of: a schema may refer to itself.
-    busy: set[int] = field(default_factory=set, repr=False)
+    making: "_Making" = field(default_factory=lambda: _Making(), repr=False)  # noqa: PLW0108  # it comes below
 
     @cached_property
     def rule(self) -> Json:
@@ -125,7 +130,9 @@ class Form:
         while set(schema) == {"$ref"}:
             schema = referred(self.document, schema["$ref"])
         key = id(schema), name
-        return self.forms.setdefault(key, Form(self.document, schema, name, self.forms, self.busy))
+        return self.forms.setdefault(
+            key, Form(self.document, schema, name, self.forms, self.making)
+        )
 
     def made(self, value: object, values: _Values) -> object:
         """Return a value in this form; `values` gives those members that are made of others."""
@@ -192,8 +199,8 @@ class Form:
         """What stands where nothing was given: null, `[]`, false, 0, an empty text, by its type."""
         if "null" in self.types or not self.types:
             return None
-        fixed = [self.rule[keyword][0] for keyword in ("enum", "x-names") if keyword in self.rule]
-        return fixed[0] if fixed else self.rule.get("const", self._by_type("empty"))
+        fixed = [self.rule[keyword] for keyword in ("enum", "x-names") if self.rule.get(keyword)]
+        return fixed[0][0] if fixed else self.rule.get("const", self._by_type("empty"))
 
     @property
     def sample(self) -> object:
@@ -216,25 +223,45 @@ class Form:
 
     def _items(self, wanted: str) -> list[object]:
         least = self.rule.get("minItems", 1 if wanted == "sample" else 0)
-        if (
-            self.items is None
-            or id(self.items.schema) in self.busy
-            or self.rule.get("maxItems") == 0
-        ):
+        if self.items is None or self.rule.get("maxItems") == 0 or self.making.is_busy(self.items):
             return []
-        return [getattr(self.items, wanted)] * least
+        with self.making.of(self):
+            return [getattr(self.items, wanted)] * min(least, _MOST_ITEMS)
 
     def _each(self, wanted: str) -> Iterator[tuple[str, object]]:
         """Give each member; where a schema comes back to itself, only what must be there."""
-        self.busy.add(id(self.schema))
         required = self.rule.get("required", ())
-        for name, form in self.members.items():
-            is_busy = id(form.schema) in self.busy
-            if not form.optional and not is_busy:
-                yield name, getattr(form, wanted)
-            elif is_busy and name in required:
-                yield name, None if "null" in form.types else {}
-        self.busy.discard(id(self.schema))
+        with self.making.of(self):
+            for name, form in self.members.items():
+                is_busy = self.making.is_busy(form)
+                if not form.optional and not is_busy:
+                    yield name, getattr(form, wanted)
+                elif is_busy and name in required:
+                    yield name, None if "null" in form.types else {}
+
+
+@dataclass
+class _Making:
+    """What a value is being made of: a schema may refer to itself, and many to one another."""
+
+    busy: set[int] = field(default_factory=set)  # by identity
+    left: int = _MOST_OBJECTS
+
+    @contextmanager
+    def of(self, form: Form) -> Iterator[None]:
+        """Make the value of one more object or array, inside of those that are being made."""
+        self.left = self.left - 1 if self.busy else _MOST_OBJECTS
+        self.busy.add(id(form.schema))
+        try:
+            yield
+        finally:
+            self.busy.discard(id(form.schema))
+
+    def is_busy(self, form: Form) -> bool:
+        """Say whether nothing of this schema is made: it would be in itself, or be too much."""
+        if id(form.schema) in self.busy:
+            return True
+        return (self.left <= 0 or len(self.busy) >= _MOST_DEEP) and bool(form.members)
 
 
 def _without(rule: Json, *keywords: str) -> Json:
@@ -254,7 +281,7 @@ def _text(rule: Json) -> str:
     text = _FORMATS.get(rule.get("format", ""), "")
     if "pattern" in rule:
         text = next((each for each in _TRIED if _matches(rule["pattern"], each)), text)
-    return text.ljust(rule.get("minLength", 0), "a")[: rule.get("maxLength")]
+    return text.ljust(min(rule.get("minLength", 0), _MOST_CHARACTERS), "a")[: rule.get("maxLength")]
 
 
 def _matches(pattern: str, text: str) -> bool:

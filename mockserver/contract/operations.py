@@ -287,13 +287,6 @@ class Contract:
         own = {id(document) for document in self.documents.values()}
         return [each for each in self.operations if id(each.place.document) in own]
 
-    def compile(self) -> None:
-        """Compile every schema now, not when it is first needed; DocumentError for a bad one."""
-        for operation in self.operations:
-            for schema in (operation.body, *(each.schema for each in operation.parameters)):
-                if schema is not None:
-                    _ = schema.validator
-
     @cached_property
     def operation(self) -> Callable[[str, str, str | None], Operation]:
         """Find an operation by path below the base path, method, and the version header's value.

@@ -9,21 +9,28 @@ from mockserver.base.jsontext import Json
 from mockserver.base.problems import Violation
 from mockserver.base.schema import Node, Schema
 from mockserver.contract.coercion import typed
+from mockserver.contract.form import Form
 from mockserver.contract.wording import WORDS, violations
 
 PLACES: Final = ("header", "path", "query")
 _SHORT: Final = 64  # characters
 
+_MARKS: Final = {"spaceDelimited": " ", "pipeDelimited": "|"}
+
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of an operation; `place` is one of PLACES, the name of a header in lower case."""
+    """A parameter of an operation; `place` is one of PLACES, the name of a header in lower case.
+
+    `mark` stands between the elements of an array that is one text.
+    """
 
     name: str
     place: str
     required: bool
     pointer: str
     schema: Schema
+    mark: str = ""
 
     @cached_property
     def values(self) -> tuple[str, ...]:
@@ -44,7 +51,11 @@ class Parameter:
 
     @cached_property
     def _of(self) -> Callable[[object], Sequence[Violation]]:
-        return partial(violations, self.schema, root=self._where)
+        check = partial(violations, self.schema, root=self._where)
+        types, items = self._types
+        if self.place != "header" or (items is None and types <= {"string"}):
+            return check
+        return lambda text: check(self._typed([str(text)]))
 
     @cached_property
     def _of_short(self) -> Callable[[object], Sequence[Violation]]:
@@ -60,16 +71,29 @@ class Parameter:
         text = f"{self.name}: required."
         return (Violation(self._where, "required", text, f"{self.pointer}/required"),)
 
+    @cached_property
+    def _types(self) -> tuple[frozenset[str], frozenset[str] | None]:
+        """The types of its value, and for an array those of an element."""
+        form = Form(self.schema.node.document, self.schema.node.value)
+        items = form.items.types if form.items else frozenset[str]()
+        return form.types, items if "array" in form.types else None
+
     def read(self, texts: Mapping[str, list[str]]) -> object:
         """Return what stands for this one in the texts of a request, else the default.
 
-        One that stands twice stays a list, which its type refuses.
+        An array takes one or many; of anything else one that stands twice stays a list, which its
+        type refuses.
         """
-        given = texts.get(self._key, [])
-        node = self.schema.node
-        return (
-            typed(given[0], node.types) if len(given) == 1 else given or node.value.get("default")
-        )
+        given = texts.get(self._key)
+        return self._typed(given) if given else self.schema.node.value.get("default")
+
+    def _typed(self, texts: list[str]) -> object:
+        types, items = self._types
+        if items is not None:
+            mark = self.mark
+            parts = (part.strip() for text in texts for part in text.split(mark)) if mark else texts
+            return [typed(part, items) for part in parts]
+        return typed(texts[0], types) if len(texts) == 1 else texts
 
 
 def read_parameter(place: Node) -> Parameter:
@@ -83,7 +107,15 @@ def read_parameter(place: Node) -> Parameter:
         required=place.value.get("required", False),
         pointer=place.pointer,
         schema=Schema(place.at("schema"), WORDS),
+        mark=_mark(place.value),
     )
+
+
+def _mark(parameter: Json) -> str:
+    """Return what is between the elements of an array; in a query each is a text by default."""
+    style = parameter.get("style", "form" if parameter["in"] == "query" else "simple")
+    is_apart = parameter["in"] == "query" and parameter.get("explode", style == "form")
+    return "" if is_apart else _MARKS.get(style, ",")
 
 
 def read_parameters(

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from operator import eq
 from typing import Final, NamedTuple
 
-from mockserver.base.schema import Node, Schema
+from mockserver.base.schema import Node, Schema, pointer
 from mockserver.contract.operations import VERSION_HEADER, Operation
 from mockserver.contract.wording import WORDS
 
@@ -16,6 +17,9 @@ _Conditions = tuple[tuple[Schema, bool], ...]
 # What a validator does not look at, or what only says how a value is written.
 _UNCHECKED: Final = {"int32", "int64", "float", "double", "password", "byte", "binary"}
 _ANY: Final = "*"  # stands in a path for any element, or for any member that has no name of its own
+# Of schemas that refer to one another the ways have no end.
+_MOST_SOUGHT: Final = 2_000
+_MOST_DEEP: Final = 30
 _SENTENCES: Final = {
     "additionalProperties": "for an unknown field in {name}",
     "enum": "because {name} is none of the known values",
@@ -75,6 +79,16 @@ class Sought(NamedTuple):
     test: _Test
 
 
+class _Visited(NamedTuple):
+    """A schema on the way to its rules; `typed` says whether its own types are told."""
+
+    node: Node
+    path: str
+    expected: str = "valid"
+    when: str = ""
+    typed: bool = True
+
+
 def rules(operation: Operation) -> Iterator[Point]:
     """Give the rules that a request can break."""
     for each in operation.parameters:
@@ -86,11 +100,11 @@ def rules(operation: Operation) -> Iterator[Point]:
             textual = each.place == "header" or (
                 each.place == "path" and "string" in each.schema.node.types
             )
-            for point in _rules(each.schema.node, where, seen=set()):
+            for point in _rules(each.schema.node, where):
                 if point.rule != "type" or not textual:
                     yield point
     if operation.body is not None:
-        yield from _rules(operation.body.node, "", seen=set())
+        yield from _rules(operation.body.node, "")
 
 
 def sought(operation: Operation) -> Iterator[Sought]:
@@ -100,7 +114,7 @@ def sought(operation: Operation) -> Iterator[Sought]:
             where = f"query {each.name}"
             yield from _field(each.schema.node, where, (where,), ())
     if operation.body is not None:
-        yield from _parts(operation.body.node, "", (), ())
+        yield from islice(_parts(operation.body.node, "", (), ()), _MOST_SOUGHT)
 
 
 def statuses(operation: Operation) -> tuple[str, ...]:
@@ -134,35 +148,35 @@ def _rule(path: str, rule: str, pointer: str, expected: str = "", when: str = ""
     return Point("rule", path, rule, pointer, f"never refused {what}{when}")
 
 
-def _rules(  # noqa: PLR0913  # what is known on the way down
-    node: Node,
-    path: str,
-    expected: str = "valid",
-    when: str = "",
-    *,
-    seen: set[tuple[str, bool]],
-    typed: bool = True,
-) -> Iterator[Point]:
-    """Give the rules of a schema and of all in it, each place of the document once.
+def _rules(node: Node, path: str) -> Iterator[Point]:
+    """Give the rules of a schema and of all in it, each place of the document once."""
+    seen: set[tuple[str, bool]] = set()
+    pending = [_Visited(node, path)]
+    while pending:
+        each = pending.pop()
+        key = each.node.pointer, each.typed
+        if key not in seen:
+            seen.add(key)
+            schema = each.node.value
+            expected = schema.get("x-expected", each.expected)
+            when = f" when {schema['x-when']}" if "x-when" in schema else each.when
+            here = each._replace(expected=expected, when=when)
+            yield from _own(here)
+            inner = [here._replace(node=at, path=to, typed=kept) for at, to, kept in _inner(here)]
+            pending += reversed(inner)
 
-    `typed` says whether its own types are told.
-    """
-    schema = node.value
-    if (node.pointer, typed) in seen:
-        return
-    seen.add((node.pointer, typed))
-    expected = schema.get("x-expected", expected)
-    when = f" when {schema['x-when']}" if "x-when" in schema else when
-    for rule, value in schema.items():
+
+def _own(each: "_Visited") -> Iterator[Point]:
+    """Give the rules of a schema alone."""
+    node, path, when = each.node, each.path, each.when
+    for rule, value in node.value.items():
         at = f"{node.pointer}/{rule}"
         if rule == "required":
-            yield from (_rule(f"{path}/{each}", rule, at, when=when) for each in value)
+            yield from (_rule(path + pointer([name]), rule, at, when=when) for name in value)
         elif rule == "anyOf":
             yield _rule(path, "type", at, when=when)
-        elif rule in _SENTENCES and not _untold(rule, value, typed=typed):
-            yield _rule(path, rule, at, expected, when)
-    for inner, where, kept in _inner(node, path):
-        yield from _rules(inner, where, expected, when, seen=seen, typed=kept)
+        elif rule in _SENTENCES and not _untold(rule, value, typed=each.typed):
+            yield _rule(path, rule, at, each.expected, when)
 
 
 def _untold(rule: str, value: object, *, typed: bool) -> bool:
@@ -171,10 +185,11 @@ def _untold(rule: str, value: object, *, typed: bool) -> bool:
     return (rule == "type" and not typed) or (rule == "format" and value in _UNCHECKED)
 
 
-def _inner(node: Node, path: str) -> Iterator[tuple[Node, str, bool]]:
+def _inner(each: "_Visited") -> Iterator[tuple[Node, str, bool]]:
     """Give the schemas that one consists of, where they are about, and whether types are told."""
+    node, path = each.node, each.path
     for name in node.value.get("properties", ()):
-        yield node.at("properties", name), f"{path}/{name}", True
+        yield node.at("properties", name), path + pointer([name]), True
     for rule in ("items", "additionalProperties"):
         if isinstance(node.value.get(rule), dict):
             yield node.at(rule), f"{path}/{_ANY}", True
@@ -187,12 +202,12 @@ def _inner(node: Node, path: str) -> Iterator[tuple[Node, str, bool]]:
 
 def _parts(node: Node, path: str, steps: _Steps, way: _Steps) -> Iterator[Sought]:
     """Give the branches and the members of what a schema describes, unless it is in itself."""
-    if node.pointer in way:
+    if node.pointer in way or len(way) > _MOST_DEEP:
         return
     way = (*way, node.pointer)
     yield from _branches(node, path, steps, ())
     for name in node.value.get("properties", ()):
-        yield from _field(node.at("properties", name), f"{path}/{name}", (*steps, name), way)
+        yield from _field(node.at("properties", name), path + pointer([name]), (*steps, name), way)
     if isinstance(node.value.get("items"), dict):
         yield from _parts(node.at("items"), f"{path}/{_ANY}", (*steps, _ANY), way)
     for branch in node.at("anyOf").items() if "anyOf" in node.value else ():
@@ -207,8 +222,8 @@ def _field(node: Node, path: str, steps: _Steps, way: _Steps) -> Iterator[Sought
     for each in node.at("anyOf").items() if "anyOf" in node.value else [node]:
         for index, value in enumerate(each.value.get("enum", ())):
             if value is not None:
-                pointer = f"{each.pointer}/enum/{index}"
-                point = Point("value", path, "enum", pointer, f"{shown} never {value}")
+                at = f"{each.pointer}/enum/{index}"
+                point = Point("value", path, "enum", at, f"{shown} never {value}")
                 yield Sought(point, steps, partial(eq, value))
     yield from _parts(node, path, steps, way)
 

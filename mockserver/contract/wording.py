@@ -34,7 +34,7 @@ def violations(schema: Schema, instance: object, root: str = "") -> list[Violati
 
 @lru_cache(maxsize=512)  # most bodies are wrong in the same few ways
 def _violation(names: Sequence[str], rule: str, text: str, at: str, root: str) -> Violation:
-    shown = "/".join(names) or root.partition(" ")[2] or "body"
+    shown = "/".join([root.partition(" ")[2], *names] if root else names) or "body"
     return Violation(root or pointer(names), rule, f"{shown}: {text}.", at)
 
 

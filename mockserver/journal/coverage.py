@@ -330,6 +330,13 @@ def gaps(found: Json) -> list[str]:
     return [text for those in zip_longest(*texts) for text in those if text]
 
 
+def _refusal(file: Path) -> str:
+    """Say why a file cannot be written there, as far as that can be seen before."""
+    if file.is_dir():
+        return "it is a folder"
+    return "" if file.absolute().parent.is_dir() else "there is no such folder"
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What whoever starts a run wants to know of its coverage; `minimum` is in percent."""
@@ -344,8 +351,8 @@ class Wanted:
         report([Tried(each.id, each.version, each.path) for each in operations], self.globs)
         if self.minimum is not None and not 0 <= self.minimum <= 100:  # noqa: PLR2004  # percent
             raise Problem(Kind.CONTROL, f"{self.minimum:g} is no percentage from 0 to 100")
-        if self.file is not None and not Path(self.file).absolute().parent.is_dir():
-            raise Problem(Kind.CONTROL, f"{self.file}: there is no such folder")
+        if self.file is not None and (reason := _refusal(Path(self.file))):
+            raise Problem(Kind.CONTROL, f"{self.file or repr(self.file)}: {reason}")
 
     def conclude(self, tried: Iterable[Tried]) -> tuple[list[str], bool]:
         """Write the file; return what is to be told, and whether the run may pass."""

@@ -26,6 +26,7 @@ _DEFAULTS: Final[Json] = {
     "sortfield": None,
     "sortascending": 0,
 }
+_TYPES: Final = {name: int if isinstance(value, int) else str for name, value in _DEFAULTS.items()}
 _TOKEN: Final = re.compile(
     r" *(?:(?P<bracket>[()])|(?P<joint>and|or)\b|(?P<field>\w+) +-(?P<how>\w+)"
     r' +(?:"(?P<quoted>[^"]*)"|(?P<bare>[^ "()]+))) *',
@@ -67,8 +68,12 @@ def page(
     what a row is asked for by. Problem 400 for a QueryString that is none, and for a field that no
     row has.
     """
-    given = {name.rpartition(".")[2].lower(): value for name, value in parameters.items()}
-    asked = _DEFAULTS | given
+    asked = dict(_DEFAULTS)
+    for name, value in parameters.items():
+        bare = name.rpartition(".")[2].lower()
+        # A document of a user's may give the name another type, and so another meaning.
+        if bare in asked and type(value) is _TYPES[bare]:
+            asked[bare] = value
     for name in ("pagereturned", "returnlimit"):
         if asked[name] < 1:
             raise Problem(Kind.BODY, f"{name}: must be at least 1.")
@@ -198,7 +203,7 @@ class _Condition:
 def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON; a text, a number or None comes out
     """Return what a value is compared by: an object counts as its name, a list as its texts."""
     if isinstance(value, dict):
-        return value.get("Name")
+        return _plain(value.get("Name"))
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 

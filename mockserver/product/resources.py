@@ -26,6 +26,7 @@ from mockserver.world.reading import WorldError
 _SAMPLED: Final = "sampled"
 
 _KEY: Final = "Id"  # what tells objects apart where no parameter is called like a member
+_WRITES: Final = {"create", "merge", "replace"}
 # What a document may name of a collection (`x-resource`).
 _NAMED: Final = ("key", "order", "missing", "fields", "unique")
 
@@ -48,7 +49,7 @@ class _Collection:
 
     def sorted(self, rows: Iterable[Json]) -> Sequence[Json]:
         """Return objects in the order that a list has without SortField."""
-        if self.order == "guid-sql":
+        if self.order == "guid-sql" and self.form.members[self.key].rule.get("format") == "uuid":
             return sorted(rows, key=lambda row: query.guid_order(row[self.key]))
         order = self.order or ("Name" if "Name" in self.form.members else "")
         if order not in self.form.members:
@@ -128,7 +129,7 @@ class Resources:
         collection = self._collections.get(named.get("collection", path))
         actions = _OF_ALL if parameter is None else _OF_ONE
         action = named.get("action", actions.get(operation.method, _SAMPLED))
-        if collection is None or action == _SAMPLED:
+        if collection is None or action == _SAMPLED or not _is_for_one(action, operation):
             return _Plan(operation)
         if "key" in named:
             collection = replace(collection, key=named["key"])
@@ -176,6 +177,12 @@ def check_paths(world: World, operations: Iterable[Operation], source: str) -> N
             raise WorldError(source, [(f"/resources{pointer([path])}", text)])
 
 
+def _is_for_one(action: str, operation: Operation) -> bool:
+    """Say whether what writes an object is sent one: a body of a user's document may be a list."""
+    types = operation.request.types if operation.request else frozenset[str]()
+    return action not in _WRITES or not types or "object" in types
+
+
 def _is_list(operation: Operation) -> bool:
     return operation.answer is not None and operation.answer.items is not None
 
@@ -212,7 +219,8 @@ class _Use:
     @cached_property
     def path(self) -> str:
         """Where the world has the objects: the collection's path with the values of the call."""
-        return self.collection.path.format_map(self.call.parameters)
+        given = self.call.parameters
+        return TEMPLATE.sub(lambda found: str(given[found[1]]), self.collection.path)
 
     @property
     def rows(self) -> Sequence[Json]:
@@ -254,9 +262,9 @@ class _Use:
     def create(self) -> object:
         key, row, rows = self.collection.key, dict(self._body), self.rows
         kind = self.collection.form.members[key]
-        if "integer" in kind.types:
+        if not kind.types.isdisjoint({"integer", "number"}):
             row[key] = self.call.state.number(self.path, objects.highest(rows, key))
-        elif kind.rule.get("format") == "uuid":
+        elif kind.rule.get("format") == "uuid" or key not in row:
             row[key] = str(uuid4())
         return self._kept(row, rows)
 
@@ -297,7 +305,8 @@ class _Use:
     @cached_property
     def _listed(self) -> frozenset[str]:
         """The keys in the body."""
-        return frozenset(map(folded, cast("Iterable[object]", self.call.body)))
+        listed = cast("object", self.call.body)
+        return frozenset(map(folded, listed if isinstance(listed, list) else ()))
 
     def _is_listed(self, row: Json) -> bool:
         return folded(row.get(self.collection.key)) in self._listed
@@ -333,12 +342,17 @@ class _Use:
     def _body(self) -> Json:
         """The body without its secrets."""
         request = self.plan.operation.request
-        return cast("Json", request.stored(self.call.body)) if request else {}
+        return cast("Json", request.stored(self._sent)) if request else {}
+
+    @property
+    def _sent(self) -> Json:
+        """The body as it came; one that is no object has no members."""
+        return self.call.body if isinstance(self.call.body, dict) else {}
 
     @property
     def _wanted(self) -> object:
         """The key of the object that is meant: of the path or the query, else of the body."""
-        where = self.call.parameters if self.plan.parameter else self.call.body
+        where = self.call.parameters if self.plan.parameter else self._sent
         return where.get(self.plan.parameter or self.collection.key)
 
     def _row(self, wanted: object, rows: Sequence[Json] | None = None) -> Json:
@@ -347,7 +361,7 @@ class _Use:
             if self._has(row, wanted):
                 return row
         text = self.collection.missing or f"Unable to find '{self.collection.title}' with Id '{{}}'"
-        raise Problem(Kind.NOT_FOUND, text.format(wanted))
+        raise Problem(Kind.NOT_FOUND, text.replace("{}", str(wanted)))
 
     def _has(self, row: Json, key: object) -> bool:
         return folded(row.get(self.collection.key)) == folded(key)
@@ -359,7 +373,7 @@ class _Use:
     def _value(self, name: str, row: Json) -> object:
         where, _, member = name.partition("/")
         if where == "sent":
-            return self.call.body.get(member)
+            return self._sent.get(member)
         return recorded.value(self.call.state.world, name, row)
 
 

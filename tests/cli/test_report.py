@@ -99,12 +99,22 @@ def test_each_edition_has_its_stories(tmp_path: Path) -> None:
         (("--expect", "400"), "is not STATUS:PATH"),
         (("--report", "/no/such/folder/r.txt"), "--report /no/such/folder/r.txt: No such file"),
         (("--report", "/dev/null"), "is there, and is no regular file"),
+        (("--report", ""), "--report '': is there, and is no regular file"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: tuple[str, ...], words: str) -> None:
-    done = run("true", *options)
-    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    done = run("echo ran", *options)
+    assert (done.returncode, words in done.stderr, done.stdout) == (2, True, ""), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_report_whose_folder_the_command_removes_loses_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "build" / "report.txt"
+    file.parent.mkdir()
+    done = run(f"rmdir {file.parent}", "--report", str(file), "--editions", "10", "--coverage")
+    assert done.returncode == 2
+    assert "edition | exit" in done.stderr
+    assert f"--report {file}: No such file or directory" in done.stderr
 
 
 def test_a_command_finds_every_port() -> None:

@@ -137,6 +137,7 @@ NAMELESS = {"/x": {"get": {"parameters": [{"in": "query"}], "responses": {}}}}
     [
         ("{", "not JSON"),
         ("[1", "line 2, column 1: did not find"),
+        ("1.5: x", "line 1, column 1: a key that is not a text; write it in quotes"),
         ("- 1", "it has no paths"),
         ("{}", "it has no paths"),
         (broken(openapi="4.0"), "OpenAPI 4.0 is none of 2.0, 3.0 and 3.1"),
@@ -146,6 +147,10 @@ NAMELESS = {"/x": {"get": {"parameters": [{"in": "query"}], "responses": {}}}}
         (broken(paths={"/x": []}), "not a valid OpenAPI document"),
         (broken(paths={"/x/{y}": {"get": {"responses": {}}}}), "the path parameter y is missing"),
         ('{"a":' * 2_000 + "1" + "}" * 2_000, "maximum recursion depth"),
+        ('{"paths": {"/x": {"get": {"maximum": NaN}}}}', "not JSON: NaN is no number"),
+        (broken(info={"title": "\ud800"}), "not a valid OpenAPI document: ValueError"),
+        (broken(info=json.loads("[" * 300 + "]" * 300)), "not a valid OpenAPI document"),
+        (f'{{"a": "{"x" * 4 * 2**20}"}}', "is larger than 4194304 octets"),
     ],
 )
 def test_a_document_that_cannot_be_used_is_told_by_name(
@@ -180,6 +185,8 @@ def test_a_careless_document_is_kept(tmp_path: Path) -> None:
 def test_a_document_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"none\.json: cannot be read: No such file"):
         read_foreign(tmp_path / "none.json")
+    with pytest.raises(DocumentError, match="cannot be read: no path can have this name"):
+        MockServer(openapi=["a\0b"])
 
 
 def test_a_document_may_be_yaml(tmp_path: Path) -> None:
@@ -200,7 +207,7 @@ def test_a_document_may_be_yaml(tmp_path: Path) -> None:
               responses: {default: {description: Nothing.}}
             patch:
               requestBody: {content: {text/csv: {}}}
-              responses: {"202": {description: Taken.}}
+              responses: {202: {description: Taken.}}
         components:
           parameters: {Who: {name: who, in: cookie, schema: {type: string}}}
           requestBodies: {Thing: {content: {application/*+json: {schema: {type: object}}}}}

@@ -16,7 +16,7 @@ from mockserver.base.problems import Kind, Problem
 from mockserver.base.schema import Node
 from mockserver.base.text import cut, host_name
 from mockserver.contract.operations import Contract, Operation, _read_operations
-from support import BASIC, BODIES, BODY, ERRORS, HEADERS, OAUTH, PAM, SECRET, Json
+from support import BASIC, BODIES, BODY, ERRORS, HEADERS, OAUTH, PAM, SECRET, Json, compile_all
 
 MAX_LEVELS = 64
 
@@ -997,7 +997,7 @@ def test_a_broken_document_is_named_with_its_place(
     tmp_path: Path, change: Callable[[Json], object], names: str
 ) -> None:
     with pytest.raises(DocumentError) as caught:
-        load(tmp_path, change).compile()
+        compile_all(load(tmp_path, change))
     assert str(tmp_path / "v2.yaml") in str(caught.value)
     assert names in str(caught.value)
 

@@ -516,6 +516,7 @@ URL = "http://127.0.0.1:1/api"
         ((URL, *BY_TOKEN, "--relay", "a.test:25"), "--send-to ADDRESS and --relay HOST:PORT"),
         ((URL, *BY_TOKEN, "--adopt", __file__), "test_compare.py: it exists"),
         ((URL, *BY_TOKEN, "--json", "no/such/x"), "no/such/x: it exists, or its folder does not"),
+        ((URL, *BY_TOKEN, "--json", ""), "--json '': is there, and is no regular file"),
         ((URL, *BY_TOKEN, "--world", "no.yaml"), "no.yaml: there is no such file"),
         ((URL, *BY_TOKEN, "--edition", "9"), "9"),
         ((URL, *BY_TOKEN, "--timeout", "0"), "--timeout"),
@@ -539,8 +540,9 @@ def test_a_file_that_cannot_be_written_leaves_nothing(
     folder = tmp_path / "report.json"
     folder.mkdir()
     outcome = compare(mock.api_url, *AS_ADMIN, "--json", folder)
-    assert outcome.status == 2
+    assert (outcome.status, outcome.output) == (2, "")
     assert "report.json: is there, and is no regular file" in outcome.errors
+    assert mock.requests == ()  # nothing was asked
     assert list(tmp_path.iterdir()) == [folder]
 
 

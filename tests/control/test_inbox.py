@@ -841,11 +841,11 @@ def test_a_world_of_patterns_and_of_nothing_can_be_shown_and_tried() -> None:
 
 
 def test_it_works_below_another_base_path() -> None:
-    with MockServer(base_path="/the API/é") as mock, calling(mock) as caller:
+    with MockServer(base_path="/the-API/a&b") as mock, calling(mock) as caller:
         page = post(caller, "try", row="relays/refused.test", user="admin")
         (exchange,) = mock.requests
-        assert exchange.path == "/the API/é/SMTP/Test"
-        assert "/the%20API/%C3%A9/SMTP/Test" in page.text
+        assert exchange.path == "/the-API/a&b/SMTP/Test"
+        assert "/the-API/a%26b/SMTP/Test" in page.text
         links = [each for each in page.values("a", "href") if "swagger" in each]
         assert caller.http.get(urljoin(mock.url, links[0])).status_code == 200
 
@@ -909,7 +909,7 @@ def test_a_link_of_another_site_leads_to_the_page(caller: Caller) -> None:
     assert len(caller.mock.requests) == 1
 
 
-TOKEN = "a; token, é"
+TOKEN = 'a; token, "x'
 
 
 def test_a_remote_mock_asks_for_its_token_and_keeps_it_in_a_cookie() -> None:

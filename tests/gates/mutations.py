@@ -1012,6 +1012,21 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         'node = self.node if part == "$ref" else node.at(part)',
         "a rule is told with the condition under which its schema is referred to",
     ),
+    (
+        "return [typed(part, items) for part in parts]",
+        "return list(parts)",
+        "the elements of an array in a URL have the type of its items",
+    ),
+    (
+        "            if not _is_pattern(text)\n",
+        "            if not text\n",
+        "a pattern of a user's document that cannot be compiled is refused at the start",
+    ),
+    (
+        "remote = not is_loopback(self.host)",
+        "remote = not is_loopback(host)",
+        "every spelling of this machine is no other one",
+    ),
 )
 
 # A mutant that no test can kill, because it changes nothing that a client sees, and why.

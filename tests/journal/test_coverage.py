@@ -485,6 +485,8 @@ def test_a_mail_that_arrived_was_refused_by_no_relay(fresh: Caller) -> None:
         (Wanted(minimum=float("nan")), "nan is no percentage from 0 to 100"),
         (Wanted(globs=("x*",)), "'x*' names no operation; the nearest is "),
         (Wanted(file="/nowhere/at/all.json"), "/nowhere/at/all.json: there is no such folder"),
+        (Wanted(file=""), "'': it is a folder"),
+        (Wanted(file="/"), "/: it is a folder"),
     ],
 )
 def test_what_could_not_be_told_is_refused_before(wanted: Wanted, says: str) -> None:
@@ -494,10 +496,12 @@ def test_what_could_not_be_told_is_refused_before(wanted: Wanted, says: str) -> 
 
 
 def test_a_file_that_cannot_be_written_fails_the_run(fresh: Caller, tmp_path: Path) -> None:
-    wanted = Wanted(file=tmp_path)
+    file = tmp_path / "later"
+    wanted = Wanted(file=file)
     wanted.check(load_editions().newest.contract.operations)
+    file.mkdir()
     lines, good = wanted.conclude(fresh.mock.coverage)
-    assert (lines, good) == ([f"cannot write {tmp_path}: Is a directory"], False)
+    assert (lines, good) == ([f"cannot write {file}: Is a directory"], False)
     lines, good = Wanted(file=str(tmp_path / "c.json"), minimum=0).conclude(fresh.mock.coverage)
     assert (lines, good) == ([], True)
     assert json.loads((tmp_path / "c.json").read_text("utf-8")) == report(fresh.mock.coverage)
