@@ -1,10 +1,11 @@
 """Issue certificates as the product does: a root authority, and below it one for each name."""
 
+import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
     from cryptography import x509
@@ -18,6 +19,7 @@ _BACK: Final = timedelta(minutes=10)
 YEAR: Final = timedelta(days=365)
 _LONG: Final = 10 * YEAR
 _NEXT: Final = timedelta(days=7)
+_Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 # Bits of KeyUsage from 0x80 down (RFC 5280, 4.2.1.3).
 _OF_AUTHORITY: Final = 0x86
 _OF_LEAF: Final = 0xF8
@@ -57,12 +59,36 @@ class Revoked(NamedTuple):
     reason: int
 
 
-class _Authority(NamedTuple):
-    """An authority, with what its certificate would have to be read for each time."""
+@dataclass(frozen=True)
+class Certified:
+    """A certificate and its subject, with what is written of it more than once."""
 
     certificate: "x509.Certificate"
-    subject: "x509.Name"
-    text: str
+    name: "x509.Name"
+
+    @classmethod
+    def of(cls, certificate: "x509.Certificate") -> "Certified":
+        """Read the subject of a certificate."""
+        return cls(certificate, certificate.subject)
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject as text (RFC 4514)."""
+        return self.name.rfc4514_string()
+
+    @cached_property
+    def der(self) -> bytes:
+        """The certificate as DER."""
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415  # see above
+            Encoding,
+        )
+
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @cached_property
+    def pem(self) -> str:
+        """The certificate as PEM."""
+        return ssl.DER_cert_to_PEM_cert(self.der)
 
 
 class Issuer:
@@ -71,31 +97,21 @@ class Issuer:
     def __init__(self) -> None:
         self._authority = lru_cache(maxsize=_MAX_AUTHORITIES)(self._made)
 
-    def chain(self, name: str) -> list["x509.Certificate"]:
+    def chain(self, name: str) -> list[Certified]:
         """Return the authority of that name, and the root."""
-        return [self._authority(name[:_MAX_NAME]).certificate, self._root]
+        return [self._authority(name[:_MAX_NAME]), self._root]
 
-    def text(self, name: str) -> str:
-        """Return the subject of the authority of that name (RFC 4514)."""
-        return self._authority(name[:_MAX_NAME]).text
-
-    def issue(self, name: str, wanted: Wanted) -> "x509.Certificate":
+    def issue(self, name: str, wanted: Wanted) -> Certified:
         """Issue a certificate for a year from ten minutes ago on, as recorded."""
         from cryptography import x509  # noqa: PLC0415  # see above
 
         authority = self._authority(name[:_MAX_NAME])
-        extensions: list[tuple[x509.ExtensionType, bool]] = [
-            (x509.BasicConstraints(ca=False, path_length=None), True),
-            (_usage(wanted.bits), True),
-        ]
-        if wanted.purposes:
-            purposes = map(x509.ObjectIdentifier, wanted.purposes)
-            extensions.append((x509.ExtendedKeyUsage(purposes), False))
+        extensions = [*_for_leaf(wanted.bits, tuple(wanted.purposes))]
         if wanted.names:
             # RFC 5280, 4.2.1.6: without a subject the names are critical.
             names = x509.SubjectAlternativeName(wanted.names)
-            extensions.append((names, not list(wanted.subject)))
-        return _signed(wanted, authority.subject, (self._key, self._key_id), extensions, YEAR)
+            extensions.append(_extension(names, critical=not list(wanted.subject)))
+        return _signed(wanted, authority.name, (self._key, self._key_id), extensions, YEAR)
 
     def revocations(self, name: str, revoked: Iterable[Revoked]) -> bytes:
         """Return the revocation list of an authority, as DER."""
@@ -105,10 +121,10 @@ class Issuer:
         now = datetime.now(UTC)
         builder = (
             x509.CertificateRevocationListBuilder()
-            .issuer_name(self._authority(name[:_MAX_NAME]).subject)
+            .issuer_name(self._authority(name[:_MAX_NAME]).name)
             .last_update(now - _BACK)
             .next_update(now + _NEXT)
-            .add_extension(self._key_id, critical=False)
+            .add_extension(self._key_id.value, critical=False)
             .add_extension(x509.CRLNumber(int(now.timestamp() * 1_000)), critical=False)
         )
         for each in revoked:
@@ -130,21 +146,19 @@ class Issuer:
         return _new_key()
 
     @cached_property
-    def _root(self) -> "x509.Certificate":
+    def _root(self) -> Certified:
         return self._signed_authority(_ROOT, self._root_key, None)
 
     @cached_property
-    def _key_id(self) -> "x509.AuthorityKeyIdentifier":
+    def _key_id(self) -> "x509.Extension[x509.AuthorityKeyIdentifier]":
         return _key_id(self._key)
 
-    def _made(self, name: str) -> _Authority:
-        certificate = self._signed_authority(name, self._key, 0)
-        subject = certificate.subject
-        return _Authority(certificate, subject, subject.rfc4514_string())
+    def _made(self, name: str) -> Certified:
+        return self._signed_authority(name, self._key, 0)
 
     def _signed_authority(
         self, name: str, key: "rsa.RSAPrivateKey", length: int | None
-    ) -> "x509.Certificate":
+    ) -> Certified:
         from cryptography import x509  # noqa: PLC0415  # see above
 
         subject, issuer = (
@@ -152,26 +166,48 @@ class Issuer:
             for each in (name, _ROOT)
         )
         extensions = [
-            (x509.BasicConstraints(ca=True, path_length=length), True),
-            (_usage(_OF_AUTHORITY), True),
+            _extension(x509.BasicConstraints(ca=True, path_length=length), critical=True),
+            _extension(_usage(_OF_AUTHORITY), critical=True),
         ]
         signer = self._root_key, _key_id(self._root_key)
         return _signed(Wanted(subject, key.public_key()), issuer, signer, extensions, _LONG)
 
 
-def _key_id(key: "rsa.RSAPrivateKey") -> "x509.AuthorityKeyIdentifier":
+def _key_id(key: "rsa.RSAPrivateKey") -> "x509.Extension[x509.AuthorityKeyIdentifier]":
     from cryptography import x509  # noqa: PLC0415  # see above
 
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    return _extension(identifier, critical=False)
+
+
+@lru_cache(maxsize=128)
+def _for_leaf(bits: int, purposes: Sequence[str]) -> "Sequence[x509.Extension[Any]]":
+    """Return the extensions that all certificates of a template have in common."""
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    extensions = [
+        _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
+        _extension(_usage(bits), critical=True),
+    ]
+    if purposes:
+        usage = x509.ExtendedKeyUsage(map(x509.ObjectIdentifier, purposes))
+        extensions.append(_extension(usage, critical=False))
+    return extensions
+
+
+def _extension(value: _Extension, *, critical: bool) -> "x509.Extension[_Extension]":
+    from cryptography import x509  # noqa: PLC0415  # see above
+
+    return x509.Extension(value.oid, critical, value)
 
 
 def _signed(
     wanted: Wanted,
     issuer: "x509.Name",
-    signer: tuple["rsa.RSAPrivateKey", "x509.AuthorityKeyIdentifier"],
-    extensions: Iterable[tuple[Any, bool]],
+    signer: tuple["rsa.RSAPrivateKey", "x509.Extension[x509.AuthorityKeyIdentifier]"],
+    extensions: "Iterable[x509.Extension[Any]]",
     validity: timedelta,
-) -> "x509.Certificate":
+) -> Certified:
     from cryptography import x509  # noqa: PLC0415  # see above
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
 
@@ -180,13 +216,9 @@ def _signed(
     end = begin + validity - timedelta(seconds=1)
     number = x509.random_serial_number()
     identifier = x509.SubjectKeyIdentifier.from_public_key(wanted.key)
-    every = [
-        x509.Extension(extension.oid, critical, extension)
-        for extension, critical in ((key_id, False), (identifier, False), *extensions)
-    ]
-    return x509.CertificateBuilder(
-        issuer, wanted.subject, wanted.key, number, begin, end, every
-    ).sign(key, hashes.SHA256())
+    every = [key_id, _extension(identifier, critical=False), *extensions]
+    builder = x509.CertificateBuilder(issuer, wanted.subject, wanted.key, number, begin, end, every)
+    return Certified(builder.sign(key, hashes.SHA256()), wanted.subject)
 
 
 def _usage(bits: int) -> "x509.KeyUsage":
@@ -214,22 +246,7 @@ def p7b(certificates: Iterable[bytes]) -> bytes:
     return b"".join([_BEFORE, *certificates, _AFTER])
 
 
-def with_subjects(
-    certificates: Iterable["x509.Certificate"], *, first: str | None = None
-) -> Iterator[str]:
-    """Give certificates as PEM, each below a line with its subject (recorded).
-
-    `first` is the subject of the first one where it is known: to read it takes as long again.
-    """
-    for each in certificates:
-        subject, first = first or each.subject.rfc4514_string(), None
-        (pem,) = pems([each])
-        yield f"#{' '.join(subject.splitlines())}\n{pem}"
-
-
-def pems(certificates: Iterable["x509.Certificate"]) -> Iterator[str]:
-    """Give certificates as PEM."""
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  # see above
-
-    for each in certificates:
-        yield each.public_bytes(Encoding.PEM).decode("ascii")
+def with_subjects(chain: Iterable[Certified]) -> Iterator[str]:
+    """Give certificates as PEM, each below a line with its subject (recorded)."""
+    for each in chain:
+        yield f"#{' '.join(each.subject.splitlines())}\n{each.pem}"

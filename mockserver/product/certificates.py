@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
-from mockserver.base.issuer import Revoked, Wanted, p7b, pems, with_subjects
+from mockserver.base.issuer import Certified, Revoked, Wanted, p7b, with_subjects
 from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
@@ -20,7 +20,6 @@ from mockserver.product.keyfactor import Answer, Call
 from mockserver.product.objects import folded
 
 if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
-    from cryptography import x509
     from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
 
 _Named = Mapping[str, Any]
@@ -51,11 +50,7 @@ async def _enroll_csr(call: Call, named: _Named) -> Answer:
     if row is None:
         return Answer({"CertificateInformation": information, "Metadata": metadata}, {})
     chain = _chain(call, row, issued)
-    texts = (
-        [*with_subjects(chain, first=row["IssuedDN"])]
-        if form == "PEM"
-        else [_base64(_octets(form, chain))]
-    )
+    texts = [*with_subjects(chain)] if form == "PEM" else [_base64(_octets(form, chain))]
     information |= {"KeyfactorID": row["Id"], "Certificates": texts}
     return Answer({"CertificateInformation": information, "Metadata": metadata}, _file(row, form))
 
@@ -96,7 +91,7 @@ async def _enroll_pfx(call: Call, named: _Named) -> Answer:
 
 def _enrolled(
     call: Call, chosen: Chosen, asked: Asked, members: Json
-) -> tuple[Json | None, "x509.Certificate | None", Json]:
+) -> tuple[Json | None, Certified | None, Json]:
     """Issue a certificate and keep it with further members; return both, and what answers say.
 
     None where the template wants an approval first.
@@ -163,19 +158,14 @@ def _base64(octets: bytes) -> str:
     return base64.b64encode(octets).decode("ascii")
 
 
-def _der(certificate: "x509.Certificate") -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  # see above
-
-    return certificate.public_bytes(Encoding.DER)
-
-
-def _octets(form: str, chain: Sequence["x509.Certificate"], *, lines: bool = False) -> bytes:
+def _octets(form: str, chain: Sequence[Certified], *, lines: bool = False) -> bytes:
     """Return certificates in a form that has no key; DER has the first one only."""
     if form == "DER":
-        return _der(chain[0])
+        return chain[0].der
     if form == "P7B":
-        return p7b(map(_der, chain))
-    return "".join(with_subjects(chain) if lines else pems(chain)).encode()
+        return p7b(each.der for each in chain)
+    texts = with_subjects(chain) if lines else (each.pem for each in chain)
+    return "".join(texts).encode()
 
 
 def _file(row: Json, form: str) -> dict[str, str]:
@@ -214,7 +204,7 @@ async def _recover(call: Call, named: _Named) -> Answer:
 
 def _with_key(
     call: Call,
-    chain: Sequence["x509.Certificate"],
+    chain: Sequence[Certified],
     private: Any,  # noqa: ANN401  # a key
     form: str,
     friendly: str | None,
@@ -232,7 +222,7 @@ def _with_key(
         return _base64("".join([own, key, *others]).encode())
     name = friendly.encode() if friendly else None
     encryption = _pkcs12_encryption(password, legacy=bool(call.body.get("UseLegacyEncryption")))
-    leaf, *above = chain
+    leaf, *above = (each.certificate for each in chain)
     return _base64(pkcs12.serialize_key_and_certificates(name, private, leaf, above, encryption))
 
 
@@ -265,21 +255,20 @@ def _missing(wanted: object) -> Problem:
     return Problem(Kind.NOT_FOUND, f"Unable to find 'Certificate' with Id '{cut(str(wanted))}'")
 
 
-def _certificate(row: Json) -> "x509.Certificate":
+def _certified(row: Json) -> Certified:
     from cryptography import x509  # noqa: PLC0415  # see above
 
     try:
-        return x509.load_der_x509_certificate(base64.b64decode(row.get("ContentBytes") or ""))
+        der = base64.b64decode(row.get("ContentBytes") or "")
+        return Certified.of(x509.load_der_x509_certificate(der))
     except ValueError:
         text = f"The world has no ContentBytes of the certificate {row.get('Id')}."
         raise Problem(Kind.BODY, text) from None
 
 
-def _chain(
-    call: Call, row: Json, issued: "x509.Certificate | None" = None
-) -> list["x509.Certificate"]:
+def _chain(call: Call, row: Json, issued: Certified | None = None) -> list[Certified]:
     """Return a certificate, as `issued` where that is at hand, and where asked those above it."""
-    leaf = issued or _certificate(row)
+    leaf = issued or _certified(row)
     if call.body.get("IncludeChain") and "AuthorityName" in row:
         return [leaf, *call.state.issuer.chain(row["AuthorityName"])]
     return [leaf]
@@ -353,7 +342,7 @@ def chain_pem(state: State) -> bytes:
     """Return the certificates above those that are issued: each authority, then the root."""
     chains = [state.issuer.chain(name) for name in _authorities(state)]
     every = [chain[0] for chain in chains] + chains[0][1:]
-    return "".join(pems(every)).encode()
+    return "".join(each.pem for each in every).encode()
 
 
 def revocations(state: State, name: str | None = None) -> bytes:

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from mockserver.base.issuer import YEAR, Wanted
+from mockserver.base.issuer import YEAR, Certified, Wanted
 from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
 from mockserver.product import enrollment
@@ -64,35 +65,34 @@ def _asked(call: Call, chosen: Chosen, key: Key) -> Json:
     }
 
 
-def _seen(state: State, issued: "x509.Certificate", wanted: Wanted, authority: str) -> Json:
+def _seen(state: State, issued: Certified, wanted: Wanted, authority: str) -> Json:
     """Return what is read from a certificate itself, with what was wanted of it."""
-    from cryptography import x509  # noqa: PLC0415  # see above
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+    from cryptography.x509 import NameOID  # noqa: PLC0415  # see above
 
-    der, subject = issued.public_bytes(Encoding.DER), wanted.subject
-    serial = f"{issued.serial_number:040X}"
-    bits = wanted.bits
-    details = {name: bool(bits & bit) for name, bit in _DETAILS.items()}
+    serial = f"{issued.certificate.serial_number:040X}"
+    names = {each.oid: str(each.value) for each in reversed([*issued.name])}  # the first counts
     return {
-        "Thumbprint": hashlib.sha1(der, usedforsecurity=False).hexdigest().upper(),
+        "Thumbprint": hashlib.sha1(issued.der, usedforsecurity=False).hexdigest().upper(),
         "SerialNumber": serial,
         "CARecordId": serial,
-        "IssuedDN": subject.rfc4514_string(),
-        "IssuedCN": _one(subject, x509.NameOID.COMMON_NAME) or "",
-        "IssuedOU": _one(subject, x509.NameOID.ORGANIZATIONAL_UNIT_NAME),
-        "IssuerDN": state.issuer.text(authority),
+        "IssuedDN": issued.subject,
+        "IssuedCN": names.get(NameOID.COMMON_NAME, ""),
+        "IssuedOU": names.get(NameOID.ORGANIZATIONAL_UNIT_NAME),
+        "IssuerDN": state.issuer.chain(authority)[0].subject,
         "ImportDate": instant(datetime.now(UTC), "milliseconds"),
-        "NotBefore": instant(issued.not_valid_before_utc),
-        "NotAfter": instant(issued.not_valid_after_utc),
-        "KeyUsage": bits,
-        "DetailedKeyUsage": {**details, "HexCode": f"{bits:x}"},
-        "ContentBytes": base64.b64encode(der).decode("ascii"),
+        "NotBefore": instant(issued.certificate.not_valid_before_utc),
+        "NotAfter": instant(issued.certificate.not_valid_after_utc),
+        "KeyUsage": wanted.bits,
+        "DetailedKeyUsage": _details(wanted.bits),
+        "ContentBytes": base64.b64encode(issued.der).decode("ascii"),
         "SubjectAltNameElements": [_element(state, name) for name in wanted.names],
     }
 
 
-def _one(name: "x509.Name", kind: "x509.ObjectIdentifier") -> str | None:
-    return next((str(each.value) for each in name.get_attributes_for_oid(kind)), None)
+@lru_cache(maxsize=128)
+def _details(bits: int) -> Json:
+    details = {name: bool(bits & bit) for name, bit in _DETAILS.items()}
+    return {**details, "HexCode": f"{bits:x}"}
 
 
 def _element(state: State, name: "x509.GeneralName") -> Json:
@@ -108,12 +108,10 @@ def _element(state: State, name: "x509.GeneralName") -> Json:
 
 def instant(when: datetime, precision: str = "seconds") -> str:
     """Return a time as certificates show it, in UTC."""
-    return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+    return when.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def row_of(
-    call: Call, chosen: Chosen, key: Key, wanted: Wanted, issued: "x509.Certificate"
-) -> Json:
+def row_of(call: Call, chosen: Chosen, key: Key, wanted: Wanted, issued: Certified) -> Json:
     """Return all that is kept of a certificate but its id."""
     seen = _seen(call.state, issued, wanted, chosen.logical_name)
     return {**_asked(call, chosen, key), **seen}

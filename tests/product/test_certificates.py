@@ -292,7 +292,9 @@ def test_pem_has_a_line_with_the_subject_above_each_certificate(client: Client) 
         "WorkflowInstanceId", "WorkflowReferenceId", "KeyfactorRequestId", "RequestDisposition",
         "DispositionMessage", "EnrollmentContext",
     ]  # fmt: skip
-    leaf, *_ = certificates(information)
+    leaf, *_ = chain = certificates(information)
+    pems = [each.public_bytes(serialization.Encoding.PEM).decode() for each in chain]
+    assert [text.partition("\n")[2] for text in information["Certificates"]] == pems
     assert information["SerialNumber"] == f"{leaf.serial_number:040X}"
     assert information["Thumbprint"] == leaf.fingerprint(hashes.SHA1()).hex().upper()
     assert information["RequestDisposition"] == "ISSUED"
