@@ -19,6 +19,7 @@ _BACK: Final = timedelta(minutes=10)
 YEAR: Final = timedelta(days=365)
 _LONG: Final = 10 * YEAR
 _NEXT: Final = timedelta(days=7)
+_FIRST: Final = datetime(1950, 1, 1, tzinfo=UTC)  # UTCTime has no earlier one
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 # Bits of KeyUsage from 0x80 down (RFC 5280, 4.2.1.3).
 _OF_AUTHORITY: Final = 0x86
@@ -73,8 +74,10 @@ class Certified:
 
     @cached_property
     def subject(self) -> str:
-        """The subject as text (RFC 4514)."""
-        return self.name.rfc4514_string()
+        """The subject as text (RFC 4514), with E for an address, as requests have it."""
+        from cryptography.x509 import NameOID  # noqa: PLC0415  # see above
+
+        return self.name.rfc4514_string({NameOID.EMAIL_ADDRESS: "E"})
 
     @cached_property
     def der(self) -> bytes:
@@ -128,7 +131,7 @@ class Issuer:
             .add_extension(x509.CRLNumber(int(now.timestamp() * 1_000)), critical=False)
         )
         for each in revoked:
-            entry = x509.RevokedCertificateBuilder(each.serial, each.since)
+            entry = x509.RevokedCertificateBuilder(each.serial, max(each.since, _FIRST))
             if 1 <= each.reason <= len(_REASONS):
                 reason = x509.CRLReason(x509.ReasonFlags[_REASONS[each.reason - 1]])
                 entry = entry.add_extension(reason, critical=False)

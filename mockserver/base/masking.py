@@ -23,6 +23,7 @@ _SECRET_OBJECT: Final = re.compile(rf"{_SECRET.pattern}|username|clientid", re.I
 _SCHEMES: Final = frozenset({"basic", "bearer", "digest", "dpop", "negotiate", "ntlm", "oauth"})
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _QUERY_VALUE: Final = re.compile(r"=[^&;]*")
+_PRIVATE_KEY: Final = "PRIVATE KEY-----"  # of PEM, wherever it stands
 _COMPARED: Final = 100  # characters of a name
 _LOOKED_UP: Final = 20  # unknown names of one body that are compared with the known ones
 
@@ -170,7 +171,9 @@ class _Masks:
             return {name: self._member(name, member) for name, member in item.items()}
         if self._is_secret(key):
             return MASK
-        return url(item) if isinstance(item, str) else self.value(item)
+        if isinstance(item, str):
+            return MASK if _PRIVATE_KEY in item else url(item)
+        return self.value(item)
 
     def _member(self, name: str, member: object) -> object:
         """Mask a member of a secret object but for the reference into a PAM provider."""

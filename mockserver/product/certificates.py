@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -261,7 +262,7 @@ def _certified(row: Json) -> Certified:
     try:
         der = base64.b64decode(row.get("ContentBytes") or "")
         return Certified.of(x509.load_der_x509_certificate(der))
-    except ValueError:
+    except (ValueError, UserWarning):  # of a length, where warnings are errors
         text = f"The world has no ContentBytes of the certificate {row.get('Id')}."
         raise Problem(Kind.BODY, text) from None
 
@@ -306,11 +307,15 @@ async def _revoke(call: Call, _: _Named) -> Answer:
 
 def _effective(given: str | None) -> str:
     try:
-        when = datetime.fromisoformat(given) if given else datetime.now(UTC)
-        return instant(when if when.tzinfo else when.replace(tzinfo=UTC))
+        return instant(_utc(given) if given else datetime.now(UTC))
     except (ValueError, OverflowError):
         text = "EffectiveDate: must be a date and time such as 2026-01-15T08:30:00Z."
         raise Problem(Kind.BODY, text) from None
+
+
+def _utc(text: str) -> datetime:
+    when = datetime.fromisoformat(text)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 async def _put_metadata(call: Call, _: _Named) -> None:
@@ -362,5 +367,6 @@ def _authorities(state: State) -> list[str]:
 def _revoked(state: State, name: str) -> Iterator[Revoked]:
     for row in objects.rows(state.world, CERTIFICATES):
         if row.get("CertState") == REVOKED and row.get("AuthorityName") == name:
-            since = datetime.fromisoformat(row["RevocationEffDate"])
-            yield Revoked(int(row["SerialNumber"], 16), since, row["RevocationReason"])
+            with suppress(KeyError, TypeError, ValueError):  # of a world, where nobody checks it
+                serial, reason = int(row["SerialNumber"], 16), int(row["RevocationReason"])
+                yield Revoked(serial, _utc(row["RevocationEffDate"]), reason)

@@ -2,10 +2,12 @@
 
 import base64
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from mockserver.base.jsontext import Json
@@ -269,6 +271,22 @@ def read_csr(text: str) -> Asked:
 
     Of its extensions only the names count: an authority decides the rest itself.
     """
+    asked, is_signed = _parsed(text)
+    if not is_signed:
+        _refuse("CSR: its signature is not that of its key, or made with MD5 or SHA-1.")
+    for each in asked.subject:
+        if len(each.value) not in _LENGTHS.get(each.rfc4514_attribute_name, _ANY):
+            _refuse(_BAD_LENGTH)
+    for name in asked.names:
+        if not _VISIBLE.fullmatch(name.value if isinstance(name.value, str) else "-"):
+            _refuse("CSR: a name of its subjectAltName is no such name.")
+        if isinstance(name.value, IPv4Network | IPv6Network):
+            _refuse("CSR: its subjectAltName has a network, not an address.")
+    return asked
+
+
+def _parsed(text: str) -> tuple[Asked, bool]:
+    """Return what a request asks for, and whether its signature is good."""
     from cryptography import x509  # noqa: PLC0415  # see above
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
 
@@ -281,14 +299,23 @@ def read_csr(text: str) -> Asked:
             request = x509.load_pem_x509_csr(text.encode())
         else:
             request = x509.load_der_x509_csr(base64.b64decode("".join(text.split()), validate=True))
-        key, signed = request.public_key(), request.is_signature_valid
-        subject, extensions = request.subject, [each.value for each in request.extensions]
+        extensions = [each.value for each in request.extensions]
+        lists = (each for each in extensions if isinstance(each, x509.SubjectAlternativeName))
+        asked = Asked(request.subject, [*next(lists, ())], request.public_key())
+        is_signed = request.is_signature_valid
     except bad:
         _refuse("CSR: must be a PKCS #10 request, as PEM or base64.")
-    if not signed:
-        _refuse("CSR: its signature is not that of its key.")
-    lists = (each for each in extensions if isinstance(each, x509.SubjectAlternativeName))
-    return Asked(subject, [*next(lists, ())], key)
+    except UserWarning:  # of a length, where warnings are errors
+        _refuse(_BAD_LENGTH)
+    return asked, is_signed
+
+
+# Of longer ones cryptography warns, and they are refused here.
+warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning, r"mockserver\.")
+_LENGTHS: Final = {"CN": range(1, 65), "C": range(2, 3)}
+_BAD_LENGTH: Final = "CSR: its CN or C has a length that RFC 5280 does not allow."
+_ANY: Final = range(sys.maxsize)
+_VISIBLE: Final = re.compile("[!-~]+")
 
 
 def read_subject(text: str) -> "x509.Name":
@@ -308,6 +335,7 @@ def read_subject(text: str) -> "x509.Name":
 
 
 _AFTER_COMMA: Final = re.compile(r", +(?=[A-Za-z0-9.]+=)")
+_IP: Final = re.compile(r"[0-9A-Fa-f:.]+")  # and no zone
 _HOST: Final = re.compile(r"(?:\*\.)?[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*")
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 _ADDRESS: Final = re.compile(r"[!-?A-~]+@[!-?A-~]+")
@@ -327,18 +355,16 @@ def alternative_names(
 def _name(kind: str, text: str) -> "x509.GeneralName":
     from cryptography import x509  # noqa: PLC0415  # see above
 
-    makers: dict[str, tuple[re.Pattern[str] | None, Callable[[str], x509.GeneralName]]] = {
+    makers: dict[str, tuple[re.Pattern[str], Callable[[str], x509.GeneralName]]] = {
         "dns": (_HOST, x509.DNSName),
         "uri": (_URI, x509.UniformResourceIdentifier),
         "rfc822": (_ADDRESS, x509.RFC822Name),
-        **dict.fromkeys(
-            ("ip", "ip4", "ip6"), (None, lambda text: x509.IPAddress(ip_address(text)))
-        ),
+        **dict.fromkeys(("ip", "ip4", "ip6"), (_IP, lambda text: x509.IPAddress(ip_address(text)))),
     }
     if kind.lower() not in makers:
         _refuse(f"SANs: {cut(kind)} is none of {', '.join(makers)}.")
     pattern, make = makers[kind.lower()]
     with suppress(ValueError):
-        if pattern is None or pattern.fullmatch(text):
+        if pattern.fullmatch(text):
             return make(text)
     _refuse(f"SANs/{kind}: '{cut(text)}' is no such name.")

@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mockserver.base.issuer import YEAR, Certified, Wanted
 from mockserver.base.jsontext import Json
@@ -17,7 +18,22 @@ if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the
     from cryptography import x509
 
 REVOKED: Final = 2  # CertState
-_SAN_TYPES: Final = {"RFC822Name": 1, "DNSName": 2, "UniformResourceIdentifier": 6, "IPAddress": 7}
+# By the numbers that RFC 5280, 4.2.1.6, has for them; 2, 6 and 7 are recorded.
+_SAN_TYPES: Final = {
+    "OtherName": 0,
+    "RFC822Name": 1,
+    "DNSName": 2,
+    "DirectoryName": 4,
+    "UniformResourceIdentifier": 6,
+    "IPAddress": 7,
+    "RegisteredID": 8,
+}
+# Of the others the text of their value.
+_SAN_TEXTS: Final[Mapping[int, Callable[[Any], str]]] = {
+    0: lambda octets: octets.hex().upper(),
+    4: lambda name: name.rfc4514_string(),
+    8: lambda oid: oid.dotted_string,
+}
 _DETAILS: Final = {
     "CrlSign": 0x02,
     "DataEncipherment": 0x10,
@@ -96,12 +112,13 @@ def _details(bits: int) -> Json:
 
 
 def _element(state: State, name: "x509.GeneralName") -> Json:
-    text = str(name.value)
+    kind = _SAN_TYPES[type(name).__name__]
+    text = _SAN_TEXTS.get(kind, str)(name.value)
     digest = hashlib.md5(text.encode("utf-16-le"), usedforsecurity=False)  # recorded
     return {
         "Id": state.number("SubjectAltNameElements", 0),
         "Value": text,
-        "Type": _SAN_TYPES.get(type(name).__name__, 0),
+        "Type": kind,
         "ValueHash": digest.hexdigest().upper(),
     }
 

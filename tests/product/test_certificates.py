@@ -722,7 +722,7 @@ BAD_REQUESTS: dict[str, tuple[Json, str]] = {
     "half": ({"CSR": der(BROKEN[:200])}, "CSR: must be a PKCS #10 request, as PEM or base64."),
     "signature": (
         {"CSR": der(BROKEN[:-3] + bytes([BROKEN[-3] ^ 1]) + BROKEN[-2:])},
-        "CSR: its signature is not that of its key.",
+        "CSR: its signature is not that of its key, or made with MD5 or SHA-1.",
     ),
     "DSA": (
         {"CSR": der(DSA)},
@@ -748,6 +748,8 @@ BAD_REQUESTS: dict[str, tuple[Json, str]] = {
     "metadata": ({"Metadata": {"Ownr": "x"}}, "Metadata: there is no metadata field 'Ownr'."),
     "SAN type": ({"SANs": {"upn": ["a"]}}, "SANs: upn is none of dns, uri, rfc822, ip, ip4, ip6."),
     "address": ({"SANs": {"IP4": ["256.1.1.1"]}}, "SANs/IP4: '256.1.1.1' is no such name."),
+    "zone": ({"SANs": {"ip6": ["fe80::1%eth0"]}}, "SANs/ip6: 'fe80::1%eth0' is no such name."),
+    "network": ({"SANs": {"ip": ["10.0.0.0/8"]}}, "SANs/ip: '10.0.0.0/8' is no such name."),
     "host": ({"SANs": {"dns": ["a b"]}}, "SANs/dns: 'a b' is no such name."),
 }
 
