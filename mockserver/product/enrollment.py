@@ -4,7 +4,7 @@ import base64
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
-_TEMPLATES: Final = "/Templates"
-_PATTERNS: Final = "/EnrollmentPatterns"
+TEMPLATES: Final = "/Templates"
+PATTERNS: Final = "/EnrollmentPatterns"
 AUTHORITIES: Final = "/CertificateAuthority"
 
 
@@ -86,7 +86,7 @@ def _same(name: object, wanted: str) -> bool:
 def _pattern(world: World, number: int | None) -> Json | None:
     if not number:
         return None
-    pattern = objects.found(objects.rows(world, _PATTERNS), "Id", number)
+    pattern = objects.found(objects.rows(world, PATTERNS), "Id", number)
     if pattern is None:
         text = f"Unable to find 'Enrollment Pattern' with Id '{number}'"
         raise Problem(Kind.NOT_FOUND, text)
@@ -94,7 +94,7 @@ def _pattern(world: World, number: int | None) -> Json | None:
 
 
 def _template(world: World, name: str | None, pattern: Json | None) -> Json:
-    rows = objects.rows(world, _TEMPLATES)
+    rows = objects.rows(world, TEMPLATES)
     if name:
         for row in rows:
             if any(_same(row.get(each), name) for each in ("CommonName", "TemplateName")):
@@ -107,7 +107,7 @@ def _template(world: World, name: str | None, pattern: Json | None) -> Json:
 
 
 def _default_pattern(world: World, template: Json) -> Json | None:
-    for pattern in objects.rows(world, _PATTERNS):
+    for pattern in objects.rows(world, PATTERNS):
         number = (pattern.get("Template") or {}).get("Id")
         if pattern.get("TemplateDefault") and number == template.get("Id"):
             return pattern
@@ -115,31 +115,56 @@ def _default_pattern(world: World, template: Json) -> Json | None:
 
 
 def _check_roles(call: Call, template: Json, pattern: Json | None) -> None:
-    """Refuse a caller that has no role of the pattern, nor of a template that names requesters."""
+    for roles, what in _needed(template, pattern):
+        access.require_one_of(call.identity, roles, what, call.trace)
+
+
+def _needed(template: Json, pattern: Json | None) -> Iterator[tuple[Sequence[str], str]]:
+    """Give the roles of the pattern, and those of a template that names requesters.
+
+    Of each the caller has one, or may not enrol.
+    """
     if pattern is not None and not pattern.get("UseADPermissions"):
-        roles = [each.get("Name") for each in pattern.get("AssociatedRoles") or ()]
-        access.require_one_of(call.identity, roles, f"pattern '{pattern.get('Name')}'", call.trace)
+        roles = [str(each.get("Name")) for each in pattern.get("AssociatedRoles") or ()]
+        yield roles, f"pattern '{pattern.get('Name')}'"
     if template.get("UseAllowedRequesters"):
-        allowed = template.get("AllowedRequesters") or ()
-        name = f"template '{template.get('CommonName')}'"
-        access.require_one_of(call.identity, allowed, name, call.trace)
+        yield template.get("AllowedRequesters") or (), f"template '{template.get('CommonName')}'"
+
+
+def open_to(call: Call, way: _Way) -> Iterator[tuple[Json, list[Json]]]:
+    """Give the templates by which a caller may enrol, each with its authorities."""
+    world = call.state.world
+    for template in objects.rows(world, TEMPLATES):
+        pattern = _default_pattern(world, template)
+        needed = _needed(template, pattern)
+        if (pattern or template).get("AllowedEnrollmentTypes", 0) & way.bit and all(
+            {*roles} & {*call.identity.roles} for roles, _ in needed
+        ):
+            yield template, _authorities(world, pattern)
 
 
 def _authority(world: World, name: str | None, pattern: Json | None) -> Json:
-    own = (pattern or {}).get("CertificateAuthorities") or ()
-    ids = {each.get("Id") for each in own}
-    rows = objects.rows(world, AUTHORITIES)
     if name:
-        rows = [row for row in rows if any(_same(each, name) for each in _names(row))]
-        if not rows:
+        every = objects.rows(world, AUTHORITIES)
+        found = next((row for row in every if any(_same(own, name) for own in _names(row))), None)
+        if found is None:
             _refuse(f"CertificateAuthority: there is no authority '{cut(name)}'.")
-        if (pattern or {}).get("RestrictCAs") and rows[0].get("Id") not in ids:
+        if (pattern or {}).get("RestrictCAs") and found not in _authorities(world, pattern):
             _refuse(f"CertificateAuthority: the pattern does not allow '{cut(name)}'.")
-        return rows[0]
-    for row in rows:
-        if row.get("Id") in ids or (not ids and row.get("UseForEnrollment")):
-            return row
+        return found
+    for row in _authorities(world, pattern):
+        return row
     _refuse("CertificateAuthority: no authority is there for enrollment.")
+
+
+def _authorities(world: World, pattern: Json | None) -> list[Json]:
+    """Return those of a pattern, or where it names none, those that are for enrolment."""
+    ids = {each.get("Id") for each in (pattern or {}).get("CertificateAuthorities") or ()}
+    return [
+        row
+        for row in objects.rows(world, AUTHORITIES)
+        if (row.get("Id") in ids if ids else row.get("UseForEnrollment"))
+    ]
 
 
 def _names(authority: Json) -> tuple[str, str]:

@@ -5,13 +5,14 @@ from typing import Final
 
 from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
-from mockserver.product import certificates, issued, objects, security, stores, vaults
+from mockserver.product import certificates, issued, objects, patterns, security, stores, vaults
 from mockserver.product.objects import Write
 from mockserver.world.model import World
 
-_WRITES: Final = {**stores.WRITES, **security.WRITES, **vaults.WRITES}
+_WRITES: Final = {**stores.WRITES, **security.WRITES, **vaults.WRITES, **patterns.WRITES}
 _VALUES: Final = {**stores.VALUES, **security.VALUES}
-ACTIONS: Final = certificates.ACTIONS  # by the `action` of a document
+# By the `action` of a document.
+ACTIONS: Final = {**certificates.ACTIONS, "csr_context": patterns.csr_context}
 
 
 def rows(world: World, path: str) -> Sequence[Json]:

@@ -17,10 +17,10 @@ from mockserver.world.model import OAuthClient, User, World
 
 _Tables = Mapping[str, Sequence[Json]]
 
-_ROLES: Final = "/Security/Roles"
+ROLES: Final = "/Security/Roles"
 _CLAIMS: Final = "/Security/Claims"
 _IDENTITIES: Final = "/Security/Identities"
-PATHS: Final = frozenset({_ROLES, _CLAIMS, _IDENTITIES})
+PATHS: Final = frozenset({ROLES, _CLAIMS, _IDENTITIES})
 
 _GLOBAL: Final = "099c05f0-deba-4562-a5b1-f491e19c0749"  # the permission set (recorded)
 _SYSTEM: Final = "c70e8641-a543-45b1-a47f-8b7d253fbf14"  # the provider of scheme System (recorded)
@@ -53,10 +53,10 @@ def _rows(world: World) -> _Tables:
     identities = [*objects.rows(world, _IDENTITIES)]
     accounts = (user.account for user in users.values() if user.roles)
     _add(identities, "AccountName", ({"AccountName": name} for name in accounts))
-    roles = [row for row in objects.rows(world, _ROLES) if row["Name"] in world.roles]
+    roles = [row for row in objects.rows(world, ROLES) if row["Name"] in world.roles]
     _add(roles, "Name", ({"Name": name} for name in world.roles))
     tables = {_CLAIMS: claims, _IDENTITIES: identities}
-    return {**tables, _ROLES: [_brought(row, world, tables, users, clients) for row in roles]}
+    return {**tables, ROLES: [_brought(row, world, tables, users, clients) for row in roles]}
 
 
 def _add(table: list[Json], member: str, needed: Iterable[Json]) -> None:
@@ -140,13 +140,13 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
     Problem 400 where nobody could administer the mock any more.
     """
     tables = {**rows(state.world), path: kept}
-    names = [role["Name"] for role in tables[_ROLES]]
+    names = [role["Name"] for role in tables[ROLES]]
     if _ADMINISTRATOR in state.world.roles and _ADMINISTRATOR not in names:
         raise Problem(Kind.BODY, f"The role '{_ADMINISTRATOR}' is immutable.")
     users = _without_roles(state.world.data["users"])
     clients = _without_roles(state.world.data["oauth_clients"])
     accounts = {str.casefold(user.account): users[key] for key, user in state.world.users.items()}
-    for role in tables[_ROLES]:
+    for role in tables[ROLES]:
         names = [str.casefold(each["AccountName"]) for each in _of(role, "Identities", tables)]
         claims = _of(role, "Claims", tables)
         names += [str.casefold(each["ClaimValue"]) for each in claims if _is_user(each)]
@@ -155,7 +155,7 @@ def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:
         holders += [clients[each] for each in ids if each in clients and each != "*"]
         for holder in holders:
             holder["roles"].append(role["Name"])
-    permissions = {role["Name"]: role["Permissions"] for role in tables[_ROLES]}
+    permissions = {role["Name"]: role["Permissions"] for role in tables[ROLES]}
     callers = {"roles": permissions, "users": users, "oauth_clients": clients}
     state.put_resources(tables, grown, callers)
 
@@ -225,7 +225,7 @@ def _roles_of(world: World, row: Json) -> list[Json]:
     shown = ("Id", "Name", "Description", "EmailAddress", "Immutable")
     return [
         {name: role.get(name) for name in shown}
-        for role in rows(world)[_ROLES]
+        for role in rows(world)[ROLES]
         if row["Id"] in role["Identities"]
     ]
 
@@ -236,7 +236,7 @@ def _provider(_: World, row: Json) -> Json:
     return {"Id": number, "AuthenticationScheme": scheme, "DisplayName": scheme}
 
 
-WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {_ROLES: _role}
+WRITES: Final[Mapping[str, Callable[[Write], Json]]] = {ROLES: _role}
 VALUES: Final[Mapping[str, Callable[[World, Json], object]]] = {
     "role_claims": _members("Claims"),
     "role_claims_count": lambda _, row: len(row["Claims"]),

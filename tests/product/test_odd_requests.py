@@ -277,7 +277,7 @@ def test_a_list_has_each_date_that_a_revocation_may_have(
     path.write_bytes(answer.content)
     command = ["openssl", "crl", "-inform", "DER", "-in", str(path), "-noout", "-text"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"Serial Number: {entry.serial_number:040X}" in printed
+    assert f"{entry.serial_number:X}" in printed
     assert "Superseded" in printed
 
 

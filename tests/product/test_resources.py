@@ -137,7 +137,8 @@ class Cycle:
     def replace(self, key: object) -> None:
         if (replacing := other(self._plan, "replace")) is not None:
             body = {**body_for(self._plan, replacing, "second"), self.key: key}
-            replaced = send(self._caller, "PUT", self.path, body, version=replacing.version)
+            path = f"{self.path}/{key}" if replacing.path.endswith("}") else self.path
+            replaced = send(self._caller, "PUT", path, body, version=replacing.version)
             assert replaced.status_code == 200, replaced.text
             valid(replacing, replaced.json())
             assert replaced.json()[self.key] == key
