@@ -942,3 +942,32 @@ def test_what_go_client_sends_is_answered(client: Client) -> None:
         "RevokedIds": [number],
         "SuspendedCerts": [],
     }
+
+
+def test_what_terraform_sends_for_a_certificate_is_answered(client: Client) -> None:
+    patterns = client.send("GET", "/EnrollmentPatterns?ReturnLimit=500", form=None).json()
+    made = enroll_pfx(client, EnrollmentPatternId=patterns[0]["Id"], Template="")
+    assert made["CertificateInformation"]["KeyfactorId"] == 1
+    number = enroll_pfx(client)["CertificateInformation"]["KeyfactorId"]
+    flags = "includeLocations=true&includeMetadata=true&includeHasPrivateKey=true&collectionId=0"
+    row = client.shown(number, flags)
+    for query in (f'Thumbprint -eq "{row["Thumbprint"]}"', f"CertId -eq {number}"):
+        (found,) = client.listed(f"pq.queryString={query}&{flags}")
+        assert found["Id"] == number
+    assert len(client.listed(f'pq.queryString=IssuedCN -eq "{row["IssuedCN"]}"')) == 2
+    assert client.send("GET", "/MetadataFields", form=None).status_code == 200
+    body: Json = {"Id": number, "Metadata": {"Owner": "Web team"}, "CollectionId": 0}
+    sent = client.send("PUT", "/Certificates/Metadata", body, form=None)
+    assert sent.status_code == 204
+    wanted = {"CertID": number, "IncludeChain": True, "ChainOrder": "endentityfirst"}
+    content = client.post("/Certificates/Download", wanted, form="P7B")["Content"]
+    leaf, *above = from_p7b(base64.b64decode(content))
+    recovered = client.post(
+        "/Certificates/Recover", {**wanted, "Password": PASSWORD, "FriendlyName": "web"}, form="PFX"
+    )
+    opened = pkcs12.load_pkcs12(base64.b64decode(recovered["PFX"]), PASSWORD.encode())
+    assert opened.cert is not None
+    assert opened.cert.certificate == leaf
+    assert {each.certificate for each in opened.additional_certs} == {*above}
+    pattern = client.send("GET", f"/EnrollmentPatterns/{patterns[0]['Id']}", form=None)
+    assert pattern.json() == patterns[0]
