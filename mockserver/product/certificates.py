@@ -282,7 +282,7 @@ _RELEASES: Final = (-1, 7)  # reasons by which a certificate on hold becomes act
 async def _revoke(call: Call, _: _Named) -> Answer:
     body = call.body
     rows = {row.get("Id"): row for row in objects.rows(call.state.world, CERTIFICATES)}
-    ids = [*dict.fromkeys(body["CertificateIds"])]
+    ids = dict.fromkeys(body["CertificateIds"])
     for number in ids:
         if number not in rows:
             raise _missing(number)
@@ -302,7 +302,7 @@ async def _revoke(call: Call, _: _Named) -> Answer:
     every = objects.rows(call.state.world, CERTIFICATES)
     kept = [{**row, **changes} if row.get("Id") in ids else row for row in every]
     call.state.put_resources({CERTIFICATES: kept}, 0)
-    return Answer({"RevokedIds": ids, "SuspendedCerts": []}, {})
+    return Answer({"RevokedIds": [*ids], "SuspendedCerts": []}, {})
 
 
 def _effective(given: str | None) -> str:

@@ -313,7 +313,8 @@ class _Use:
 
     def _remove(self, rows: Sequence[Json], gone: Sequence[Json]) -> None:
         self.call.state.count(self.path, objects.highest(rows, self.collection.key))
-        left = [row for row in rows if not any(row is each for each in gone)]
+        ids = set(map(id, gone))
+        left = [row for row in rows if id(row) not in ids]
         recorded.keep(self.call.state, self.path, left, -sum(map(objects.size, gone)))
 
     def _kept(self, row: Json, rows: Sequence[Json], old: Json | None = None) -> object:
