@@ -418,6 +418,57 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "        headers = list(self._grant.request_headers) if form else []\n",
         "RequestHeaders go with every request to the identity provider",
     ),
+    # Certificates
+    ("    if not is_signed:", "    if False:", "a certificate is issued for who has the key"),
+    (
+        '{"CN": range(1, 65), "C": range(2, 3)}',
+        "{}",
+        "a CN and a C have the length that RFC 5280 allows",
+    ),
+    ("if isinstance(name.value, IPv4Network | IPv6Network):", "if False:", "a network is no name"),
+    (
+        '_VISIBLE: Final = re.compile("[!-~]+")',
+        '_VISIBLE: Final = re.compile("(?s).*")',
+        "a name is visible ASCII",
+    ),
+    (
+        "if kind == self.kind and self._detail in",
+        "if kind == self.kind or self._detail in",
+        "a template lists the keys that it takes",
+    ),
+    ("self.usage & _OF_LEAF or _USUAL", "self.usage or _USUAL", "no certificate may sign others"),
+    ("max(each.since, _FIRST)", "each.since", "a revocation list has no date that it cannot have"),
+    (
+        'row.get("CertState") == REVOKED and row.get("AuthorityName") == name',
+        'row.get("CertState") == REVOKED',
+        "each authority lists what is its own",
+    ),
+    (
+        "MASK if _PRIVATE_KEY in item else url(item)",
+        "url(item)",
+        "a private key is masked wherever it stands",
+    ),
+    (
+        'old.get("TemplateDefault") if old else not _siblings(row, world)',
+        "not old and not _siblings(row, world)",
+        "the default pattern of a template stays the default",
+    ),
+    ('if row.get("TemplatePolicy") is None:', "if False:", "a template has policies"),
+    (
+        'if (pattern or {}).get("RestrictCAs") and found not in _authorities(world, pattern):',
+        "if False:",
+        "a pattern may restrict the authorities",
+    ),
+    (
+        'if body["Reason"] in _RELEASES and rows[number].get("RevocationReason") != _ON_HOLD:',
+        "if False:",
+        "only a certificate on hold is released",
+    ),
+    (
+        'if row.get("CertState") == REVOKED and not asked["IncludeRevoked"]:',
+        "if False:",
+        "revoked certificates are listed for who asks for them",
+    ),
     # Mail, the client
     (
         "_IMPLICIT_PORT: Final = 465",

@@ -125,9 +125,12 @@ def test_authorities_have_a_certificate_each_below_one_root() -> None:
         first, second, root = x509.load_pem_x509_certificates(chain)
         assert client.enroll()["IssuerDN"] == "CN=CA 2"
         leaf, sub, top = certificates(client.enroll(CertificateAuthority="ca 1"))
+        client.post("/Certificates/Revoke", {"CertificateIds": [1]}, form=None)
+        lists = [client.control(f"/certificates/crl?authority=CA {n}").content for n in (1, 2)]
     assert (sub, top) == (first, root)
     leaf.verify_directly_issued_by(first)
     second.verify_directly_issued_by(root)
+    assert [len(x509.load_der_x509_crl(each)) for each in lists] == [0, 1]
 
 
 def test_a_world_without_authorities_issues_nothing() -> None:
@@ -158,6 +161,17 @@ def test_what_a_request_asks_beside_its_names_is_ignored(client: Client) -> None
     leaf, *_ = certificates(client.enroll(request_for(extensions=wishes)))
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     assert "1.2.3.4" not in [each.oid.dotted_string for each in leaf.extensions]
+
+
+@pytest.mark.parametrize(("usage", "shown"), [(0x86, "80"), (0x06, "a0"), (0xF8, "f8")])
+def test_no_template_makes_an_authority(
+    client: Client, mock: MockServer, usage: int, shown: str
+) -> None:
+    mock.patch_world(template_with(KeyUsage=usage))
+    leaf, *_ = certificates(client.enroll())
+    found = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    assert (found.key_cert_sign, found.crl_sign, found.digital_signature) == (False, False, True)
+    assert client.shown(1)["DetailedKeyUsage"]["HexCode"] == shown
 
 
 KEYS: dict[str, tuple[Callable[[], Any], Json]] = {
