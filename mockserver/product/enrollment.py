@@ -62,7 +62,7 @@ async def choose(call: Call, way: _Way) -> Chosen:
     # Of a template alone, its default pattern is used (recorded).
     pattern = pattern or _default_pattern(world, template)
     _check_roles(call, template, pattern)
-    if not (pattern or template).get("AllowedEnrollmentTypes", 0) & way.bit:
+    if not _allows(template, pattern, way):
         name = (pattern or template).get("Name") or template.get("CommonName")
         _refuse(f"{way.name} enrollment is not allowed by '{name}'.")
     authority = _authority(world, body.get("CertificateAuthority"), pattern)
@@ -137,10 +137,13 @@ def open_to(call: Call, way: _Way) -> Iterator[tuple[Json, list[Json]]]:
     for template in objects.rows(world, TEMPLATES):
         pattern = _default_pattern(world, template)
         needed = _needed(template, pattern)
-        if (pattern or template).get("AllowedEnrollmentTypes", 0) & way.bit and all(
-            {*roles} & {*call.identity.roles} for roles, _ in needed
-        ):
+        is_known = all({*roles} & {*call.identity.roles} for roles, _ in needed)
+        if is_known and _allows(template, pattern, way):
             yield template, _authorities(world, pattern)
+
+
+def _allows(template: Json, pattern: Json | None, way: _Way) -> bool:
+    return bool((pattern or template).get("AllowedEnrollmentTypes", 0) & way.bit)
 
 
 def _authority(world: World, name: str | None, pattern: Json | None) -> Json:

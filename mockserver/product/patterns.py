@@ -32,7 +32,7 @@ def _pattern(write: Write) -> Json:
         for each in row.get("CertificateAuthorities") or ()
     ]
     row["Policies"] = {**row["Policies"], **_owner(roles, row["Policies"])}
-    return row
+    return _set(row)
 
 
 def _siblings(row: Json, world: World) -> list[Json]:
@@ -64,7 +64,12 @@ def _template(write: Write) -> Json:
         _refuse("Enrollment Pattern needs to have at least one associated role.")  # observed
     if row.get("KeyRetention") in _BY_DATE and not row.get("KeyRetentionDays"):
         _refuse("KeyRetentionDays: this KeyRetention needs a number of days.")
-    return row
+    return _set(row)
+
+
+def _set(row: Json) -> Json:
+    """Return an object without what is null, which no world has either."""
+    return {name: value for name, value in row.items() if value is not None}
 
 
 async def csr_context(call: Call, _: Mapping[str, Any]) -> Answer:

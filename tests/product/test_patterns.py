@@ -6,6 +6,7 @@ import pytest
 
 from enrolling import PASSWORD, Client, request_for
 from mockserver import MockServer
+from mockserver.world.reading import WorldError
 from support import Caller, Json, calling, refusal
 
 PATTERN: Json = {
@@ -101,6 +102,34 @@ def test_a_pattern_that_was_made_decides_who_enrols_and_one_that_is_gone_does_no
     gone = client.send("DELETE", f"/EnrollmentPatterns/{made['Id']}?force=false", form=None)
     assert (gone.status_code, gone.content) == (204, b"")
     assert refusal(client.send("POST", "/Enrollment/CSR", body))[0] == 404
+
+
+def test_what_is_null_is_as_good_as_absent(client: Client, mock: MockServer) -> None:
+    none = dict.fromkeys(("AllowedEnrollmentTypes", "AssociatedRoles", "Description"))
+    made = changed(client, "POST", "/EnrollmentPatterns", {**PATTERN, **none})
+    sent = template(client, 1, KeyUsage=None, AllowedRequesters=None)
+    changed(client, "PUT", "/Templates", sent)
+    mock.patch_world({"lenient": True})  # it may still be patched
+    body = {"CSR": request_for(), "EnrollmentPatternId": made["Id"]}
+    assert refusal(client.send("POST", "/Enrollment/CSR", body))[0] == 403
+    number = client.enroll()["KeyfactorID"]
+    assert client.shown(number)["KeyUsage"] == 160
+
+
+BAD_WORLDS: list[tuple[str, Json, str]] = [
+    ("/Templates", {"KeyUsage": "160"}, "/0/KeyUsage: must be a whole number"),
+    ("/Templates", {"KeySize": "big"}, "/0/KeySize: must be a size in bits such as"),
+    ("/Templates", {"ExtendedKeyUsages": [{"Oid": "TLS"}]}, "/0/Oid: must be an object identifier"),
+    ("/EnrollmentPatterns", {"AssociatedRoles": ["Admin"]}, "/AssociatedRoles/0: must be a map"),
+    ("/CertificateAuthority", {"LogicalName": ""}, "/0/LogicalName: must have 1 or more"),
+]
+
+
+@pytest.mark.parametrize(("path", "row", "wanted"), BAD_WORLDS, ids=str)
+def test_a_world_that_nobody_could_enrol_by_is_refused(path: str, row: Json, wanted: str) -> None:
+    with pytest.raises(WorldError) as refused:
+        MockServer({"resources": {path: [{"Id": 1, **row}]}})
+    assert wanted in str(refused.value)
 
 
 BAD_PATTERNS: list[tuple[Json, str]] = [
