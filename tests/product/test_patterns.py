@@ -120,7 +120,16 @@ BAD_WORLDS: list[tuple[str, Json, str]] = [
     ("/Templates", {"KeyUsage": "160"}, "/0/KeyUsage: must be a whole number"),
     ("/Templates", {"KeySize": "big"}, "/0/KeySize: must be a size in bits such as"),
     ("/Templates", {"ExtendedKeyUsages": [{"Oid": "TLS"}]}, "/0/Oid: must be an object identifier"),
+    ("/Templates", {"ExtendedKeyUsages": [{"Id": 1}]}, "/ExtendedKeyUsages/0/Oid: missing"),
+    ("/Templates", {"CommonName": 5}, "/0/CommonName: must be a text"),
+    ("/Templates", {"KeyTypes": ["RSA"]}, "/0/KeyTypes: must be a text"),
+    ("/Templates", {"KeyType": 1}, "/0/KeyType: must be a text"),
+    ("/Templates", {"AllowedEnrollmentTypes": "3"}, "must be a whole number"),
+    ("/Templates", {"AllowedRequesters": [1]}, "/AllowedRequesters/0: must be a text"),
     ("/EnrollmentPatterns", {"AssociatedRoles": ["Admin"]}, "/AssociatedRoles/0: must be a map"),
+    ("/EnrollmentPatterns", {"CertificateAuthorities": [1]}, "Authorities/0: must be a map"),
+    ("/EnrollmentPatterns", {"Template": 1}, "/0/Template: must be a map"),
+    ("/EnrollmentPatterns", {"AllowedEnrollmentTypes": "3"}, "must be a whole number"),
     ("/CertificateAuthority", {"LogicalName": ""}, "/0/LogicalName: must have 1 or more"),
 ]
 
