@@ -60,38 +60,24 @@ class Revoked(NamedTuple):
     reason: int
 
 
-@dataclass(frozen=True)
-class Certified:
+class Certified(NamedTuple):
     """A certificate and its subject, with what is written of it more than once."""
 
     certificate: "x509.Certificate"
     name: "x509.Name"
+    subject: str
+    der: bytes
+    pem: str
 
-    @classmethod
-    def of(cls, certificate: "x509.Certificate") -> "Certified":
-        """Read the subject of a certificate."""
-        return cls(certificate, certificate.subject)
 
-    @cached_property
-    def subject(self) -> str:
-        """The subject as text (RFC 4514), with E for an address, as requests have it."""
-        from cryptography.x509 import NameOID  # noqa: PLC0415  # see above
+def certified(certificate: "x509.Certificate", name: "x509.Name") -> Certified:
+    """Write a certificate; its `name` as text (RFC 4514) has E for an address, as requests have."""
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  # see above
+    from cryptography.x509 import NameOID  # noqa: PLC0415
 
-        return self.name.rfc4514_string({NameOID.EMAIL_ADDRESS: "E"})
-
-    @cached_property
-    def der(self) -> bytes:
-        """The certificate as DER."""
-        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415  # see above
-            Encoding,
-        )
-
-        return self.certificate.public_bytes(Encoding.DER)
-
-    @cached_property
-    def pem(self) -> str:
-        """The certificate as PEM."""
-        return ssl.DER_cert_to_PEM_cert(self.der)
+    subject = name.rfc4514_string({NameOID.EMAIL_ADDRESS: "E"})
+    der = certificate.public_bytes(Encoding.DER)
+    return Certified(certificate, name, subject, der, ssl.DER_cert_to_PEM_cert(der))
 
 
 class Issuer:
@@ -221,7 +207,7 @@ def _signed(
     identifier = x509.SubjectKeyIdentifier.from_public_key(wanted.key)
     every = [key_id, _extension(identifier, critical=False), *extensions]
     builder = x509.CertificateBuilder(issuer, wanted.subject, wanted.key, number, begin, end, every)
-    return Certified(builder.sign(key, hashes.SHA256()), wanted.subject)
+    return certified(builder.sign(key, hashes.SHA256()), wanted.subject)
 
 
 def _usage(bits: int) -> "x509.KeyUsage":

@@ -49,9 +49,12 @@ def parse_json(raw: bytes) -> object:
     return value
 
 
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def compact_json(value: object) -> str:
     """Write a value as JSON in the way of the product's answers: no blanks, nothing escaped."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def first_value(raw: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
-from mockserver.base.issuer import Certified, Revoked, Wanted, p7b, with_subjects
+from mockserver.base.issuer import Certified, Revoked, Wanted, certified, p7b, with_subjects
 from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
@@ -261,7 +261,8 @@ def _certified(row: Json) -> Certified:
 
     try:
         der = base64.b64decode(row.get("ContentBytes") or "")
-        return Certified.of(x509.load_der_x509_certificate(der))
+        found = x509.load_der_x509_certificate(der)
+        return certified(found, found.subject)
     except (ValueError, UserWarning):  # of a length, where warnings are errors
         text = f"The world has no ContentBytes of the certificate {row.get('Id')}."
         raise Problem(Kind.BODY, text) from None
