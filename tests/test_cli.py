@@ -191,7 +191,7 @@ def test_none_switches_a_listener_off(tmp_path: Path) -> None:
         (["bake"], "bake"),
         ([], "command"),
         (["serve", *PORTS, "--base-path", "/_mock"], "/_mock"),
-        (["serve", *PORTS, "--base-path", "/a b"], "'/a b' is not one such as /KeyfactorAPI"),
+        (["serve", *PORTS, "--base-path", "/a?b"], "'/a?b' is not one such as /KeyfactorAPI"),
         (["serve", *PORTS, "--host", "", "--allow-remote"], "the host is empty"),
         (["serve", *PORTS, "--control-token", "a\nb"], "visible characters of ASCII"),
         (["serve", *PORTS, "--openapi", "missing.json"], "missing.json: cannot be read"),

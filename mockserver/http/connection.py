@@ -135,7 +135,6 @@ class Connection(_OneProtocol):
         self._full = self._deaf = self._new = False
         self._until: float | None = None  # when the part of the request must be complete
         self._timer: asyncio.TimerHandle | None = None
-        self._running: RequestResponseCycle | None = None
 
     @property
     def waits_for_client(self) -> bool:
@@ -251,10 +250,6 @@ class Connection(_OneProtocol):
         if cycle.waiting_for_100_continue:  # still: these octets ask for the body
             cycle.keep_alive = True
         self._write(octets)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # uvicorn's own type
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
 
     # Limits.
 

@@ -5,12 +5,14 @@ uvicorn queues every request that it has octets of, and writes to who does not r
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from mockserver.http.wire import BREAK_OFF
 
 _SHORTEST: Final = len(b"GET / HTTP/1.0\r\n\r\n")  # so many octets begin at most one request
 _MAX_WAITING_OCTETS: Final = 64 * 1024
@@ -49,6 +51,7 @@ class Paced(HttpToolsProtocol):
         self._waiting = 0  # octets of the requests in the pipeline
         self._untaken: asyncio.TimerHandle | None = None
         self._head = b""  # of an answer, until its body comes or this turn of the loop ends
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -83,7 +86,13 @@ class Paced(HttpToolsProtocol):
         if self.pipeline:
             self._waiting += len(body)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # uvicorn's own type
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
+        # It leads back to the request that has it, which only the collector would find then.
+        cast("RequestResponseCycle", self._running).scope["state"].pop(BREAK_OFF, None)
         super().on_response_complete()
         if self.pipeline:
             return

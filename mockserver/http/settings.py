@@ -5,7 +5,7 @@ from typing import Final
 
 from mockserver.base.text import host_name
 
-_BASE_PATH: Final = re.compile(r"(?:/(?![.]{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+_BASE_PATH: Final = re.compile(r"(?:/(?![.]{1,2}(?:/|$))[^/?#%\\\x00-\x1f\x7f]+)+")
 _TOKEN: Final = re.compile(r"[!-~]+(?: +[!-~]+)*")
 
 
@@ -28,7 +28,7 @@ def read_base_path(text: str, reserved: str) -> str:
     """Return a path with a slash before it and none after it; its first name is not `reserved`."""
     path = "/" + text.strip("/")
     if not _BASE_PATH.fullmatch(path) or path.lower().split("/")[1] == reserved.strip("/"):
-        what = "of letters, digits and -._~!$&'()*+,;=:@, and not below " + reserved
+        what = f"without ? # % \\ or what is not visible, and not below {reserved}"
         raise SettingError(f"the base path {text!r} is not one such as /KeyfactorAPI, {what}")
     return path
 

@@ -3,9 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from functools import cache
 from itertools import chain
+from operator import attrgetter
 from sys import getsizeof
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar, cast
@@ -266,7 +268,7 @@ def _octets(kept: object) -> int:
     if type(kept) is tuple and kept and type(kept[0]) is tuple:
         return _octets_of_rows(kept)
     if is_dataclass(kept):
-        inner: Iterable[object] = vars(kept).values()
+        inner: Iterable[object] = _values(cast("Any", type(kept)))(kept)
     elif isinstance(kept, Mapping):
         inner = chain.from_iterable(kept.items())
     else:
@@ -274,6 +276,12 @@ def _octets(kept: object) -> int:
     return getsizeof(kept) + sum(
         [getsizeof(each) if type(each) in _WHOLE else _octets(each) for each in inner]
     )
+
+
+@cache
+def _values(kind: type) -> Callable[[object], tuple[object, ...]]:
+    """Return what gives the fields of a value; `vars` would give it a dictionary to keep."""
+    return attrgetter(*(each.name for each in fields(kind)))
 
 
 def _octets_of_rows(rows: Sequence[tuple[object, ...]]) -> int:

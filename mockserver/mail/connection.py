@@ -10,6 +10,7 @@ from aiosmtpd.smtp import SMTP
 from mockserver.journal.outside import SessionTrace
 
 _MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
+_LEADING_BACK: Final = ("event_handler", "_client_connected_cb", "_timeout_handle", "_writer")
 
 
 class Connections(set["Connection"]):
@@ -52,7 +53,7 @@ class Connection(SMTP):
         self._others = others
         self._converse = converse
         self._heard = loop.time()
-        self._may_speak = False
+        self._may_speak = self._is_over = False
 
     def __dir__(self) -> Iterable[str]:
         return ()
@@ -77,6 +78,7 @@ class Connection(SMTP):
                 self.trace.refuse(text)
         self.trace.close()
         super().connection_lost(error)
+        self._let_go()
 
     def eof_received(self) -> bool:
         """End: a client that has hung up gets no more replies."""
@@ -184,3 +186,11 @@ class Connection(SMTP):
             raise
         finally:
             self._writer.close()
+            self._is_over = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget what leads back here: only the collector would find all of this."""
+        if self._is_over and self not in self._others:
+            self._may_speak = False
+            vars(self).update(dict.fromkeys(_LEADING_BACK))

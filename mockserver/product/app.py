@@ -158,7 +158,7 @@ class Api:
                     faults.check(fault, source)
                 return await self._operate(found, early), broken
         except Problem as refusal:
-            return refusal, broken
+            return refusal.with_traceback(None), broken  # which holds all that it passed through
 
     def _admitted(
         self, request: Request, headers: Mapping[str, str], state: State, trace: Trace
