@@ -258,7 +258,7 @@ def test_a_mock_without_any_listener_is_refused() -> None:
     "path", ["", "/", "/_mock", "/_MOCK/x", "/a//b", "/a?b", "/%41", "/a/..", "/a\n", "/a\x7f"]
 )
 def test_a_base_path_that_cannot_be_used_is_refused(path: str) -> None:
-    with pytest.raises(SettingError, match=r"base path .* of letters, digits and"):
+    with pytest.raises(SettingError, match=r"base path .* without [?] # % "):
         MockServer(base_path=path)
 
 
