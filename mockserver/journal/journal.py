@@ -21,6 +21,7 @@ _MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 _ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
+_PAIR_BYTES: Final = 160  # of a header, beside its octets
 _WHOLE: Final = frozenset((str, bytes, int, float, bool, type(None), datetime))
 _SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
@@ -285,7 +286,7 @@ def _values(kind: type) -> Callable[[object], tuple[object, ...]]:
 
 
 def _octets_of_rows(rows: Sequence[tuple[object, ...]]) -> int:
-    """Do as `_octets` does for lines of a dialogue, or headers: tuples with nothing in them."""
+    """Do as `_octets` does for lines of a dialogue: tuples with nothing in them."""
     return sum(map(getsizeof, rows)) + sum(map(getsizeof, chain.from_iterable(rows)))
 
 
@@ -301,5 +302,7 @@ def _octets_of_call(call: Exchange) -> int:
         texts += call.permission.required
         texts += call.permission.held
     rare = call.secrets, call.token_requests, call.delivery, call.lenient
-    size = sum(map(getsizeof, texts)) + _octets_of_rows(call.request.headers)
+    headers = call.request.headers
+    size = sum(map(getsizeof, texts)) + _PAIR_BYTES * len(headers)
+    size += sum(map(len, chain.from_iterable(headers)))
     return size + sum([_octets(each) for each in rare if each])

@@ -106,14 +106,23 @@ class Connection(SMTP):
         if reply.startswith(("221", "421")):
             self._writer.close()
 
-    async def read_piece(self) -> bytes:
-        """Read a line with its CR LF, or of one that is too long the next piece without any."""
-        try:
-            piece = await self._reader.readuntil(b"\r\n")
-        except asyncio.LimitOverrunError as error:
-            piece = await self._reader.read(error.consumed)
+    async def read_pieces(self) -> list[bytes]:
+        """Read lines with their CR LF, as many as have come, or one or a piece of a long one.
+
+        None is after a dot that stands alone, which comes as a line of its own.
+        """
+        buffer = self._buffer
+        end = buffer.find(b"\r\n.\r\n") if b"\r\n.\r\n" in buffer else buffer.rfind(b"\r\n")
+        if end < 1 or buffer.startswith(b".\r\n"):
+            try:
+                pieces = [await self._reader.readuntil(b"\r\n")]
+            except asyncio.LimitOverrunError as error:
+                pieces = [await self._reader.read(error.consumed)]
+        else:
+            lines = await self._reader.readexactly(end + len(b"\r\n"))
+            pieces = [line + b"\r\n" for line in lines[:-2].split(b"\r\n")]
         self._heard = self.loop.time()
-        return piece
+        return pieces
 
     async def read_line(self) -> bytes | None:
         """Read a line with its end, or skip one of more than 12,288 octets and return None."""
@@ -128,16 +137,20 @@ class Connection(SMTP):
                 self._heard = self.loop.time()
                 return line if fits and len(line) <= _MAX_AUTH_LINE else None
 
+    @property
+    def _buffer(self) -> bytearray:
+        buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
+        return buffer
+
     async def start_tls(self, context: ssl.SSLContext, *, implicit: bool = False) -> None:
         """Encrypt the connection, from its first octet if TLS is `implicit`."""
         # What came in the clear must not be read as if it had been encrypted (RFC 3207, 4.2). With
         # implicit TLS it is the handshake, which a busy uvloop reads before this runs.
         self._may_speak = False
         self.trace.stage = "tls"
-        buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
-        if implicit and buffer:
-            self.loop.call_soon(self._hand_over, bytes(buffer))
-        buffer.clear()
+        if implicit and self._buffer:
+            self.loop.call_soon(self._hand_over, bytes(self._buffer))
+        self._buffer.clear()
         transport = await self.loop.start_tls(self.transport, self, context, server_side=True)
         # As aiosmtpd does it: a new writer would not do, as the old one closes the connection when
         # it is collected.

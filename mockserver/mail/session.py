@@ -351,29 +351,42 @@ def _shown(line: bytes | None, *, known: bool) -> str:
 
 async def _read_content(connection: Connection, relay: Relay) -> tuple[bytes, str | None]:
     """Read to the final dot; return the content, and the reply if that is refused already."""
-    content = bytearray()
-    size = lines = 0
-    refusal = None
-    begins = True  # a line, of which there may be several pieces
-    while True:
-        text = await connection.read_piece()
-        if begins and text == b".\r\n":
-            break
-        whole = begins and text.endswith(b"\r\n")
-        text = text.removeprefix(b".") if begins else text
-        begins = text.endswith(b"\r\n")
-        size += len(text)
-        if relay.strict and not (whole and len(text) <= _MAX_LINE):
-            refusal = refusal or "500 5.6.0 Line too long"
-        elif size > relay.max_size:
-            refusal = refusal or "552 5.3.4 Message too big"
-        if refusal is None:
-            content += text
-        lines += 1
-        if lines % _LINES_AT_ONCE == 0:
+    content = _Content(relay)
+    lines = 0
+    while not any(map(content.ends, pieces := await connection.read_pieces())):
+        lines += len(pieces)
+        if lines >= _LINES_AT_ONCE:
+            lines = 0
             await asyncio.sleep(0)  # very short lines would keep others waiting
-    connection.dialogue.add("C", f"<{size} octets>")
-    return bytes(content), refusal
+    connection.dialogue.add("C", f"<{content.size} octets>")
+    return bytes(content.octets), content.refusal
+
+
+class _Content:
+    """A mail as it comes, piece by piece; `refusal` is the reply where a relay does not take it."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.octets = bytearray()
+        self.size = 0
+        self.refusal: str | None = None
+        self._relay = relay
+        self._begins = True  # a line, of which there may be several pieces
+
+    def ends(self, text: bytes) -> bool:
+        """Take a piece, and say whether it is the final dot."""
+        if self._begins and text == b".\r\n":
+            return True
+        whole = self._begins and text.endswith(b"\r\n")
+        text = text.removeprefix(b".") if self._begins else text
+        self._begins = text.endswith(b"\r\n")
+        self.size += len(text)
+        if self._relay.strict and not (whole and len(text) <= _MAX_LINE):
+            self.refusal = self.refusal or "500 5.6.0 Line too long"
+        elif self.size > self._relay.max_size:
+            self.refusal = self.refusal or "552 5.3.4 Message too big"
+        if self.refusal is None:
+            self.octets += text
+        return False
 
 
 def _refuse_content(content: bytes, *, utf8: bool) -> str | None:
