@@ -582,7 +582,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "STARTTLS makes the sink forget a login",
     ),
     (
-        "        buffer.clear()\n",
+        "        self._buffer.clear()\n",
         "",
         "what came before the handshake is not read after it",
     ),
