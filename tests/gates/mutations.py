@@ -587,8 +587,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "what came before the handshake is not read after it",
     ),
     (
-        "elif size > relay.max_size:",
-        "elif size >= relay.max_size:",
+        "elif self.size > self._relay.max_size:",
+        "elif self.size >= self._relay.max_size:",
         "a mail may be as large as the relay says",
     ),
     (
@@ -622,7 +622,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "no login and no TLS is given up for HELO",
     ),
     (
-        'text.removeprefix(b".") if begins else text',
+        'text.removeprefix(b".") if self._begins else text',
         "text",
         "a dot that the client doubled is one dot",
     ),
