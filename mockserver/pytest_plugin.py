@@ -1,7 +1,7 @@
 """Fixtures for the tests of an integration; what they need is imported when a test asks for it."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -130,7 +130,9 @@ def keyfactor_server(pytestconfig: pytest.Config, keyfactor_world: Any) -> Itera
 
     world = _of_option(pytestconfig) or keyfactor_world
     edition = pytestconfig.getoption("--keyfactor-edition")
-    with MockServer(world, edition=edition, https_port=0, smtp_port=0, smtps_port=0) as mock:
+    with _told_alone():
+        mock = MockServer(world, edition=edition, https_port=0, smtp_port=0, smtps_port=0)
+    with mock:
         yield mock
         _count(pytestconfig, [mock])
 
@@ -150,8 +152,9 @@ def keyfactor(
     keyfactor_server.reset()
     if keyfactor_edition is not None:
         keyfactor_server.patch_world({"edition": keyfactor_edition})
-    for patch in _patches(request.node):
-        keyfactor_server.patch_world(patch)
+    with _told_alone("the marker keyfactor: "):
+        for patch in _patches(request.node):
+            keyfactor_server.patch_world(patch)
     _watch(request.node, keyfactor_server)
     return keyfactor_server
 
@@ -280,14 +283,27 @@ def _of_option(config: pytest.Config) -> Path | None:
     return config.invocation_params.dir / path if path else None
 
 
+@contextmanager
+def _told_alone(place: str = "") -> Iterator[None]:
+    """Fail by the sentence of a mistake in a world: which line of the mock found it is no help."""
+    from mockserver.base.documents import DocumentError
+
+    try:
+        yield
+    except DocumentError as error:
+        raise pytest.fail.Exception(f"{place}{error}", pytrace=False) from None
+
+
 def _patches(node: pytest.Item) -> Iterator[Mapping[str, Any]]:
     """Give the patches of the markers, those of the test itself last."""
     for marker in reversed(list(node.iter_markers("keyfactor"))):
-        if marker.args or marker.kwargs.keys() - {"world", "edition"}:
+        world = marker.kwargs.get("world", {})
+        known = {"world", "edition"}
+        if marker.args or marker.kwargs.keys() - known or not isinstance(world, Mapping):
             form = 'keyfactor(world={...}, edition="...")'
             raise pytest.UsageError(f"{node.nodeid}: the marker is {form}")
         edition = {"edition": marker.kwargs["edition"]} if "edition" in marker.kwargs else {}
-        yield {**marker.kwargs.get("world", {}), **edition}
+        yield {**world, **edition}
 
 
 def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
@@ -351,9 +367,9 @@ def _wanted(config: pytest.Config) -> "Wanted | None":
 
     wanted = Wanted(table, file and config.invocation_params.dir / file, minimum, tuple(globs))
     try:
-        wanted.check(load_editions().newest.contract.operations)
+        wanted.check(load_editions().newest.contract.operations, _COVERAGE)
     except Problem as problem:
-        raise pytest.UsageError(f"{_COVERAGE}: {problem.message}") from None
+        raise pytest.UsageError(problem.message) from None
     return wanted
 
 

@@ -188,14 +188,22 @@ def test_none_switches_a_listener_off(tmp_path: Path) -> None:
         (["openapi", "99"], "'99' is not one of '1', '2'"),
         (["check"], "WORLD"),
         (["check", "missing.yaml"], "missing.yaml"),
-        (["bake"], "bake"),
-        ([], "command"),
+        (["bake"], "No such command 'bake'. (see keyfactor-mock --help)"),
+        ([], "Missing command. (see keyfactor-mock --help)"),
+        (["serve", "x"], "(see keyfactor-mock serve --help)"),
+        (["run"], "Missing argument 'COMMAND...'. (see keyfactor-mock run --help)"),
+        (["check", ""], "'': there is no such file; did you mean '"),
+        (["check", "http://a/b.yaml"], "http://a/b.yaml: there is no such file"),
+        (["serve", *PORTS, "--openapi", ""], "'KEYFACTOR_MOCK_OPENAPI'): '' names no file"),
+        (["serve", *PORTS, "--ready-file", ""], "'KEYFACTOR_MOCK_READY_FILE'): '' names no file"),
         (["serve", *PORTS, "--base-path", "/_mock"], "/_mock"),
         (["serve", *PORTS, "--base-path", "/a?b"], "'/a?b' is not one such as /KeyfactorAPI"),
         (["serve", *PORTS, "--host", "", "--allow-remote"], "the host is empty"),
         (["serve", *PORTS, "--control-token", "a\nb"], "visible characters of ASCII"),
         (["serve", *PORTS, "--openapi", "missing.json"], "missing.json: cannot be read"),
-        (["serve", *PORTS, "--tls-name", "a b"], "a b"),
+        (["serve", *PORTS, "--tls-name", "a b"], "name 'a b': neither a host name nor an IP addr"),
+        (["serve", *PORTS, "--tls-name", ""], "name '': neither a host name nor an IP address"),
+        (["serve", *PORTS, "--tls-name", "::g"], "name '::g': neither a host name nor an IP addr"),
     ],
     ids=" ".join,
 )
@@ -212,10 +220,14 @@ def test_a_bad_variable_names_itself() -> None:
     assert (done.returncode, "KEYFACTOR_MOCK_PORT" in done.stderr) == (2, True)
 
 
+# Another number for each: beside a second mock all four are taken.
+OTHERS = {"https": 9443, "smtp": 2025, "smtps": 2465}
 TAKEN = {
-    "http": "--port 9000 takes another one (make run PORT=9000), 0 a free one, none does without",
-    "smtps": "--smtps-port 9000 takes another one (make run SERVE='--smtps-port 9000'), "
-    "0 a free one, none does without",
+    "http": "--port 9000 takes another one (make run PORT=9000), 0 a free one, none does without"
+} | {
+    name: f"--{name}-port {port} takes another one (with make run: SERVE='--{name}-port {port}'), "
+    "0 a free one, none does without"
+    for name, port in OTHERS.items()
 }
 
 
@@ -487,13 +499,20 @@ def test_https_may_have_a_certificate_of_ones_own(tmp_path: Path) -> None:
     script = 'for file in "$KEYFACTOR_CA_CERT" "$SSL_CERT_FILE"; do'
     script += ' curl -sS --cacert "$file" "$KEYFACTOR_MOCK_HTTPS_URL/livez"; done'
     assert under_mock(script, *own).stdout == "alive\nalive\n"
-    for files, text in (
-        ([certificate, tmp_path / "encrypted.pem"], "encrypted.pem"),
-        ([certificate, certificate], "cert.pem"),
-        ([tmp_path / "missing.pem", key], "missing.pem"),
+    no_pem, not_its = "no PEM of a certificate and its key", "key values mismatch"
+    openssl("ecparam -name prime256v1 -genkey -noout -out other.pem")
+    for first, second, text in (
+        ("cert.pem", "encrypted.pem", f"/encrypted.pem: {no_pem}"),
+        ("cert.pem", "cert.pem", f"/cert.pem: {no_pem}"),
+        ("cert.pem", "other.pem", f"/other.pem: {not_its}"),
+        ("missing.pem", "key.pem", "mock: /missing.pem: No such file or directory"),
+        ("cert.pem", "missing.pem", "mock: /missing.pem: No such file or directory"),
+        ("cert.pem", "/", "mock: /: Is a directory"),
     ):
-        done = run("serve", *PORTS, "--tls-cert", str(files[0]), "--tls-key", str(files[1]))
-        assert (done.returncode, text in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+        files = "--tls-cert", str(tmp_path / first), "--tls-key", str(tmp_path / second)
+        done = run("serve", *PORTS, *files)
+        told = done.stderr.replace(str(tmp_path), "")
+        assert (done.returncode, text in told, told.count("\n")) == (2, True, 1), told
     assert "--tls-key" in run("serve", *PORTS, "--tls-cert", str(certificate)).stderr
 
 
@@ -784,11 +803,11 @@ def test_what_was_tried_in_each_edition_is_added_up() -> None:
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        (("--coverage-min", "101"), "101 is no percentage from 0 to 100"),
+        (("--coverage-min", "101"), "--coverage-min: 101 is no percentage from 0 to 100"),
         (("--coverage-min", "x"), "'x' is not a valid float"),
-        (("--coverage-json", "no/such/file"), "no/such/file: there is no such folder"),
-        (("--coverage-json", ""), "'': it is a folder"),
-        (("--coverage-operations", "tst"), "'tst' names no operation; the nearest is"),
+        (("--coverage-json", "no/x"), "--coverage-json no/x: there is no such folder"),
+        (("--coverage-json", ""), "'KEYFACTOR_MOCK_COVERAGE_JSON'): '' names no file"),
+        (("--coverage-operations", "tst"), "--coverage-operations: 'tst' names no operation; the "),
     ],
 )
 def test_what_cannot_be_told_of_coverage_is_one_line(option: tuple[str, str], text: str) -> None:

@@ -40,12 +40,18 @@ class CertificateError(Exception):
 def given_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
     """Return a server's context with a certificate of the user's own; CertificateError if bad."""
     context = _context(ssl.PROTOCOL_TLS_SERVER)
+    for file in (certificate, key):  # OpenSSL does not say which of them it could not read
+        try:
+            Path(file).read_bytes()
+        except (OSError, ValueError) as error:
+            raise CertificateError(f"{file}: {getattr(error, 'strerror', error)}") from None
     try:
         # An encrypted key must not ask at the terminal; this is no password of any.
         context.load_cert_chain(certificate, key, password=lambda: b"")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise CertificateError(f"certificate {certificate} with key {key}: {reason}") from None
+        reason = (getattr(error, "reason", None) or "").replace("_", " ").lower()
+        text = reason or "no PEM of a certificate and its key, which has no password"
+        raise CertificateError(f"certificate {certificate} with key {key}: {text}") from None
     return context
 
 
@@ -86,13 +92,9 @@ class Authority:
         Without more names the first handshake makes its certificate, so a listener that nobody uses
         costs nothing.
         """
-        names = ("localhost", "127.0.0.1", "::1", host, *more)
-        try:
-            hosts = dict.fromkeys(host_name(name).strip("[]") for name in names)
-            if more:
-                return self.server_context(*hosts)
-        except ValueError as error:
-            raise CertificateError(f"no certificate for {', '.join(names)}: {error}") from None
+        hosts = dict.fromkeys(("localhost", "127.0.0.1", "::1", host))
+        if more:
+            return self.server_context(*hosts | dict.fromkeys(map(_checked, (host, *more))))
         context = _context(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
@@ -187,6 +189,17 @@ def _leaf(authority: "trustme.CA", names: Iterable[str], begin: datetime) -> "tr
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     secret = key.private_bytes(pem, form, serialization.NoEncryption())
     return trustme.LeafCert(secret, builder.sign(signer, hashes.SHA256()).public_bytes(pem), [])
+
+
+def _checked(name: str) -> str:
+    """Return a host as a certificate has it; CertificateError for what is none."""
+    try:
+        bare = host_name(name).strip("[]")
+        _general_name(bare)
+    except ValueError:
+        text = f"the TLS name {name!r}: neither a host name nor an IP address"
+        raise CertificateError(text) from None
+    return bare
 
 
 def _general_name(name: str) -> "x509.GeneralName":

@@ -113,6 +113,8 @@ def _place_and_problem(error: Exception, content: bytes) -> str:
         mark = error.problem_mark
         # The parser may quote what it could not read, and that may be a secret.
         problem = re.sub(r"""['"].{2,}['"]""", "'…'", error.problem or "", flags=re.DOTALL)
+        if content.decode(errors="replace")[mark.index : mark.index + 1] == "\t":
+            problem = "a tab; YAML is indented with blanks"
         return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
     position = getattr(error, "position", 0)
     line = content[:position].count(b"\n") + 1

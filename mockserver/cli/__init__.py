@@ -1,4 +1,4 @@
-"""The command line: serve, run, openapi, editions, resources, check, compare."""
+"""The command line: serve, run, openapi, editions, resources, schema, check, compare."""
 
 import asyncio
 import contextlib
@@ -41,6 +41,9 @@ from mockserver.world.rules import file_schema
 _EXIT_USAGE: Final = 2
 _EXIT_PORT_TAKEN: Final = 3
 _EXIT_INTERRUPTED: Final = 130  # as a shell has it for SIGINT
+
+# Another port for each listener, as beside a second mock all of them are taken.
+_OTHERS: Final = {"http": 9000, "https": 9443, "smtp": 2025, "smtps": 2465}
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
@@ -164,7 +167,7 @@ def run(
     if editions is None:
         status, _ = once(options["edition"])
     elif options["edition"] is not None:
-        raise click.UsageError("--edition and --editions exclude each other")
+        raise click.ClickException("--edition and --editions exclude each other")
     else:
         status, table = _rehearse(load_editions().named(editions), once)
     lines, good = wanted.conclude(added(*tried))
@@ -176,12 +179,13 @@ def run(
 
 
 def _wanted(options: Mapping[str, Any]) -> Wanted:
-    """Read what is wanted to know of coverage; UsageError for what could not be told."""
+    """Read what is wanted to know of coverage; ClickException for what could not be told."""
     wanted = Wanted(*[options[f"coverage{each}"] for each in ("", "_json", "_min", "_operations")])
     try:
-        wanted.check(load_editions(*options["openapi"]).newest.contract.operations)
+        operations = load_editions(*options["openapi"]).newest.contract.operations
+        wanted.check(operations, "--coverage")
     except Problem as problem:
-        raise click.UsageError(problem.message) from None
+        raise click.ClickException(problem.message) from None
     return wanted
 
 
@@ -192,7 +196,7 @@ def openapi(version: str, edition: str | None) -> None:
     """Print the OpenAPI document of an API version as JSON."""
     contract = (load_editions()[edition] if edition else load_editions().newest).contract
     if version not in contract.documents:
-        raise click.UsageError(f"the edition {edition} has no version {version}")
+        raise click.ClickException(f"the edition {edition} has no version {version}")
     click.echo(json.dumps(contract.documents[version], indent=2))
 
 
@@ -252,15 +256,10 @@ def main() -> None:
     _open_standard_files()
     try:
         sys.exit(cli.main(prog_name="keyfactor-mock", standalone_mode=False))
-    except (
-        click.ClickException,
-        DocumentError,
-        CertificateError,
-        SettingError,
-        CompareError,
-    ) as error:
-        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        _fail(text, _EXIT_USAGE)
+    except click.ClickException as error:
+        _fail(_with_help(error), _EXIT_USAGE)
+    except (DocumentError, CertificateError, SettingError, CompareError) as error:
+        _fail(str(error), _EXIT_USAGE)
     except BindError as error:
         _fail(f"{error}; {_remedy(error)}", _EXIT_PORT_TAKEN)
     except OSError as error:
@@ -278,15 +277,25 @@ def _open_standard_files() -> None:
     os.close(descriptor)
 
 
+def _with_help(error: click.ClickException) -> str:
+    """Word what click refuses: a bad value says what is good, and all else leads to the help."""
+    context = getattr(error, "ctx", None)
+    if context is None or type(error) is click.BadParameter:
+        return error.format_message()
+    return f"{error.format_message()} (see {context.command_path} --help)"
+
+
 def _remedy(error: BindError) -> str:
     if not error.other_port:
         return "--host takes an address of this machine"
     name, _, relay = error.listener.partition(" ")
     if relay:
         return f"the relay {relay} of the world has this port as `listen`"
-    ours = f"--{name}-port" if name != "http" else "--port"
-    by_make = "PORT=9000" if name == "http" else f"SERVE='{ours} 9000'"
-    return f"{ours} 9000 takes another one (make run {by_make}), 0 a free one, none does without"
+    ours = f"--port {_OTHERS[name]}" if name == "http" else f"--{name}-port {_OTHERS[name]}"
+    by_make = (
+        f"make run PORT={_OTHERS[name]}" if name == "http" else f"with make run: SERVE='{ours}'"
+    )
+    return f"{ours} takes another one ({by_make}), 0 a free one, none does without"
 
 
 def _fail(message: str, status: int) -> None:
@@ -297,7 +306,7 @@ def _fail(message: str, status: int) -> None:
 def _mock(options: Mapping[str, Any]) -> MockServer:
     tls_files = options["tls_cert"], options["tls_key"]
     if tls_files.count(None) == 1:
-        raise click.UsageError("--tls-cert and --tls-key belong together")
+        raise click.ClickException("--tls-cert and --tls-key belong together")
     mock = MockServer(
         options["world"],
         edition=options["edition"],

@@ -30,7 +30,7 @@ from mockserver.world import loading as worlds
 @option("--password-env", "the variable that has the password", metavar="VARIABLE")
 @option("--token-env", "the variable that has a token, in place of both", metavar="VARIABLE")
 @option("--ca", "the CA that signed the certificate of the server", metavar="FILE")
-@option("--world", "the world of the mock, or the name default or fuzz", default="default")
+@option("--world", "world file, or the name default or fuzz", default="default", metavar="FILE")
 @option("--edition", "the release that the mock plays", metavar="NAME")
 @option("--api-version", "", type=click.Choice([*VERSIONS, "both"]), default="both")
 @option("--send-to", "send test mails to this address, by --relay", metavar="ADDRESS")
@@ -51,9 +51,8 @@ def compare(url: str | None, **options: Any) -> int:  # noqa: ANN401  # click's 
         click.echo("\n".join(map(str, asked)))
         return 0
     new, report = options["adopt"], options["json"]
-    for name in filter(None, (new, report)):
-        if not Path(name).parent.is_dir() or (name == new and Path(name).exists()):
-            raise click.UsageError(f"{name}: it exists, or its folder does not")
+    if new and os.path.lexists(new):
+        raise click.ClickException(f"--adopt {new}: is there already; a new file is made")
     for place, name in (("--adopt", new), ("--json", report)):
         if name not in {None, "-"}:
             check_place(name, place)
@@ -86,9 +85,9 @@ def _told(
     as_json = json.dumps(found.json(), indent=1)
     click.echo(as_json if report == "-" else found.text())
     if report not in {None, "-"}:
-        written(report, as_json)
+        written(report, as_json, "--json")
     if new:
-        written(new, found.world(below))
+        written(new, found.world(below), "--adopt")
     return EXIT_FAILED if found.of("differs") else 0
 
 
@@ -96,9 +95,13 @@ def _places(recipient: str | None, relay: str | None) -> dict[str, object] | Non
     """Return where a test mail goes, as the questions name it, None where none does."""
     if recipient is None and relay is None:
         return None
-    host, _, port = (relay or "").rpartition(":")
-    if not (re.fullmatch(r"[^@\s]+@[^@\s]+", recipient or "") and host and port.isdecimal()):
-        raise click.UsageError("--send-to ADDRESS and --relay HOST:PORT belong together")
+    if recipient is None or relay is None:
+        raise click.ClickException("--send-to ADDRESS and --relay HOST:PORT belong together")
+    host, _, port = relay.rpartition(":")
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", recipient):
+        raise click.ClickException(f"--send-to: {recipient!r} is no address")
+    if not (host and port.isdecimal()):
+        raise click.ClickException(f"--relay: {relay!r} is not HOST:PORT")
     return {"$send_to": recipient, "$relay_host": host, "$relay_port": int(port)}
 
 
@@ -106,11 +109,17 @@ def _authorization(options: Mapping[str, Any]) -> tuple[str, str]:
     """Return the header for the server, and the secret in it."""
     user, variable, token = (options[name] for name in ("user", "password_env", "token_env"))
     if (user is None) != (variable is None) or (user is None) == (token is None):
-        raise click.UsageError("who asks: --user and --password-env, or --token-env")
-    secret = os.environ.get(variable or token, "")
-    if not secret or (token and not re.fullmatch("[!-~]+", secret)) or ":" in (user or ""):
-        what = f"--user has a colon, or the variable {variable or token} nothing that can be sent"
-        raise click.UsageError(what)
+        raise click.ClickException("who asks: --user and --password-env, or --token-env")
+    name, place = (token, "--token-env") if token else (variable, "--password-env")
+    secret = os.environ.get(name, "")
+    if not secret:
+        raise click.ClickException(f"{place}: the variable {name} is not set, or empty")
+    if token and not re.fullmatch("[!-~]+", secret):
+        raise click.ClickException(f"{place}: what {name} has cannot stand in a header")
+    if ":" in (user or ""):
+        raise click.ClickException(
+            "--user: a name without a colon, which would end it (RFC 7617, 2)"
+        )
     return f"Bearer {secret}" if token else basic(user, secret), secret
 
 
@@ -119,7 +128,7 @@ def _trust(ca: str | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:
         reason = "no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise click.UsageError(f"--ca {ca}: {reason}") from None
+        raise click.ClickException(f"--ca {ca}: {reason}") from None
 
 
 def _show_progress(text: str) -> None:

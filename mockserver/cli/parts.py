@@ -19,9 +19,18 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def option(name: str, help_text: str, **settings: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # click's own
     """Make an option that is an environment variable too, such as KEYFACTOR_MOCK_SMTP_PORT."""
     variable = "KEYFACTOR_MOCK_" + name.strip("-").replace("-", "_").upper()
+    if settings.get("metavar") in {"FILE", "[FILE]"}:
+        settings["callback"] = _refuse_no_name
     return click.option(
         name, help=help_text, envvar=variable, show_envvar=True, show_default=True, **settings
     )
+
+
+def _refuse_no_name(_: click.Context, __: click.Parameter, value: Any) -> Any:  # noqa: ANN401  # click's own
+    """Refuse an empty name of a file, which stands for the folder one is in."""
+    if "" in ([value] if isinstance(value, str) else value or ()):
+        raise click.BadParameter("'' names no file")
+    return value
 
 
 def table(rows: Sequence[Sequence[str]], between: str) -> list[str]:
@@ -30,17 +39,17 @@ def table(rows: Sequence[Sequence[str]], between: str) -> list[str]:
     return [between.join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def written(name: str, text: str, option: str = "") -> os.stat_result:
+def written(name: str, text: str, option: str) -> os.stat_result:
     """Put a whole file in the place of another one, if there is one; return what the system knows.
 
-    UsageError, which names the option, for what cannot be written or is no regular file.
+    ClickException, which names the option, for what cannot be written or is no regular file.
     """
     with _refused(name, option):
         return _written(Path(name), text)
 
 
 def check_place(name: str, option: str) -> None:
-    """Raise the UsageError now that `written` would raise in the end."""
+    """Raise the ClickException now that `written` would raise in the end."""
     with _refused(name, option):
         descriptor, partial = _opened(Path(name))
         os.close(descriptor)
@@ -52,8 +61,7 @@ def _refused(name: str, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        text = f"{option} {name or repr(name)}: {error.strerror}"
-        raise click.UsageError(text.lstrip()) from None
+        raise click.ClickException(f"{option} {name}: {error.strerror}") from None
 
 
 def _opened(path: Path) -> tuple[int, str]:

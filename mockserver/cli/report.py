@@ -46,7 +46,7 @@ def report_options(command: Command) -> Command:
 
 
 def begin(options: dict[str, Any]) -> Report:
-    """Return the report that the options ask for; UsageError where its file cannot be written."""
+    """Return the report that the options ask for; ClickException for a file that cannot be."""
     if options["report"] != _ON_FAILURE:
         check_place(options["report"], "--report")
     return Report(options["expect"], STRICT_KINDS if options["strict"] else ())

@@ -26,7 +26,7 @@ _Account = TypeVar("_Account", User, OAuthClient)
 def variables(mock: MockServer, kind: str | None) -> dict[str, str]:
     """Return the environment of a command: ours, where the mock is, and credentials of a kind.
 
-    UsageError if the world has no permitted account of the kind that is wanted.
+    ClickException if the world has no permitted account of the kind that is wanted.
     """
     return _inherited() | _environment(mock) | _accounts(mock, kind)
 
@@ -81,7 +81,7 @@ def _accounts(mock: MockServer, kind: str | None) -> dict[str, str]:
     user = _permitted(world, world.users.values()) if kind != "oauth" else None
     client = _permitted(world, world.oauth_clients.values()) if kind != "basic" else None
     if kind and not (user or client):
-        raise click.UsageError(f"--auth {kind}: the world has none that may send a test mail")
+        raise click.ClickException(f"--auth {kind}: the world has none that may send a test mail")
     variables: dict[str, str] = {}
     if user:
         variables |= {

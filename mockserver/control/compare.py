@@ -155,7 +155,7 @@ async def compare(
         theirs = await _answers(server, asked, progress)
     finally:
         progress("")
-    _refuse_unless_api(server.url, theirs)
+    _refuse_unless_api(server.url, asked, theirs)
 
     async def of_a_mock(patch: Json) -> list[Json]:
         accounts, callers = _accounts(world, patch)
@@ -246,7 +246,10 @@ def _reason(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         reason = str(error).partition("failed: ")[2].partition(" (_ssl")[0]
         return f"its certificate does not verify: {reason}; --ca FILE names the CA that signed it"
-    return one_line(str(error)) or type(error).__name__
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "it does not speak TLS; perhaps its URL begins with http://"
+    text = re.sub(r"^\[Errno -?[0-9]+\] ", "", str(error))
+    return one_line(text) or type(error).__name__
 
 
 def _without(server: _Server, text: str) -> str:
@@ -265,15 +268,21 @@ def _refuse_a_silent_one(server: _Server, answers: Sequence[Answer]) -> None:
         raise CompareError(f"{server.url} refuses the credentials (401)")
 
 
-def _refuse_unless_api(url: str, answers: Iterable[Answer]) -> None:
-    if any(each.is_of_the_product for each in answers):
+def _refuse_unless_api(url: str, asked: _Asked, answers: Sequence[Answer]) -> None:
+    """Raise CompareError where nothing is as the product has it, or the caller gets no answer."""
+    own = [each for question, each in zip(asked, answers, strict=True) if question.caller is None]
+    served = any(not each.is_error or each.status in _REFUSED for each in own)
+    if served and any(each.is_of_the_product for each in answers):
         return
     statuses = ", ".join(sorted({str(each.status) for each in answers if each.status}))
+    said = next((text for each in own if (text := each.members.get("Message"))), None)
+    first = "" if said is None else f", '{one_line(str(said))}'"
     moved = next((each.headers["location"] for each in answers if "location" in each.headers), None)
     elsewhere = f"; it leads to {one_line(moved)}, which was not followed" if moved else ""
+    what = "no answer is one of Keyfactor Command" if served else "every call is refused"
     raise CompareError(
-        f"{url}: no answer is one of Keyfactor Command (status {statuses}){elsewhere}; the URL is "
-        "the base of its API, such as https://HOST/KeyfactorAPI"
+        f"{url}: {what} (status {statuses}{first}){elsewhere}; the URL is the base of its API, "
+        "such as https://HOST/KeyfactorAPI"
     )
 
 

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from mockserver.base.certificates import Authority
 from mockserver.base.jsontext import Json, parse_json, plain_text
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import cut, media_type
+from mockserver.base.text import cut, media_type, one_line
 from mockserver.control import streams
 from mockserver.control.guard import CHAIN, CRL, PREFIX, Guard
 from mockserver.control.impact import Impact
@@ -243,7 +243,7 @@ class Control:
         return _json(self._impact.of_question(parse_json(await read_body(request))))
 
     async def _coverage(self, request: Request) -> Response:
-        globs = request.query_params.getlist("operations")
+        globs = _asked(request, "operations")
         return _json(report(self._states.coverage.tried(), globs))
 
     async def _forget_coverage(self, _: Request) -> Response:
@@ -254,9 +254,9 @@ class Control:
         return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")
 
     async def _crl(self, request: Request) -> Response:
-        state, asked = self._state(request), request.query_params.get("authority")
+        asked = next(iter(_asked(request, "authority")), None)
         try:
-            octets = certificates.revocations(state, asked)
+            octets = certificates.revocations(self._state(request), asked)
         except ValueError as unknown:
             raise Problem(Kind.CONTROL, str(unknown), status=404) from None
         return Response(octets, headers=_HEADERS, media_type="application/pkix-crl")
@@ -285,6 +285,15 @@ class Control:
 
 def _one(request: Request, shelf: Shelf[Entry]) -> Entry:
     return find(shelf, request.path_params["id"])
+
+
+def _asked(request: Request, known: str) -> list[str]:
+    """Return the values of the only parameter that a call has; Problem for another name."""
+    for name in request.query_params:
+        if name != known:
+            text = f"{one_line(name)}: unknown; the one parameter here is {known}"
+            raise Problem(Kind.CONTROL, text)
+    return request.query_params.getlist(known)
 
 
 def _json(value: object) -> Response:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import MASK
 from mockserver.base.problems import Kind, Problem, Violation
-from mockserver.base.text import nearest
+from mockserver.base.text import nearest, one_line
 from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER
 from mockserver.journal.trace import Exchange
@@ -49,7 +49,8 @@ class Impact:
             raise _bad('send {"method", "path", "version", "body"}; the path is a text')
         for key in asked:
             if key not in _ASKED:
-                raise _bad(f"unknown key; the nearest known one is {nearest(key, _ASKED)}")
+                near = nearest(key, _ASKED)
+                raise _bad(f"{one_line(key)}: unknown key; the nearest known one is {near}")
         method, version = asked.get("method", "POST"), asked.get("version")
         if not isinstance(method, str) or not isinstance(version, str | None):
             raise _bad("method and version are texts")

@@ -117,11 +117,11 @@ def matching(
         raise Problem(Kind.CONTROL, str(error)) from None
 
 
-def find(shelf: Shelf[Entry], wanted: str) -> Entry:
-    """Return the entry of that id; Problem 404."""
+def find(shelf: Shelf[Entry], wanted: str, place: str = "") -> Entry:
+    """Return the entry of that id; Problem 404, which begins with the place of the id."""
     if entry := shelf.find(wanted):
         return entry
-    text = "no entry has this id; perhaps it was dropped, or reset"
+    text = f"{place}no entry has this id; perhaps it was dropped, or reset"
     raise Problem(Kind.CONTROL, text, status=404)
 
 
@@ -145,6 +145,6 @@ def _passed(shelf: Shelf[Entry], after: str | None) -> set[str]:
     """Return the ids of an entry and of those before it."""
     if after is None:
         return set()
-    find(shelf, after)
+    find(shelf, after, "after: ")
     ids = [entry.id for entry in shelf]
     return set(ids[: ids.index(after) + 1])

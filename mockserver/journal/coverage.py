@@ -346,13 +346,21 @@ class Wanted:
     minimum: float | None = None
     globs: tuple[str, ...] = ()
 
-    def check(self, operations: Iterable[Operation]) -> None:
-        """Raise Problem for a glob, a percentage or a file that `conclude` could not use."""
-        report([Tried(each.id, each.version, each.path) for each in operations], self.globs)
+    def check(self, operations: Iterable[Operation], option: str) -> None:
+        """Raise Problem for a glob, a percentage or a file that `conclude` could not use.
+
+        It begins with the option at fault, whose name begins with that of coverage itself.
+        """
+        try:
+            report([Tried(each.id, each.version, each.path) for each in operations], self.globs)
+        except Problem as problem:
+            raise Problem(Kind.CONTROL, f"{option}-operations: {problem.message}") from None
         if self.minimum is not None and not 0 <= self.minimum <= 100:  # noqa: PLR2004  # percent
-            raise Problem(Kind.CONTROL, f"{self.minimum:g} is no percentage from 0 to 100")
+            text = f"{option}-min: {self.minimum:g} is no percentage from 0 to 100"
+            raise Problem(Kind.CONTROL, text)
         if self.file is not None and (reason := _refusal(Path(self.file))):
-            raise Problem(Kind.CONTROL, f"{self.file or repr(self.file)}: {reason}")
+            name = self.file or repr(self.file)
+            raise Problem(Kind.CONTROL, f"{option}-json {name}: {reason}")
 
     def conclude(self, tried: Iterable[Tried]) -> tuple[list[str], bool]:
         """Write the file; return what is to be told, and whether the run may pass."""

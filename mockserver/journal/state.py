@@ -153,7 +153,7 @@ class States:
         """
         if name not in self._states:
             if not _NAME.fullmatch(name):
-                text = f"a namespace has a name like {_NAME.pattern}"
+                text = "the name of a namespace has 1 to 64 characters of A-Z a-z 0-9 . _ -"
                 raise Problem(Kind.CONTROL, text, status=400)
             if len(self._states) > _MAX_NAMESPACES and not self._drop_a_strangers():
                 text = f"there are {_MAX_NAMESPACES} namespaces; DELETE /_mock/ns/NAME drops one"

@@ -18,7 +18,7 @@ from mockserver.base import masking
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import cut, media_type
+from mockserver.base.text import cut, media_type, one_line
 from mockserver.http import wire
 from mockserver.journal.outside import TokenCall
 from mockserver.journal.trace import new_id
@@ -152,12 +152,20 @@ class _Site:
             await asyncio.sleep(self.endpoint.delay)
             response = await here[request.method][1](request)
         else:
-            allow = {"Allow": ", ".join(here)} if here else None
-            response = Response(status_code=405 if here else 404, headers=allow)
+            response = self._refusal(request, ", ".join(here))
         if kind := next((kind for kind, _ in reversed(here.values())), ""):
             self.keep(_told(request, self.token_url, kind, response))
         response.headers.update(_NOT_STORED)
         await response(scope, receive, send)
+
+    def _refusal(self, request: Request, allow: str) -> Response:
+        """Refuse a path at which nothing is, or a method other than those that it allows."""
+        if allow:
+            text = f"{request.method} is not allowed, only {allow}"
+            return _refused(_GrantError("invalid_request", text, 405), {"Allow": allow})
+        path = one_line(request.scope["path"])
+        text = f"nothing is at {path}; the token endpoint is {self.token_url}"
+        return _refused(_GrantError("invalid_request", text, 404))
 
     async def _discovery(self, _: Request) -> Response:
         """Answer with the metadata of RFC 8414, 2 and of OpenID Connect Discovery 1.0, 3."""
@@ -345,9 +353,9 @@ async def _authorize(_: Request) -> Response:
     return _refused(_GrantError("unsupported_response_type", text))
 
 
-def _refused(refusal: _GrantError) -> Response:
+def _refused(refusal: _GrantError, headers: Mapping[str, str] | None = None) -> Response:
     answer = {"error": refusal.error, "error_description": str(refusal)}
-    return JSONResponse(answer, refusal.status)
+    return JSONResponse(answer, refusal.status, headers)
 
 
 def _unknown_client(description: str) -> _GrantError:

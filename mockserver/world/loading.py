@@ -35,6 +35,7 @@ _T = TypeVar("_T")
 NAMED: Final = ("default", "fuzz")  # the worlds that come with the mock
 
 _MAX_FILES: Final = 10
+_NO_FILE: Final = "is for files; a patch changes the world that is there, so leave the key out"
 
 
 def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World:
@@ -48,8 +49,8 @@ def load(source: str | PathLike[str] | Mapping[str, Any] | None = None) -> World
     if isinstance(source, Mapping):
         return _world(_patched(_default(), source, "world"))
     path = _named(source) or Path(source)
-    if not os.path.lexists(path):
-        raise WorldError(str(path), [("", _no_file(path))])
+    if source == "" or not os.path.lexists(path):
+        raise WorldError(str(source) or "''", [("", _no_file(path))])
     return _world(_read(path))
 
 
@@ -166,7 +167,7 @@ def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
     if not isinstance(tree, dict) or "extends" not in tree:
         return valid(tree, source)
     base = tree.pop("extends")
-    if not isinstance(base, str):
+    if not (isinstance(base, str) and base):
         raise WorldError(source, [("/extends", "must be 'default' or the path of a file")])
     if files == _MAX_FILES:
         text = f"{_MAX_FILES} files extend one another; do they go in a circle?"
@@ -180,9 +181,13 @@ def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
 def _no_file(path: Path) -> str:
     """Say that there is no such file, and which one is most like it."""
     files = [] if "\0" in str(path) else [each.name for each in path.parent.glob("*.y*ml")]
-    return f"there is no such file; did you mean '{nearest(path.name, [*NAMED, *files])}'?"
+    return (
+        f"there is no such file; did you mean '{nearest(path.name or NAMED[0], [*NAMED, *files])}'?"
+    )
 
 
 def _patched(data: Mapping[str, Any], patch: object, source: str) -> Mapping[str, Any]:
     refuse_unless_json(patch, source)
+    if isinstance(patch, Mapping) and "extends" in patch:
+        raise WorldError(source, [("/extends", _NO_FILE)])
     return valid(merge(data, patch), source, patch=patch or {})

@@ -99,7 +99,7 @@ def test_each_edition_has_its_stories(tmp_path: Path) -> None:
         (("--expect", "400"), "is not STATUS:PATH"),
         (("--report", "/no/such/folder/r.txt"), "--report /no/such/folder/r.txt: No such file"),
         (("--report", "/dev/null"), "is there, and is no regular file"),
-        (("--report", ""), "--report '': is there, and is no regular file"),
+        (("--report", ""), "'KEYFACTOR_MOCK_REPORT'): '' names no file"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: tuple[str, ...], words: str) -> None:

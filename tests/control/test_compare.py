@@ -416,8 +416,21 @@ HTML = "<html>Welcome</html>"
         (answering(Response, delay=2), "no answer: nothing within 0.5 seconds"),
         (answering(lambda: Response(status_code=401)), "refuses the credentials (401)"),
         (answering(lambda: JSONResponse({}), delay=0.2), "were answered within 5 seconds"),
+        (
+            answering(lambda: JSONResponse({"ErrorCode": "0x1", "Message": "not here"}, 404)),
+            "every call is refused (status 404, 'not here'); the URL is the base of its API, such",
+        ),
     ],
-    ids=["pages", "redirects", "brackets", "too much", "too slow", "401", "slow all the time"],
+    ids=[
+        "pages",
+        "redirects",
+        "brackets",
+        "too much",
+        "too slow",
+        "401",
+        "slow all the time",
+        "404",
+    ],
 )
 def test_what_is_no_such_api_is_told(compare: Compare, app: ASGIApp, message: str) -> None:
     with listening(app) as port:
@@ -477,6 +490,12 @@ def test_who_refuses_the_connection_or_the_password_is_told(
         port = sock.getsockname()[1]
     refused = compare(f"http://127.0.0.1:{port}", *AS_ADMIN)
     assert (refused.status, "no answer: " in refused.errors) == (2, True)
+    unknown = compare("http://host.invalid/api", *AS_ADMIN)
+    assert (unknown.status, "Errno" in unknown.errors) == (2, False)
+    clear = compare(mock.api_url.replace("http", "https"), *AS_ADMIN)
+    assert "no answer: it does not speak TLS; perhaps its URL begins with http://" in clear.errors
+    crossed = compare(str(mock.https_api_url).replace("https", "http"), *AS_ADMIN)
+    assert (crossed.status, "'this port is for HTTPS: " in crossed.errors) == (2, True)
     wrong = compare(mock.api_url, *AS_ADMIN, password="wrong \udcff")  # an octet that is no UTF-8
     assert (wrong.status, "refuses the credentials (401)" in wrong.errors) == (2, True)
 
@@ -492,6 +511,7 @@ def test_a_certificate_is_verified(compare: Compare, aspnet: Served, mock: MockS
 
 
 BY_TOKEN = ("--token-env", "SERVER_TOKEN")
+SENT = ("--send-to", "me@a.test")
 URL = "http://127.0.0.1:1/api"
 
 
@@ -507,16 +527,25 @@ URL = "http://127.0.0.1:1/api"
         ((URL,), "who asks: --user and --password-env, or --token-env"),
         ((URL, "--user", "me"), "who asks: --user and --password-env, or --token-env"),
         ((URL, *AS_ADMIN, *BY_TOKEN), "who asks: --user and --password-env, or --token-env"),
-        ((URL, "--token-env", "NO_SUCH"), "the variable NO_SUCH nothing that can be sent"),
-        ((URL, "--token-env", "LINES"), "the variable LINES nothing that can be sent"),
-        ((URL, "--user", "a:b", "--password-env", "LINES"), "--user has a colon"),
+        ((URL, "--token-env", "NO_SUCH"), "--token-env: the variable NO_SUCH is not set, or empty"),
+        (
+            (URL, "--user", "me", "--password-env", "NO_SUCH"),
+            "--password-env: the variable NO_SUCH",
+        ),
+        ((URL, "--token-env", "LINES"), "--token-env: what LINES has cannot stand in a header"),
+        ((URL, "--user", "a:b", "--password-env", "LINES"), "--user: a name without a colon"),
         ((URL, *BY_TOKEN, "--ca", "no.pem"), "--ca no.pem: No such file or directory"),
         ((URL, *BY_TOKEN, "--ca", __file__), "test_compare.py: no certificate"),
         ((URL, *BY_TOKEN, "--send-to", "me@a.test"), "--send-to ADDRESS and --relay HOST:PORT"),
         ((URL, *BY_TOKEN, "--relay", "a.test:25"), "--send-to ADDRESS and --relay HOST:PORT"),
-        ((URL, *BY_TOKEN, "--adopt", __file__), "test_compare.py: it exists"),
-        ((URL, *BY_TOKEN, "--json", "no/such/x"), "no/such/x: it exists, or its folder does not"),
-        ((URL, *BY_TOKEN, "--json", ""), "--json '': is there, and is no regular file"),
+        ((URL, *BY_TOKEN, *SENT, "--relay", "a.test"), "--relay: 'a.test' is not HOST:PORT"),
+        ((URL, *BY_TOKEN, *SENT, "--relay", "a.test:x"), "--relay: 'a.test:x' is not HOST:PORT"),
+        ((URL, *BY_TOKEN, "--send-to", "me", "--relay", "a:25"), "--send-to: 'me' is no address"),
+        ((URL, *BY_TOKEN, "--adopt", __file__), "test_compare.py: is there already; a new file is"),
+        ((URL, *BY_TOKEN, "--adopt", "no/such/x"), "--adopt no/such/x: No such file or directory"),
+        ((URL, *BY_TOKEN, "--json", "no/such/x"), "--json no/such/x: No such file or directory"),
+        ((URL, *BY_TOKEN, "--json", ""), "'KEYFACTOR_MOCK_JSON'): '' names no file"),
+        ((URL, *BY_TOKEN, "--world", ""), "'KEYFACTOR_MOCK_WORLD'): '' names no file"),
         ((URL, *BY_TOKEN, "--world", "no.yaml"), "no.yaml: there is no such file"),
         ((URL, *BY_TOKEN, "--edition", "9"), "9"),
         ((URL, *BY_TOKEN, "--timeout", "0"), "--timeout"),

@@ -145,7 +145,10 @@ def test_a_call_that_was_never_sent_is_judged(
         ([], 'send {"method", "path", "version", "body"}; the path is a text'),
         ({"version": "1"}, "the path is a text"),
         ({"path": 1}, "the path is a text"),
-        ({"path": "/SMTP", "versoin": "1"}, "unknown key; the nearest known one is version"),
+        (
+            {"path": "/SMTP", "versoin": "1"},
+            "versoin: unknown key; the nearest known one is version",
+        ),
         ({"path": "/SMTP", "version": 1}, "method and version are texts"),
         ({"path": "/SMTP", "method": None}, "method and version are texts"),
     ],

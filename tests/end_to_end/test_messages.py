@@ -8,6 +8,7 @@ from mockserver.world.loading import load
 from mockserver.world.reading import WorldError
 from support import Caller
 
+EXTENDS = "is for files; a patch changes the world that is there, so leave the key out"
 LOST = "null removes it, and no world is without it; leave the key out to keep it"
 NO_WORLD = (
     "is no complete world; a file starts with 'extends: default', and then holds what differs"
@@ -18,6 +19,7 @@ WORLDS = {
     "relays: {}": NO_WORLD,
     "extends: defualt": "/extends: defualt: there is no such file; did you mean 'default'?",
     "extends: bse.yaml": "/extends: bse.yaml: there is no such file; did you mean 'base.yaml'?",
+    "extends: ''": "/extends: must be 'default' or the path of a file",
     "extends: [default]": "/extends: must be 'default' or the path of a file",
     "extends: default\nrelays: null": f"/relays: {LOST}",
     "extends: default\nerrors: {body: null}": f"/errors/body: {LOST}",
@@ -30,6 +32,8 @@ WORLDS = {
         "/users/bob/pasword: unknown key; did you mean 'password'?"
     ),
     "extends: default\nusers: {bob: {domain: D}}": "/users/bob/password: missing",
+    "extends: default\nusers:\n\tbob: {}": "line 3, column 1: a tab; YAML is indented with blanks",
+    "# ä\n\textends: default": "line 2, column 1: a tab; YAML is indented with blanks",
     "extends: default\nproduct_version: 25": "/product_version: must be a text; write it in quotes",
 }
 
@@ -44,9 +48,19 @@ def test_a_mistake_in_a_world_is_one_sentence(text: str, tmp_path: Path) -> None
     assert str(caught.value) == f"{path}: {WORLDS[text]}"
 
 
-def test_a_world_that_is_not_there_names_the_nearest() -> None:
-    with pytest.raises(WorldError, match=r"^fuz: there is no such file; did you mean 'fuzz'[?]$"):
-        load("fuz")
+@pytest.mark.parametrize(
+    ("name", "told"), [("fuz", "fuz: {}'fuzz'?"), ("", "'': {}'default'?"), ("a//b", "a//b: {}'")]
+)
+def test_a_world_that_is_not_there_names_the_nearest(name: str, told: str) -> None:
+    with pytest.raises(WorldError, match="no such file") as caught:
+        load(name)
+    assert str(caught.value).startswith(told.format("there is no such file; did you mean "))
+
+
+def test_a_patch_extends_nothing() -> None:
+    told = f"world: /extends: {EXTENDS}"
+    with pytest.raises(WorldError, match=f"^{told}$"):
+        load({"extends": "default", "lenient": True})
 
 
 PATCH = "PATCH /_mock/world"
@@ -55,6 +69,7 @@ CALLS = {
     (PATCH, "text/plain", b"{}"): (415, f"a patch has the Content-Type {TYPES}, not text/plain"),
     (PATCH, None, b"{}"): (415, f"a patch has the Content-Type {TYPES}, not none"),
     (PATCH, "application/json", b'{"relays": null}'): (400, f"patch: /relays: {LOST}"),
+    (PATCH, "application/json", b'{"extends": "default"}'): (400, f"patch: /extends: {EXTENDS}"),
     (PATCH, "application/json", b"null"): (400, "patch: must be a map"),
     (PATCH, "application/json", b"[]"): (400, "patch: must be a map"),
     (PATCH, "application/json", b'{"relays": {"x\'+&\xc3\xb6.test": 1}}'): (
@@ -62,6 +77,26 @@ CALLS = {
         "patch: /relays/x'+&ö.test: must be a map",
     ),
     ("GET /_mock/messages?wait='1'", None, b""): (400, "wait: a number of seconds from 0 to 60"),
+    ("GET /_mock/messages?after=x", None, b""): (
+        404,
+        "after: no entry has this id; perhaps it was dropped, or reset",
+    ),
+    ("GET /_mock/coverage?operation=*", None, b""): (
+        400,
+        "operation: unknown; the one parameter here is operations",
+    ),
+    ("GET /_mock/certificates/crl?auth=x", None, b""): (
+        400,
+        "auth: unknown; the one parameter here is authority",
+    ),
+    ("GET /_mock/ns/a%20b/messages", None, b""): (
+        400,
+        "the name of a namespace has 1 to 64 characters of A-Z a-z 0-9 . _ -",
+    ),
+    ("POST /_mock/editions/check", None, b'{"path": "/SMTP", "bdy": 1}'): (
+        400,
+        "bdy: unknown key; the nearest known one is body",
+    ),
     ("POST /_mock/editions/check", None, b"'"): (400, "the body is not JSON at line 1, column 1"),
 }
 

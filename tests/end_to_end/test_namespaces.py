@@ -126,7 +126,7 @@ def test_it_has_a_token_endpoint_of_its_own(mock: MockServer, caller: Caller) ->
 
 
 def test_the_name_is_checked_for_python_too(mock: MockServer) -> None:
-    with pytest.raises(Problem, match="a namespace has a name like"):
+    with pytest.raises(Problem, match="the name of a namespace has 1 to 64"):
         mock.namespace("a b")
 
 

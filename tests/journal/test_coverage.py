@@ -481,24 +481,24 @@ def test_a_mail_that_arrived_was_refused_by_no_relay(fresh: Caller) -> None:
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        (Wanted(minimum=101), "101 is no percentage from 0 to 100"),
-        (Wanted(minimum=float("nan")), "nan is no percentage from 0 to 100"),
-        (Wanted(globs=("x*",)), "'x*' names no operation; the nearest is "),
-        (Wanted(file="/nowhere/at/all.json"), "/nowhere/at/all.json: there is no such folder"),
-        (Wanted(file=""), "'': it is a folder"),
-        (Wanted(file="/"), "/: it is a folder"),
+        (Wanted(minimum=101), "--x-min: 101 is no percentage from 0 to 100"),
+        (Wanted(minimum=float("nan")), "--x-min: nan is no percentage from 0 to 100"),
+        (Wanted(globs=("x*",)), "--x-operations: 'x*' names no operation; the nearest is "),
+        (Wanted(file="/no/such.json"), "--x-json /no/such.json: there is no such folder"),
+        (Wanted(file=""), "--x-json '': it is a folder"),
+        (Wanted(file="/"), "--x-json /: it is a folder"),
     ],
 )
 def test_what_could_not_be_told_is_refused_before(wanted: Wanted, says: str) -> None:
     with pytest.raises(Problem, match=r".") as refused:
-        wanted.check(load_editions().newest.contract.operations)
+        wanted.check(load_editions().newest.contract.operations, "--x")
     assert refused.value.message.startswith(says)
 
 
 def test_a_file_that_cannot_be_written_fails_the_run(fresh: Caller, tmp_path: Path) -> None:
     file = tmp_path / "later"
     wanted = Wanted(file=file)
-    wanted.check(load_editions().newest.contract.operations)
+    wanted.check(load_editions().newest.contract.operations, "--x")
     file.mkdir()
     lines, good = wanted.conclude(fresh.mock.coverage)
     assert (lines, good) == ([f"cannot write {file}: Is a directory"], False)

@@ -240,6 +240,12 @@ def test_other_paths_and_methods_are_refused(
 ) -> None:
     response = caller.http.request(method, f"/_mock/idp/{path}")
     assert (response.status_code, response.headers.get("allow")) == (status, allow)
+    assert response.json() == {
+        "error": "invalid_request",
+        "error_description": f"{method} is not allowed, only {allow}"
+        if allow
+        else f"nothing is at /_mock/idp/{path}; the token endpoint is {caller.mock.token_url}",
+    }
 
 
 def test_no_control_token_is_needed_but_the_host_must_be_ours() -> None:

@@ -793,7 +793,7 @@ def test_a_patch_deeper_than_any_stack_is_refused() -> None:
         ({"relays": {"\ud800": {}}}, "world: /relays: a text that is not Unicode"),
         ({"relays": {"x" * 5000: {}}}, "…: "),
         ({"relays": {"a\nb": {}}}, 'world: /relays/a\\nb: must be "host:port"'),
-        ({"extends": "default"}, "world: /extends: unknown key"),
+        ({"extends": "default"}, "world: /extends: is for files"),
         ({"relays": {"a": {"delay": float("inf")}}}, "world: /relays/a/delay: must be a number"),
         ({"relays": {"a": {"listen": 10**400}}}, "world: /relays/a/listen: must be"),
     ],
