@@ -88,8 +88,9 @@ versions: ## the suite with the lowest supported version of each dependency, the
 	rm -rf build/newest
 	$(MAKE) test VENV=build/newest
 
-dist: $(VENV)/installed ## build the wheel into dist/
-	$(PYTHON) -m build --no-isolation --wheel --outdir dist
+dist: $(SERVING)/installed ## build the wheel into dist/
+	rm -f dist/keyfactor_mock-*.whl
+	$(SERVING)/bin/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
 
 audit: $(VENV)/installed ## known vulnerabilities in what is installed (asks the package index's service)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check pip-audit

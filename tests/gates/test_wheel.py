@@ -200,7 +200,9 @@ def test_a_tool_puts_the_command_on_the_path(
     assert output.startswith("keyfactor-mock")
 
 
-def test_make_run_serves_from_an_environment_of_its_own(tmp_path: Path) -> None:
+def test_make_run_and_make_dist_have_an_environment_of_their_own(
+    wheel: Path, tmp_path: Path
+) -> None:
     clone = tmp_path / "clone"
     run("git", "clone", "--quiet", ROOT, clone, cwd=tmp_path)
     ports = "--https-port none --smtp-port none --smtps-port none"
@@ -215,6 +217,12 @@ def test_make_run_serves_from_an_environment_of_its_own(tmp_path: Path) -> None:
     assert "pytest" not in {package["name"] for package in listed}
     sizes = [path.lstat().st_size for path in (clone / ".venv-run").rglob("*")]
     assert sum(sizes) < 90e6, "the README says how large it is"
+    (clone / "dist").mkdir()
+    (clone / "dist" / "keyfactor_mock-0.0.1-py3-none-any.whl").touch()
+    run("make", "dist", cwd=clone)
+    (built,) = (clone / "dist").iterdir()
+    assert built.name == wheel.name
+    assert not (clone / ".venv").exists(), "a wheel needs no tools of the developers"
 
 
 def test_the_data_are_found_in_wheel_editable_install_and_checkout(
