@@ -505,9 +505,9 @@ def test_https_may_have_a_certificate_of_ones_own(tmp_path: Path) -> None:
         ("cert.pem", "encrypted.pem", f"/encrypted.pem: {no_pem}"),
         ("cert.pem", "cert.pem", f"/cert.pem: {no_pem}"),
         ("cert.pem", "other.pem", f"/other.pem: {not_its}"),
-        ("missing.pem", "key.pem", "mock: /missing.pem: No such file or directory"),
-        ("cert.pem", "missing.pem", "mock: /missing.pem: No such file or directory"),
-        ("cert.pem", "/", "mock: /: Is a directory"),
+        ("missing.pem", "key.pem", "mock: certificate /missing.pem: No such file or directory"),
+        ("cert.pem", "missing.pem", "mock: key /missing.pem: No such file or directory"),
+        ("cert.pem", "/", "mock: key /: Is a directory"),
     ):
         files = "--tls-cert", str(tmp_path / first), "--tls-key", str(tmp_path / second)
         done = run("serve", *PORTS, *files)

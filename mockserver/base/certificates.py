@@ -40,11 +40,12 @@ class CertificateError(Exception):
 def given_context(certificate: str | Path, key: str | Path) -> ssl.SSLContext:
     """Return a server's context with a certificate of the user's own; CertificateError if bad."""
     context = _context(ssl.PROTOCOL_TLS_SERVER)
-    for file in (certificate, key):  # OpenSSL does not say which of them it could not read
+    for what, file in (("certificate", certificate), ("key", key)):
         try:
-            Path(file).read_bytes()
+            Path(file).read_bytes()  # OpenSSL does not say which of them it could not read
         except (OSError, ValueError) as error:
-            raise CertificateError(f"{file}: {getattr(error, 'strerror', error)}") from None
+            text = f"{what} {file}: {getattr(error, 'strerror', error)}"
+            raise CertificateError(text) from None
     try:
         # An encrypted key must not ask at the terminal; this is no password of any.
         context.load_cert_chain(certificate, key, password=lambda: b"")
