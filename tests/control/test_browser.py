@@ -653,7 +653,7 @@ class Look:
 WIDE = (1120, 570)
 NARROW = (390, 760)
 LOOKS = {
-    "trace": Look("light", *WIDE, row="smtp.keyexample.com:587"),
+    "trace": Look("light", 1120, 960, row="smtp.keyexample.com:587"),  # down to the dialogue
     "violations": Look("dark", *WIDE, row="Port: must be"),
     "world": Look("light", *WIDE),
     "narrow": Look("light", *NARROW, row="smtp.keyexample.com:587"),
