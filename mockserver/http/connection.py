@@ -131,8 +131,10 @@ class Connection(_OneProtocol):
         self._warn = warn
         self._part = _BETWEEN
         self._octets = 0  # of the header block or the body, so far
-        # One connection too many; nothing is read any more; the head began in the octets at hand.
-        self._full = self._deaf = self._new = False
+        # What is answered to whatever comes, such as where there is one connection too many.
+        self.refusal: Problem | None = None
+        # Nothing is read any more; the head began in the octets at hand.
+        self._deaf = self._new = False
         self._until: float | None = None  # when the part of the request must be complete
         self._timer: asyncio.TimerHandle | None = None
 
@@ -149,10 +151,13 @@ class Connection(_OneProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._answers: Any = _Answers(self._write, transport.is_closing, self._finish)
-        self._full = len(self.connections) > self._limits.connections
-        if self._full:
+        if len(self.connections) > self._limits.connections:
+            self.refusal = _too_many()
+        if self.refusal is not None:
             # Some clients take an answer that comes before their request for a fault of the server.
-            self._timer = self.loop.call_later(self._limits.linger_s, self.refuse_all, _too_many())
+            self._timer = self.loop.call_later(
+                self._limits.linger_s, self._refuse_all, self.refusal
+            )
         else:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -189,14 +194,14 @@ class Connection(_OneProtocol):
         if self._deaf:
             return
         self._set_timer(None)
-        if self._full:
-            self.refuse_all(_too_many())
+        if self.refusal is not None:
+            self._refuse_all(self.refusal)
             return
         self._unset_keepalive_if_required()
         try:
             self._read(data)
         except httptools.HttpParserError as error:
-            self.refuse_all(_unreadable(error))
+            self._refuse_all(_unreadable(error))
 
     def _read(self, data: bytes) -> None:
         """Have the parser read what there is room for; bound and time what is not complete."""
@@ -259,12 +264,12 @@ class Connection(_OneProtocol):
             # A header that is not complete stays in the parser: only the octets tell its size.
             self._octets += _size(self.url, self.headers) if self._new else size
             if self._octets > self._limits.head:
-                self.refuse_all(_too_large(self.url, self._limits.head))
+                self._refuse_all(_too_large(self.url, self._limits.head))
             return
         self._octets += size
         if self._octets > self._limits.body:
             text = f"the body is larger than {self._limits.body} octets"
-            self.refuse_all(closing(Kind.TOO_LARGE, 413, text))
+            self._refuse_all(closing(Kind.TOO_LARGE, 413, text))
 
     def _await_rest(self) -> None:
         now, limits, in_head = self.loop.time(), self._limits, self._part == _HEAD
@@ -276,7 +281,7 @@ class Connection(_OneProtocol):
     def _expired(self) -> None:
         if self._part == _HEAD:
             text = f"the headers are not complete after {self._limits.head_s} s"
-            self.refuse_all(closing(Kind.HTTP, 408, text))
+            self._refuse_all(closing(Kind.HTTP, 408, text))
         elif self.flow.read_paused or self.cycle.waiting_for_100_continue:
             # The client waits for us: for the application to read, or to want the body at all.
             self._until = None
@@ -297,7 +302,7 @@ class Connection(_OneProtocol):
 
     # Refusals.
 
-    def refuse_all(self, problem: Problem) -> None:
+    def _refuse_all(self, problem: Problem) -> None:
         """Refuse what is no request, or too large a one, when the answers before it are given."""
         if self._part == _BODY:
             self.scope["state"][UNREAD] = problem

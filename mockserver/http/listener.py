@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Collection
 from email.utils import formatdate
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 
 import uvicorn
@@ -135,11 +135,15 @@ class HttpListener:
 
     async def _refuse_clear(self, sock: socket.socket) -> None:
         """Answer HTTP in clear on a port for HTTPS; what was asked went to the handshake."""
-        _, connection = await asyncio.get_running_loop().connect_accepted_socket(
-            partial(self._connection, lambda *_: None),
-            sock,  # it is in the log already
-        )
-        connection.refuse_all(closing(Kind.HTTP, 400, f"this port is for HTTPS: {NO_TLS}"))
+
+        def refusing() -> Connection:
+            connection = self._connection(lambda *_: None)  # it is in the log already
+            connection.refusal = closing(Kind.HTTP, 400, f"this port is for HTTPS: {NO_TLS}")
+            return connection
+
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.connect_accepted_socket(refusing, sock)
+        connection.data_received(b"")  # what was asked is gone, and the rest may have come by now
 
     async def _idle(self, left: Collection[object], seconds: float) -> None:
         # uvicorn has sets of what it is busy with, and no event for them.

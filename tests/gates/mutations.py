@@ -908,8 +908,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a header block that does not end is refused",
     ),
     (
-        "self._full = len(self.connections) > self._limits.connections",
-        "self._full = False",
+        "if len(self.connections) > self._limits.connections:",
+        "if False:",
         "connections are bounded",
     ),
     (

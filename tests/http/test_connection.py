@@ -1,5 +1,6 @@
 """What HTTP clients may take, and what they get who take more: looked at as octets on sockets."""
 
+import gc
 import logging
 import os
 import resource
@@ -643,6 +644,20 @@ def test_http_in_clear_on_the_port_for_https_is_told_so(
     text = "this port is for HTTPS: the client does not speak TLS"
     assert refusal(response) == (400, f"{text}; the URL of this port begins with https://")
     assert response.headers["connection"] == "close"
+
+
+def test_a_body_that_follows_in_clear_is_refused_once(
+    secure: MockServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(60):
+        with socket.create_connection(("127.0.0.1", secure.port("https") or 0), timeout=10) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n")
+            time.sleep(number % 6 / 2_000)
+            sock.sendall(b"{}")
+            assert until_closed(sock).count(b"HTTP/1.1 400 ") == 1
+    gc.collect()
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
 def test_a_client_that_goes_away_in_the_handshake_is_one_line(
