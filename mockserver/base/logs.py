@@ -5,14 +5,17 @@ import json
 import logging
 import re
 import sys
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import RLock
 from typing import Final
 
 _APART: Final = re.compile(r'[ "=]')
 _NEW: Final = frozenset(("id", "ms"))
+_LONG: Final = 256  # characters; of longer values the last one is remembered
 
 
 def configure(log_format: str, level: str) -> None:
@@ -42,10 +45,15 @@ class _Lines(logging.Handler):
         super().__init__()
         self._as_json = as_json
         self._stream = sys.stderr
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
+        self._due: asyncio.AbstractEventLoop | None = None  # which loop is to write them
+        self._writing = RLock()  # several threads may have lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001  # its arguments may be anything
+            text = f"{record.name} logs what cannot be written"
         self.write(record.levelname, text, {"message": text})
 
     def write(self, level: str, text: str, fields: Mapping[str, object]) -> None:
@@ -58,18 +66,23 @@ class _Lines(logging.Handler):
             if not line.isprintable():
                 line = line.encode("unicode_escape").decode("ascii")
         self._lines.append(f"{line}\n")
-        if len(self._lines) > 1:
-            return  # the one before goes soon, and takes this one along
         try:
-            asyncio.get_running_loop().call_soon(self.flush)
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             self.flush()
+            return
+        if self._due is not loop:
+            self._due = loop  # another one may end before it writes
+            loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        lines, self._lines = self._lines, []
-        with suppress(OSError, ValueError):  # nobody reads it any more
-            self._stream.writelines(lines)
-            self._stream.flush()
+        with self._writing:
+            self._due = None
+            text = "".join([self._lines.popleft() for _ in range(len(self._lines))])
+            # Nobody reads it any more, or it was closed from the beginning, which makes it None.
+            with suppress(OSError, ValueError, AttributeError):
+                self._stream.write(text)
+                self._stream.flush()
 
 
 def _pairs(fields: Mapping[str, object]) -> str:
@@ -87,4 +100,6 @@ def _pairs(fields: Mapping[str, object]) -> str:
 def _pair(name: str, value: object) -> str:
     """Return a field for the log, its value in quotes if it could be taken for several."""
     text = str(value)
+    if len(text) > _LONG:
+        _pair.cache_clear()
     return f"{name}={text if text.isprintable() and not _APART.search(text) else json.dumps(text)}"

@@ -114,6 +114,8 @@ def _header_value(name: str, value: str) -> str:
 @lru_cache(maxsize=1_024)
 def is_secret(name: str) -> bool:
     """Say whether what has this name, a header or a field, is a secret."""
+    if len(name) > _COMPARED:
+        is_secret.cache_clear()  # of such names at most one is remembered
     return bool(_SECRET.search(name))
 
 

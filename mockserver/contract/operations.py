@@ -23,6 +23,7 @@ from mockserver.contract.wording import WORDS, type_of, violations
 VERSION_HEADER: Final = "x-keyfactor-api-version"
 
 _MAX_VIOLATIONS: Final = 100
+_LONGEST: Final = 256  # characters of a path or a media type that is remembered
 METHODS: Final = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
 # The document publishes application/json alone, because lists of media types break code generators;
 # real clients send the others too, application/*+json among them.
@@ -287,13 +288,17 @@ class Contract:
         own = {id(document) for document in self.documents.values()}
         return [each for each in self.operations if id(each.place.document) in own]
 
-    @cached_property
-    def operation(self) -> Callable[[str, str, str | None], Operation]:
+    def operation(self, path: str, method: str, version: str | None) -> Operation:
         """Find an operation by path below the base path, method, and the version header's value.
 
         Problem 404 for the path, then 405 for a method that no version has, then 400 for the
         version: each refusal tells what is wrong before what depends on it.
         """
+        find = self._known_operation if len(path) <= _LONGEST else self._operation
+        return find(path, method, version)
+
+    @cached_property
+    def _known_operation(self) -> Callable[[str, str, str | None], Operation]:
         return lru_cache(maxsize=128)(self._operation)
 
     def _operation(self, path: str, method: str, version: str | None) -> Operation:
@@ -344,6 +349,8 @@ class Contract:
 
 @lru_cache(maxsize=64)
 def _is_json(content_type: str, only: tuple[str, ...]) -> bool:
+    if len(content_type) > _LONGEST:
+        _is_json.cache_clear()  # of such at most one is remembered
     given = media_type(content_type)
     charsets = {found.strip().strip('"') for found in _CHARSET.findall(content_type.lower())}
     return charsets <= {"utf-8"} and bool(given in only if only else JSON_TYPE.fullmatch(given))

@@ -15,6 +15,7 @@ _TYPES: Final = {name: f"{'an' if name[0] in 'aio' else 'a'} {name}" for name in
 _OF_PYTHON: Final = dict(
     zip((list, bool, int, type(None), float, dict, str), _TYPES.values(), strict=True)
 )
+_DEEPEST: Final = 8  # names
 WORDS: Final = Words(
     types=_TYPES,
     required="required",
@@ -34,6 +35,8 @@ def violations(schema: Schema, instance: object, root: str = "") -> list[Violati
 
 @lru_cache(maxsize=512)  # most bodies are wrong in the same few ways
 def _violation(names: Sequence[str], rule: str, text: str, at: str, root: str) -> Violation:
+    if len(names) > _DEEPEST:
+        _violation.cache_clear()  # of such at most one is remembered
     shown = "/".join([root.partition(" ")[2], *names] if root else names) or "body"
     return Violation(root or pointer(names), rule, f"{shown}: {text}.", at)
 

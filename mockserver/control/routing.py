@@ -17,6 +17,7 @@ from mockserver.oauth.idp import METADATA
 _Changes = dict[str, Any]
 
 _NAMESPACED: Final = re.compile(r"(/_mock/ns/([^/]+))(/.+)", re.DOTALL)
+_LONGEST: Final = 256  # characters of a path that is remembered
 _CONTROL: Final = tuple(f"{path}/" for path in (PREFIX, *METADATA))
 # RFC 8414, 3.1 puts `/.well-known/...` before the path of the issuer.
 _METADATA: Final = re.compile(
@@ -41,12 +42,14 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
-        part, changes = self._part(scope["path"], scope["method"])
+        path = scope["path"]
+        find = self._part if len(path) <= _LONGEST else self._found
+        part, changes = find(path, scope["method"])
         await part({**scope, **changes} if changes else scope, receive, send)
 
     @cached_property
     def _part(self) -> Callable[[str, str], tuple[ASGIApp, _Changes]]:
-        """Gives the part for a path and a method, and what of the scope changes for it."""
+        """Gives the part for a path and a method, and what of the scope changes; remembers it."""
         return lru_cache(maxsize=128)(self._found)
 
     def _found(self, path: str, method: str) -> tuple[ASGIApp, _Changes]:

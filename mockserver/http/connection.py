@@ -181,6 +181,7 @@ class Connection(_OneProtocol):
         What comes is the same whether it has closed its own half only (RFC 9293, 3.6) or has left,
         so it counts as having left. TLS knows no halves.
         """
+        super().eof_received()
         if self._deaf:
             return False
         self._left.set()
@@ -313,9 +314,8 @@ class Connection(_OneProtocol):
             self._warn(f"HTTP request refused from {told}", logging.INFO)
             in_turn = self.cycle is None or self.cycle.response_complete
         if in_turn:
-            self._flush()
             answer = refuse(problem, self._errors)
-            self.transport.write(b"".join(_written(self.server_state.default_headers, answer)))
+            self._write(b"".join(_written(self.server_state.default_headers, answer)))
         if in_turn or self._part == _BODY:
             self._hang_up(at_once=False)
         else:
@@ -334,9 +334,7 @@ class Connection(_OneProtocol):
             reset_when_closed(self.transport)
             self.transport.abort()
             return
-        self.transport.write(
-            broken.part(*_written(self.server_state.default_headers, broken.response))
-        )
+        self._write(broken.part(*_written(self.server_state.default_headers, broken.response)))
         self._hang_up(at_once=True)
 
     def _finish(self) -> None:

@@ -72,6 +72,14 @@ class Paced(HttpToolsProtocol):
             self._untaken.cancel()
             self._untaken = None
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn's returns nothing
+        self._flush()  # what is written after it may find the connection closing
+        return None
+
+    def shutdown(self) -> None:
+        self._flush()
+        super().shutdown()
+
     def timeout_keep_alive_handler(self) -> None:
         self._close()
 
@@ -127,12 +135,12 @@ class Paced(HttpToolsProtocol):
 
         That is one system call less, and wakes the client once.
         """
-        if self._head:
-            head, self._head = self._head, b""
-            self.transport.writelines((head, octets))
-        else:
+        if not self._head:
             self._head = octets
             self.loop.call_soon(self._flush)
+        elif octets:  # an empty piece would stay in asyncio's queue for ever, from Python 3.12 on
+            head, self._head = self._head, b""
+            self.transport.writelines((head, octets))
 
     def _flush(self) -> None:
         head, self._head = self._head, b""

@@ -21,7 +21,7 @@ _MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 _ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
-_PAIR_BYTES: Final = 160  # of a header, beside its octets
+_PART_BYTES: Final = 160  # of a header, a violation or a step, beside its octets
 _WHOLE: Final = frozenset((str, bytes, int, float, bool, type(None), datetime))
 _SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
@@ -303,6 +303,7 @@ def _octets_of_call(call: Exchange) -> int:
         texts += call.permission.held
     rare = call.secrets, call.token_requests, call.delivery, call.lenient
     headers = call.request.headers
-    size = sum(map(getsizeof, texts)) + _PAIR_BYTES * len(headers)
+    parts = 4 + len(headers) + len(call.violations) + len(call.steps)
+    size = sum(map(getsizeof, texts)) + _PART_BYTES * parts
     size += sum(map(len, chain.from_iterable(headers)))
     return size + sum([_octets(each) for each in rare if each])

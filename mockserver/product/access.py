@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
@@ -17,7 +17,8 @@ from mockserver.world.model import OAuthClient, User, World
 CHALLENGE: Final = 'Basic realm="Keyfactor Command", Bearer'
 _BAD_BEARER: Final = 'Bearer error="invalid_token"'  # RFC 6750, 3
 
-_REMEMBERED: Final = 100  # callers
+_REMEMBERED: Final = 100  # callers of a world, and decisions on one of them
+_LONGEST: Final = 256  # characters of what is remembered: a path has a value of any length
 
 CheckToken = Callable[[str], Mapping[str, Any]]
 _Account = TypeVar("_Account", User, OAuthClient)
@@ -30,6 +31,19 @@ class Identity:
     name: str
     permissions: tuple[str, ...]
     roles: tuple[str, ...] = ()
+    _decided: dict[tuple[str, ...], Permission] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def decision(self, wanted: tuple[str, ...]) -> Permission:
+        """Return whether the caller holds every permission; of a short one that is remembered."""
+        known = self._decided.get(wanted)
+        if known is None:
+            granted = all(_covers(self.permissions, each) for each in wanted)
+            known = Permission(wanted, self.permissions, granted)
+            if len(self._decided) < _REMEMBERED and len("".join(wanted)) <= _LONGEST:
+                self._decided[wanted] = known
+        return known
 
 
 def authenticate(world: World, header: str | None, check_token: CheckToken) -> Identity:
@@ -88,15 +102,10 @@ _SCHEMES: Final = {"basic": _user, "bearer": _client}
 
 def require(identity: Identity, permissions: Sequence[str], trace: Trace) -> None:
     """Record whether the caller holds every permission; Problem 403 if not."""
-    trace.permission = _decision(tuple(permissions), identity.permissions)
+    trace.permission = identity.decision(tuple(permissions))
     if not trace.permission.granted:
         missing = [wanted for wanted in permissions if not _covers(identity.permissions, wanted)]
         raise _forbidden(identity, missing)
-
-
-@lru_cache(maxsize=256)
-def _decision(wanted: tuple[str, ...], held: tuple[str, ...]) -> Permission:
-    return Permission(wanted, held, all(_covers(held, each) for each in wanted))
 
 
 def require_a_role(identity: Identity, trace: Trace) -> None:
@@ -153,7 +162,7 @@ def shown_account(world: World, permissions: Sequence[str]) -> tuple[str, str | 
 
 def may(identity: Identity, permissions: Iterable[str]) -> bool:
     """Say whether the permissions that the caller holds cover all of these."""
-    return _decision(tuple(permissions), identity.permissions).granted
+    return identity.decision(tuple(permissions)).granted
 
 
 def _covers(held: Iterable[str], wanted: str) -> bool:
@@ -174,6 +183,8 @@ def reaches(identity: Identity, template: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def _normal(permission: str) -> str:
+    if len(permission) > _LONGEST:
+        _normal.cache_clear()  # of such at most one is remembered
     # The page of POST /SMTP/Test has the singular, the product's list of permissions the plural.
     permission = renewed(permission)
     return permission.replace("/system_setting/", "/system_settings/")

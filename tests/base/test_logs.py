@@ -4,6 +4,10 @@ import asyncio
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -78,3 +82,95 @@ def test_who_has_a_handler_beside_gets_records() -> None:
         logging.root.addHandler(Kept())
         logs.info(log, {"id": "1"})
     assert [record.getMessage() for record in Kept.records] == ["id=1"]
+
+
+def test_lines_of_a_loop_that_is_gone_come_with_the_next_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def one(number: int) -> None:
+        logs.info(log, {"id": str(number)})
+
+    with configured("text"):
+        loop = asyncio.new_event_loop()
+        loop.call_soon(logs.info, log, {"id": "0"})
+        loop.call_soon(loop.stop)  # in the same turn, after which it would write
+        loop.run_forever()
+        loop.close()
+        asyncio.run(one(1))
+        lines = capsys.readouterr().err.splitlines()
+    assert [line.rpartition("=")[2] for line in lines] == ["0", "1"]
+
+
+LINES = 1_500
+
+
+def say(name: int) -> Iterator[int]:
+    for number in range(LINES):
+        logs.info(log, {"id": f"{name}.{number}"})
+        yield number
+
+
+async def say_on_a_loop(name: int) -> None:
+    for number in say(name):
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+
+
+def in_a_thread(name: int) -> threading.Thread:
+    def main() -> None:
+        if name % 2:
+            asyncio.run(say_on_a_loop(name))
+        else:
+            list(say(name))
+
+    return threading.Thread(target=main)
+
+
+def test_no_line_of_several_threads_is_lost_or_mixed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with configured("text"):
+        threads = [in_a_thread(name) for name in range(4)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+        lines = [line.rpartition("id=")[2] for line in capsys.readouterr().err.splitlines()]
+    assert len(lines) == 4 * LINES
+    for name in range(4):
+        own = [line for line in lines if line.startswith(f"{name}.")]
+        assert own == [f"{name}.{number}" for number in range(LINES)]
+
+
+def test_a_record_that_cannot_be_written_raises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with configured("text"):
+        logging.getLogger("other").warning("%d of them", "secret")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.partition(" ")[2] == "WARNING other logs what cannot be written"
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_without_standard_error_all_goes_on(redirection: str) -> None:
+    code = (
+        "import logging; from mockserver.base import logs; logs.configure('text', 'info');"
+        "[logs.info(logging.getLogger('mockserver'), {'id': 'x' * 9000}) for _ in range(9)];"
+        "print('still here')"
+    )
+    ended = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    assert ended.stdout == b"still here\n"
+
+
+def test_of_long_values_only_the_last_is_remembered() -> None:
+    with configured("text"):
+        for number in range(9):
+            logs.info(log, {"path": f"{number}{'x' * 1_000}"})
+    assert logs._pair.cache_info().currsize == 1  # noqa: SLF001  # nothing else tells

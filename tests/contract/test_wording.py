@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from mockserver.base.data import data_folder
 from mockserver.base.problems import Violation
+from mockserver.base.schema import Node, Schema
+from mockserver.contract import wording
 from mockserver.contract.operations import Contract, Operation
+from mockserver.contract.wording import violations
 from support import BASIC, BODIES, BODY, HEADERS, OAUTH, PAM, SECRET, Json
 
 CONTRACT = Contract.load(data_folder("openapi"))
@@ -310,3 +313,14 @@ def test_what_belongs_to_a_version_is_read_from_the_documents(tmp_path: Path) ->
     assert told("2", body, contract=contract) == (
         "UseSSL: unknown in version 2; it belongs to version 1."
     )
+
+
+def test_of_mistakes_deep_in_a_body_at_most_one_is_remembered() -> None:
+    document: Json = {"any": {"type": "object", "additionalProperties": {"$ref": "#/any"}}}
+    schema = Schema(Node.root("any.yaml", document).at("any"), wording.WORDS)
+    for number in range(9):
+        body: object = number
+        for _ in range(20):
+            body = {f"{number}": body}
+        assert [each.rule for each in violations(schema, body)] == ["type"]
+    assert wording._violation.cache_info().currsize == 1  # noqa: SLF001  # nothing else tells

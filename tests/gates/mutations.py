@@ -21,8 +21,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "the singular and the plural of a permission are the same",
     ),
     (
-        "all(_covers(held, each) for each in wanted)",
-        "bool(held)",
+        "all(_covers(self.permissions, each) for each in wanted)",
+        "bool(self.permissions)",
         "a permission of another kind is not enough",
     ),
     (
@@ -320,6 +320,67 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "return str, (self.text,)",
         "return str, (self._octets.decode(),)",
         "a copy of what is sealed has only the masked text",
+    ),
+    # What is remembered, and written
+    (
+        "_pair.cache_clear()",
+        "str()",
+        "of long values for the log at most one is remembered",
+    ),
+    (
+        "is_secret.cache_clear()",
+        "str()",
+        "of long names at most one is remembered",
+    ),
+    (
+        "_normal.cache_clear()",
+        "str()",
+        "of long permissions at most one is remembered",
+    ),
+    (
+        ' and len("".join(wanted)) <= _LONGEST',
+        "",
+        "no decision on a long permission is remembered",
+    ),
+    (
+        "_is_json.cache_clear()",
+        "str()",
+        "of long media types at most one is remembered",
+    ),
+    (
+        "_violation.cache_clear()",
+        "str()",
+        "of violations deep in a body at most one is remembered",
+    ),
+    (
+        "self._known_operation if len(path) <= _LONGEST else self._operation",
+        "self._known_operation",
+        "no operation of a long path is remembered",
+    ),
+    (
+        "self._part if len(path) <= _LONGEST else self._found",
+        "self._part",
+        "no part for a long path is remembered",
+    ),
+    (
+        "if self._due is not loop:",
+        "if self._due is None:",
+        "lines of a loop that is gone come with the next one",
+    ),
+    (
+        "self._flush()  # what is written after it may find the connection closing",
+        "str()",
+        "who closes its half has what was written until then",
+    ),
+    (
+        "self._flush()\n        super().shutdown()",
+        "super().shutdown()",
+        "a stop leaves an answer whole that was about to be written",
+    ),
+    (
+        "parts = 4 + len(headers) + len(call.violations) + len(call.steps)",
+        "parts = 4 + len(headers)",
+        "each violation and step of a call counts",
     ),
     # Secrets
     (
