@@ -72,8 +72,11 @@ class Sealed:
 
     @property
     def text(self) -> str:
-        """Give the masked text."""
-        return self._mask(self._octets)
+        """Give the masked text; where the mask fails, in the form of JSON, nothing but stars."""
+        try:
+            return self._mask(self._octets)
+        except Exception:  # noqa: BLE001  # its frames, which a report may print, have the octets
+            return f'"{MASK}"'
 
     def __repr__(self) -> str:
         return MASK

@@ -205,3 +205,10 @@ def test_of_what_is_sealed_only_the_mask_shows() -> None:
     assert sealed == Sealed(b"7654321", lambda octets: f"{len(octets)} octets")
     assert len({sealed, Sealed(b"1234567", lambda _: "7 octets"), "7 octets"}) == 1
     assert getsizeof(Sealed(bytes(10_000), bytes.hex)) > 10_000
+
+
+def test_a_mask_that_fails_shows_nothing() -> None:
+    def failing(octets: bytes) -> str:
+        raise RecursionError(octets)
+
+    assert Sealed(b"hunter2", failing).text == '"***"'
