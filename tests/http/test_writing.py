@@ -1,12 +1,16 @@
 """What is written comes whole and in order, whenever the connection ends: looked at on sockets."""
 
 import asyncio
+import re
 import socket
 import sys
 from collections.abc import Iterator
 
 import pytest
+import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from mockserver import MockServer
 from mockserver.base.loops import new_event_loop
@@ -81,3 +85,68 @@ def test_a_stop_in_the_turn_of_an_answer_leaves_it_whole() -> None:
         raw = runner.run(answered())
     assert raw.startswith(b"HTTP/1.1 204 ")
     assert raw.endswith(b"\r\n\r\n")
+
+
+BODIES: dict[str, tuple[int, list[bytes]]] = {
+    "/length": (200, [b"hello"]),
+    "/empty": (401, [b""]),
+    "/none": (204, [b""]),
+    "/same": (304, [b""]),
+    "/chunks": (200, [b"x" * 10, b"y" * 300_000, b"", b"z"]),
+    "/parts": (200, [b"x" * 10, b"y" * 300_000, b"", b"z"]),
+}
+
+
+async def various(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer in parts, some in one turn of the loop and some in several, in each way of framing."""
+    while (await receive()).get("more_body"):
+        pass
+    path = scope["path"]
+    status, parts = BODIES[path]
+    length = [(b"content-length", b"%d" % sum(map(len, parts)))]
+    framed = length if path in {"/length", "/empty", "/parts"} else []
+    await send({"type": "http.response.start", "status": status, "headers": framed})
+    for number, part in enumerate(parts, 1):
+        more = number < len(parts)
+        await send({"type": "http.response.body", "body": part, "more_body": more})
+        if number % 2:
+            await asyncio.sleep(0)
+
+
+def asked() -> bytes:
+    """Ask for everything, in one piece."""
+    post = b"POST %s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
+    lines = [b"%s %s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"GET", path.encode()) for path in BODIES]
+    lines += [line.replace(b"GET", b"HEAD") for line in lines]
+    lines += [post % path.encode() for path in BODIES]
+    return b"".join(lines) + b"GET /chunks HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+def test_what_is_written_is_to_the_octet_what_uvicorn_writes() -> None:
+    async def said(address: tuple[str, int]) -> bytes:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(asked())
+        raw = await reader.read()
+        writer.close()
+        return re.sub(rb"date: [^\r]*\r\n", b"", raw)
+
+    async def both() -> list[bytes]:
+        listener, ours = HttpListener(various, {}), listening("127.0.0.1", 0, "http")
+        await listener.listen(ours, None)
+        config = uvicorn.Config(
+            various, http="httptools", lifespan="off", server_header=False, log_config=None
+        )
+        config.load()
+        stock = await asyncio.get_running_loop().create_server(
+            lambda: HttpToolsProtocol(config, ServerState(), {}), "127.0.0.1", 0
+        )
+        found = [await said(each.getsockname()) for each in (ours, *stock.sockets)]
+        stock.close()
+        listener.close()
+        await listener.drain(1)
+        return found
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        ours, stock = runner.run(both())
+    assert ours.count(b"HTTP/1.1 ") == 3 * len(BODIES) + 1 + len(BODIES)  # with those of Expect
+    assert ours == stock
