@@ -19,6 +19,7 @@ _URI: Final = "urn:document"
 _OF_A_SCHEMA: Final = ("$schema", "$id", "$ref")
 _MAX_TOLD: Final = 100
 _MAX_ALL_TOLD: Final = 32_000
+_MAX_RULES: Final = 1_000
 _BOUNDS: Final = {
     "minimum": "must be at least {limit}",
     "maximum": "must be at most {limit}",
@@ -191,9 +192,11 @@ class Schema:
 
     def _breach(self, broken: "_Broken") -> Breach:
         steps = tuple(broken.error.evaluation_path)
-        if steps not in self._rules:
-            self._rules[steps] = self._read(broken, steps)
-        rule = self._rules[steps]
+        rule = self._rules.get(steps)
+        if rule is None:
+            if len(self._rules) >= _MAX_RULES:  # there are any number of ways in what is recursive
+                self._rules.clear()
+            rule = self._rules[steps] = self._read(broken, steps)
         text = rule.text or self._text(broken, rule)
         return Breach(broken.path, broken.rule, text, rule.pointer)
 

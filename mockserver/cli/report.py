@@ -1,5 +1,6 @@
 """What `run` tells of the calls that were refused, and when it fails by them."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 import click
@@ -58,11 +59,15 @@ def end(report: Report, status: int, options: dict[str, Any]) -> int:
     if name != _ON_FAILURE:
         written(name, report.written(name), "--report")
     elif report.told and (status or strict):
-        click.echo(report.text(), err=True)
+        _tell([report.text()])
     if status or not strict:
         return status
-    click.echo("keyfactor-mock: --strict: the command passed, but", err=True)
-    for story in report.stories:
-        for fault in story.faults:
-            click.echo(f"  {story.title}: {fault}", err=True)
+    faults = [f"  {story.title}: {fault}" for story in report.stories for fault in story.faults]
+    _tell(["keyfactor-mock: --strict: the command passed, but", *faults])
     return EXIT_FAILED
+
+
+def _tell(lines: list[str]) -> None:
+    """Write lines to stderr; the status of the run is the same if nobody can read them."""
+    with suppress(OSError):
+        click.echo("\n".join(lines), err=True)

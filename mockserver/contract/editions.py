@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -197,10 +197,26 @@ class Editions:
         return contract.extended(self._given) if self._given else contract
 
 
-@cache
 def load_editions(*files: str) -> Editions:
-    """Load the project's documents, and these of a user's, once for all mocks of a program."""
+    """Load the project's documents, and these of a user's, once for all mocks of a program.
+
+    A file that has changed meanwhile is loaded anew.
+    """
+    return _loaded(files, tuple(map(_state, files)))
+
+
+@lru_cache(maxsize=16)
+def _loaded(files: tuple[str, ...], _: tuple[object, ...]) -> Editions:
     return Editions(data_folder("openapi"), files)
+
+
+def _state(file: str) -> object:
+    """Return what tells a file from another one, also of the same name, and from its past."""
+    try:
+        found = Path(file).stat()
+    except (OSError, ValueError):
+        return None  # which is told where it is read
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _age(name: str) -> list[tuple[bool, int, str]]:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -39,6 +40,23 @@ def test_a_failure_is_told_with_the_stories_of_what_was_refused(tmp_path: Path) 
     assert "refused at auth: 535 5.7.8 Authentication credentials invalid" in done.stderr
     assert "refused at tls: <connection lost: TLSV1_ALERT_UNKNOWN_CA>" in done.stderr
     assert "wrong" not in done.stderr
+
+
+def test_a_failure_that_nobody_can_be_told_keeps_its_status() -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "mockserver",
+        "run",
+        "--port",
+        "0",
+        "--",
+        "sh",
+        "-c",
+        f"{REFUSED}exit 7",
+    ]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(words, stderr=full, timeout=60, check=False).returncode == 7
 
 
 def test_a_success_is_told_only_in_a_file(tmp_path: Path) -> None:

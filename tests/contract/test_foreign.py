@@ -278,3 +278,21 @@ def test_more_than_four_hundred_operations_cost_little_at_the_start(tmp_path: Pa
     assert {int(run[2]) - own for run in runs} == {vendor.OPERATIONS}
     assert min(float(run[0]) for run in runs) < 0.25  # seconds
     assert max(float(run[1]) for run in runs) < 40  # MiB
+
+
+def test_a_file_that_has_changed_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def served(folder: str, path: str) -> list[str]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        answers = {"responses": {"204": {"description": "done"}}}
+        document = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}}
+        document |= {"paths": {path: {"get": answers}}}
+        (tmp_path / folder / "api.json").write_text(json.dumps(document))
+        monkeypatch.chdir(tmp_path / folder)
+        given = load_editions("api.json").newest.contract.resources["api.json"]
+        return [*given["paths"]]
+
+    assert served("one", "/First") == ["/First"]
+    assert served("one", "/Second") == ["/Second"]
+    assert served("two", "/Third") == ["/Third"]
