@@ -35,7 +35,7 @@ run: $(SERVING)/installed ## serve the mock on localhost (make run PORT=9000, ma
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/installed ## unit and end-to-end tests with every branch covered, and a short fuzz run
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest --numprocesses 2 --dist worksteal -m 'not wheel and not browser and not long'
+	$(PYTHON) -m coverage run -m pytest --numprocesses 3 --dist worksteal -m 'not wheel and not browser and not long'
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 

@@ -47,7 +47,9 @@ _OTHERS: Final = {"http": 9000, "https": 9443, "smtp": 2025, "smtps": 2465}
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _KINDS: Final = ("basic", "oauth")
-_COLLECTED: Final = 700, 10, 100  # the last one is 10 by default, and brings pauses of 50 ms
+# A call leaves nothing for the collector, so it seldom need look: by default at each 700 objects
+# that are new, and at all of them so often that there are pauses of 50 ms.
+_COLLECTED: Final = 10_000, 10, 100
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 

@@ -495,12 +495,13 @@ def first_hour(folder: str) -> None:
 def main() -> None:
     """Print the table."""
     print(f"{'':34} {'ours':>9} {'reference':>9} {'ratio':>7}")
+    with tempfile.TemporaryDirectory() as folder:
+        loads(folder)
     with tempfile.TemporaryDirectory() as folder, mock(folder) as (process, port):
         ours = Connection(port)
         for wrong, status in ((0, 400), (25, 200)):
             if ours.call(request(PATH, MAIL | {"Port": wrong})) != status:
                 raise SystemExit("the mock does not answer as it should")
-        loads(folder)
         refusals(folder, ours)
         deliveries(ours)
         coverage(ours)
