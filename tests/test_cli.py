@@ -126,7 +126,7 @@ mockserver.cli.main()
         subprocess.check_output([sys.executable, "-c", code], text=True, timeout=30)
         for code in (as_command, as_library)
     ]
-    assert told == ["True (700, 10, 100)\n", f"False {gc.get_threshold()}\n"]
+    assert told == ["True (10000, 10, 100)\n", f"False {gc.get_threshold()}\n"]
 
 
 def test_it_serves_without_a_ready_file() -> None:
