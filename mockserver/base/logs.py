@@ -29,7 +29,7 @@ def configure(log_format: str, level: str) -> None:
 
 
 def info(log: logging.Logger, fields: Mapping[str, object]) -> None:
-    """Log fields, those of None only in JSON; the caller has looked whether INFO is wanted."""
+    """Log fields as a line of level INFO, which the caller found wanted; None is in JSON only."""
     match logging.root.handlers:
         case [_Lines() as lines]:
             # A record for each request would take longer than its line.

@@ -5,9 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
-from functools import cache
 from itertools import chain
-from operator import attrgetter
 from sys import getsizeof
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar, cast
@@ -269,7 +267,8 @@ def _octets(kept: object) -> int:
     if type(kept) is tuple and kept and type(kept[0]) is tuple:
         return _octets_of_rows(kept)
     if is_dataclass(kept):
-        inner: Iterable[object] = _values(cast("Any", type(kept)))(kept)
+        # `vars` would give each value a dictionary to keep.
+        inner: Iterable[object] = [getattr(kept, each.name) for each in fields(kept)]
     elif isinstance(kept, Mapping):
         inner = chain.from_iterable(kept.items())
     else:
@@ -279,19 +278,13 @@ def _octets(kept: object) -> int:
     )
 
 
-@cache
-def _values(kind: type) -> Callable[[object], tuple[object, ...]]:
-    """Return what gives the fields of a value; `vars` would give it a dictionary to keep."""
-    return attrgetter(*(each.name for each in fields(kind)))
-
-
 def _octets_of_rows(rows: Sequence[tuple[object, ...]]) -> int:
-    """Do as `_octets` does for lines of a dialogue: tuples with nothing in them."""
+    """Return what rows of texts and numbers take in memory, such as the lines of a dialogue."""
     return sum(map(getsizeof, rows)) + sum(map(getsizeof, chain.from_iterable(rows)))
 
 
 def _octets_of_call(call: Exchange) -> int:
-    """Do as `_octets` does, about, and look one by one only at what few calls have."""
+    """Return about what `_octets` would, but sooner: only what few calls have is walked."""
     problem = call.problem
     texts = [call.method, call.path, call.version, call.identity, call.request.kept]
     if problem is not None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from operator import attrgetter
-from random import Random
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
+from uuid import uuid4
 
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Sealed
@@ -22,15 +22,10 @@ Said = tuple[_Speaker, str]
 _NO_ERRORS: Final[Errors] = MappingProxyType({})
 
 
-_RANDOM: Final = Random()  # noqa: S311  # nobody is to be kept from guessing an id
-_RANDOM_UUID: Final = 0x4000_8000_0000_0000_0000  # version 4, and the variant
-_FREE: Final = ~0xF000_C000_0000_0000_0000
-
-
 def new_id() -> str:
     """Return an id that is unique in every mock: a random UUID (RFC 9562, 5.4) without hyphens."""
-    # `uuid4` asks the kernel for each.
-    return f"{_RANDOM.getrandbits(128) & _FREE | _RANDOM_UUID:032x}"
+    # It asks the kernel each time: a generator of our own would go on alike in forked processes.
+    return uuid4().hex
 
 
 def _milliseconds(since: float) -> float:

@@ -107,9 +107,9 @@ class Connection(SMTP):
             self._writer.close()
 
     async def read_pieces(self) -> list[bytes]:
-        """Read lines with their CR LF, as many as have come, or one or a piece of a long one.
+        """Read the whole lines that have come, or wait for one; of a line too long, a piece.
 
-        None is after a dot that stands alone, which comes as a line of its own.
+        A line that is a dot alone ends a mail: it is returned by itself, and nothing after it.
         """
         buffer = self._buffer
         end = buffer.find(b"\r\n.\r\n") if b"\r\n.\r\n" in buffer else buffer.rfind(b"\r\n")

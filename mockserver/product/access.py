@@ -36,7 +36,7 @@ class Identity:
     )
 
     def decision(self, wanted: tuple[str, ...]) -> Permission:
-        """Return whether the caller holds every permission; of a short one that is remembered."""
+        """Return whether the caller holds every permission; short questions are remembered."""
         known = self._decided.get(wanted)
         if known is None:
             granted = all(_covers(self.permissions, each) for each in wanted)

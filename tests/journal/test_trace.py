@@ -1,7 +1,11 @@
 """One request id joins all that a call caused, for each way to log in."""
 
 import dataclasses
+import os
 import re
+import subprocess
+import sys
+import uuid
 
 import httpx2
 import pytest
@@ -47,6 +51,25 @@ CASES = {
     "version 2, basic": ("2", V2 | ACCOUNT | BASIC_2, "PLAIN", FROM_PAM),
     "version 2, OAuth": ("2", V2 | ACCOUNT | OAUTH, "XOAUTH2", OF_CLIENT),
 }
+
+
+TWO_FORKS = """
+import os, sys
+from mockserver.journal.trace import new_id
+for _ in range(2):
+    if os.fork() == 0:
+        print(new_id(), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_processes_that_were_forked_from_one_have_ids_of_their_own() -> None:
+    told = subprocess.check_output([sys.executable, "-c", TWO_FORKS], text=True, timeout=30)
+    ids = [uuid.UUID(line) for line in told.split()]
+    assert len(set(ids)) == 2
+    assert {each.version for each in ids} == {4}
 
 
 @pytest.mark.parametrize(("version", "body", "mechanism", "sources"), CASES.values(), ids=CASES)
