@@ -236,7 +236,8 @@ async def _ask(http: "httpx2.AsyncClient", server: _Server, question: Question) 
                     return Answer(failure=f"more than {_MAX_BODY} octets")
     except TimeoutError:
         return Answer(failure=f"nothing within {server.seconds:g} seconds")
-    except (HTTPError, InvalidURL) as error:
+    # anyio raises AttributeError where a connection is reset in the moment that it is made.
+    except (HTTPError, InvalidURL, AttributeError) as error:
         return Answer(failure=_without(server, _reason(error)))
     pairs = {name: _without(server, value) for name, value in response.headers.items()}
     return Answer(response.status_code, pairs, _without(server, body.decode(errors="replace")))
@@ -248,7 +249,8 @@ def _reason(error: Exception) -> str:
         return f"its certificate does not verify: {reason}; --ca FILE names the CA that signed it"
     if "WRONG_VERSION_NUMBER" in str(error):
         return "it does not speak TLS; perhaps its URL begins with http://"
-    text = re.sub(r"^\[Errno -?[0-9]+\] ", "", str(error))
+    told = "the connection was reset" if isinstance(error, AttributeError) else str(error)
+    text = re.sub(r"^\[Errno -?[0-9]+\] ", "", told)
     return one_line(text) or type(error).__name__
 
 
