@@ -1,7 +1,6 @@
 # ruff: noqa: INP001  # no package, a script of the build
-"""Put our documents and worlds into a wheel as JSON too: no start of it has to read YAML."""
+"""Put our documents and worlds into a wheel as they are kept too: no start has to parse YAML."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -20,14 +19,16 @@ class Documents(BuildHookInterface[Any]):
             return
         sys.path.insert(0, self.root)
         from mockserver.base.documents import read_yaml  # noqa: PLC0415  # found there only now
+        from mockserver.base.kept import Kept  # noqa: PLC0415  # as above
 
         self._folder = Path(mkdtemp())
         for folder in ("openapi", "fixtures"):
             for path in Path(self.root, folder).rglob("*.yaml"):
-                name = path.relative_to(self.root).with_suffix(".json")
+                kept = Kept(path, path.read_bytes())
+                name = kept.place.relative_to(self.root)
                 made = self._folder / name
                 made.parent.mkdir(parents=True, exist_ok=True)
-                made.write_text(json.dumps(read_yaml(path), separators=(",", ":")))
+                made.write_bytes(kept.text(read_yaml(path)))
                 build_data["force_include"][str(made)] = f"mockserver/{name.as_posix()}"
 
     def finalize(self, version: str, _: dict[str, Any], __: str) -> None:

@@ -1,17 +1,17 @@
 """Files read strictly as plain data, and the one error for all that is wrong with a file."""
 
 import copy
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mockserver.base.data import PACKAGE
+from mockserver.base.kept import Kept, is_ours
 from mockserver.base.text import cut, one_line
 
 MAX_DEPTH: Final = 32
 
 _MAX_OCTETS: Final = 4 * 1024 * 1024
+_CHUNK: Final = 64 * 1024
 _SHOWN_ERRORS: Final = 5
 
 
@@ -34,12 +34,22 @@ def read_yaml(
     Raises `error`, with line and column where the file is not such data. With `numbers` a whole
     number as a key is its text.
     """
-    # A wheel has each of our files as JSON too, which is read in a tenth of the time.
-    if PACKAGE in path.parents and (made := path.with_suffix(".json")).exists():
-        return json.loads(made.read_bytes())
-    from mockserver.base.yamltext import parse_yaml  # noqa: PLC0415  # a wheel seldom needs it
-
     content = read_octets(path, error)
+    if numbers or not is_ours(path):
+        return _parsed(path, content, error, numbers=numbers)
+    kept = Kept(path, content)
+    value = kept.read()
+    if value is None:
+        value = _parsed(path, content, error)
+        kept.write(value)
+    return value
+
+
+def _parsed(
+    path: Path, content: bytes, error: type[DocumentError], *, numbers: bool = False
+) -> object:
+    from mockserver.base.yamltext import parse_yaml  # noqa: PLC0415  # seldom needed, and slow
+
     try:
         return parse_yaml(content, MAX_DEPTH, numbers=numbers)
     except ValueError as found:
@@ -48,9 +58,12 @@ def read_yaml(
 
 def read_octets(path: Path, error: type[DocumentError] = DocumentError) -> bytes:
     """Read a file of at most 4 MiB; raises `error`."""
+    content = b""
     try:
         with path.open("rb") as file:
-            content = file.read(_MAX_OCTETS + 1)
+            # Not all at once, since room for the most that it may be would be made for each file.
+            while len(content) <= _MAX_OCTETS and (more := file.read(_CHUNK)):
+                content += more
     except (OSError, ValueError) as found:
         text = getattr(found, "strerror", "no path can have this name")
         raise error(str(path), [("", f"cannot be read: {text}")]) from None

@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from mockserver.base.documents import read_yaml
+from mockserver.base.kept import Kept
 from support import ADMIN, ROOT, V2, Json
 from test_pytest_plugin import CALL
 
@@ -90,8 +91,8 @@ def test_the_wheel_holds_what_is_in_the_project_and_nothing_else(wheel: Path) ->
         for folder in SHIPPED
         if name.startswith(folder)
     }
-    # And each document once more, in the form that is read faster.
-    expected |= {name[:-5] + ".json" for name in expected if name.endswith(".yaml")}
+    # And each document once more, as it is kept.
+    expected |= {str(Kept(Path(name), b"").place) for name in expected if name.endswith(".yaml")}
     names = set(zipfile.ZipFile(wheel).namelist())
     metadata = {name for name in names if ".dist-info/" in name}
     assert names - metadata == expected
@@ -102,9 +103,9 @@ def test_the_wheel_holds_what_is_in_the_project_and_nothing_else(wheel: Path) ->
 
 def test_the_documents_of_the_wheel_are_ours_and_need_no_yaml(wheel: Path, scripts: Path) -> None:
     files = zipfile.ZipFile(wheel)
-    for name in (name for name in files.namelist() if name.endswith(".json")):
-        path = ROOT / name.removeprefix("mockserver/").replace(".json", ".yaml")
-        assert json.loads(files.read(name)) == read_yaml(path), name
+    for path in (*ROOT.glob("openapi/**/*.yaml"), *ROOT.glob("fixtures/*.yaml")):
+        value, kept = read_yaml(path), Kept(path, path.read_bytes())
+        assert files.read(f"mockserver/{kept.place.relative_to(ROOT)}") == kept.text(value), path
     code = "import sys, mockserver.cli as c; c.MockServer(); print('yaml' in sys.modules)"
     assert run(scripts / "python", "-c", code, cwd=wheel.parent) == "False"
 
