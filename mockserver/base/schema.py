@@ -1,7 +1,7 @@
 """JSON Schemas inside documents: pointers, references, validators, and what is told of a breach."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, Final, NamedTuple, NoReturn, cast
@@ -40,7 +40,11 @@ _FOREMOST: Final = {"type": 0, "not": 1, "enum": 2, "minLength": 3, "maxLength":
 
 def pointer(steps: Iterable[str | int]) -> str:
     """Return the JSON pointer of these steps (RFC 6901, 3)."""
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+    return "".join(map(_step, steps))
+
+
+def _step(step: str | int) -> str:
+    return f"/{str(step).replace('~', '~0').replace('/', '~1')}"
 
 
 def _steps(reference: str) -> list[str]:
@@ -63,20 +67,44 @@ def types_of(schema: Json) -> frozenset[str]:
     return frozenset([types] if isinstance(types, str) else types)
 
 
+class _Document:
+    """A document, and what all its nodes share."""
+
+    def __init__(self, source: str, data: Json) -> None:
+        self.source = source
+        self.data = data
+        self.targets: dict[str, Node] = {}  # by the reference that leads there
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The document as validators refer to it."""
+        # What names a whole schema means nothing in a document that only has schemas in it.
+        parts = {key: each for key, each in self.data.items() if key not in _OF_A_SCHEMA}
+        return Registry([(_URI, parts)])
+
+
 @dataclass(frozen=True)
 class Node:
     """A node of a document, with the JSON pointer at which it really stands."""
 
-    source: str
-    document: Json = field(repr=False)
+    _document: _Document = field(repr=False)
     pointer: str
     value: Any
-    _registries: list[Registry] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def root(cls, source: str, document: Json) -> "Node":
         """Return the root of a document; `source` names it in errors."""
-        return cls(source, document, "", document)
+        return cls(_Document(source, document), "", document)
+
+    @property
+    def source(self) -> str:
+        """The name of the document."""
+        return self._document.source
+
+    @property
+    def document(self) -> Json:
+        """The whole document."""
+        return self._document.data
 
     def at(self, *keys: str | int) -> "Node":
         """Go down, through references; DocumentError when there is nothing."""
@@ -93,12 +121,19 @@ class Node:
         if value is None:
             self.fail(f"{key} is missing")
         if isinstance(value, dict) and isinstance(value.get("$ref"), str):  # or a member's name
-            return replace(self, pointer="", value=self.document).at(*_steps(value["$ref"]))
-        return replace(self, pointer=self.pointer + pointer([key]), value=value)
+            return self._target(value["$ref"])
+        return Node(self._document, self.pointer + _step(key), value)
+
+    def _target(self, reference: str) -> "Node":
+        targets = self._document.targets
+        if reference not in targets:
+            root = Node(self._document, "", self.document)
+            targets[reference] = root.at(*_steps(reference))
+        return targets[reference]
 
     def items(self) -> Iterator["Node"]:
         """Give the elements of a list."""
-        return (self.at(index) for index in range(len(self.value)))
+        return map(self._child, range(len(self.value)))
 
     @property
     def types(self) -> frozenset[str]:
@@ -107,11 +142,7 @@ class Node:
 
     def registry(self) -> Registry:
         """Return the document as validators refer to it; all its nodes share one."""
-        if not self._registries:
-            # What names a whole schema means nothing in a document that only has schemas in it.
-            parts = {key: each for key, each in self.document.items() if key not in _OF_A_SCHEMA}
-            self._registries.append(Registry([(_URI, parts)]))
-        return self._registries[0]
+        return self._document.registry
 
     def fail(self, text: str) -> NoReturn:
         """Raise DocumentError, which names the document and this place in it."""

@@ -267,8 +267,9 @@ class Contract:
                 if key in known:
                     left.append((name, operation))
                 else:
-                    new = f"{operation.id}_other" if operation.id in ids else operation.id
-                    added[key] = name, replace(operation, id=new)
+                    twin = operation.id in ids
+                    new = replace(operation, id=f"{operation.id}_other") if twin else operation
+                    added[key] = name, new
         operations = _compared((*self.operations, *(each for _, each in added.values())))
         return type(self)(self.documents, operations, served, tuple(left))
 
@@ -280,7 +281,7 @@ class Contract:
             own = operation.version.lower().removeprefix("v")
             versions = [own] if own in known else known
         for version in versions:
-            yield replace(operation, version=version)
+            yield operation if version == operation.version else replace(operation, version=version)
 
     @property
     def of_versions(self) -> list[Operation]:
