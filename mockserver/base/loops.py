@@ -4,9 +4,13 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
+
+with suppress(ImportError):  # not on every platform
+    import uvloop  # noqa: F401  # who imports this starts a loop, and should not wait then
 
 _Result = TypeVar("_Result")
 

@@ -4,10 +4,11 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 from urllib.parse import quote
 
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -67,9 +68,10 @@ class Control:
         self._status = status
         self._idp = idp
         self._lists = Lists(_HEADERS)
-        self._app = wire.application(
-            self._routes(), _shown, f"not a control call; {PREFIX} lists them"
-        )
+
+    @cached_property
+    def _app(self) -> Starlette:
+        return wire.application(self._routes(), _shown, f"not a control call; {PREFIX} lists them")
 
     def _routes(self) -> list[Route | Mount]:
         return [

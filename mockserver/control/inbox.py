@@ -118,7 +118,10 @@ class Inbox:
         self._base_path = base_path
         self._check = check
         self._answer = answer
-        self._app = wire.application(
+
+    @cached_property
+    def _app(self) -> ASGIApp:
+        return wire.application(
             [
                 Route("/", self._page),
                 Route(f"{_ROOT}/mail", self._mail),

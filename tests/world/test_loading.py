@@ -67,6 +67,11 @@ def test_the_default_world_is_complete_and_valid_to_an_independent_validator() -
     Draft202012Validator(SCHEMA).validate(dict(load().data))
 
 
+def test_the_default_world_breaks_none_of_our_rules() -> None:
+    # A start leaves them out, since nobody gave it; as a file it is one that was given.
+    assert load(FIXTURES / "default.yaml").data == load().data
+
+
 @pytest.mark.parametrize(
     ("number", "values", "secret"),
     [
