@@ -1,5 +1,6 @@
 """The command `keyfactor-mock`, and `python -m mockserver`."""
 
+import gc
 import sys
 from contextlib import suppress
 
@@ -12,8 +13,12 @@ def main() -> None:
         with suppress(OSError):  # of which the command line has more to say
             print(f"keyfactor-mock, version {__version__}", flush=True)  # noqa: T201  # what was asked for
             return
+    # What is imported stays to the end: to look through it again and again would be in vain.
+    gc.disable()
     from mockserver.cli import main as run  # noqa: PLC0415  # as above
 
+    gc.freeze()
+    gc.enable()
     run()
 
 

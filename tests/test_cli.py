@@ -129,6 +129,35 @@ mockserver.cli.main()
     assert told == ["True (10000, 10, 100)\n", f"False {gc.get_threshold()}\n"]
 
 
+def test_the_collector_does_not_look_at_what_is_imported_and_then_works() -> None:
+    code = """
+import atexit, gc, sys, mockserver.__main__ as command
+atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000))
+sys.argv[1:] = ["check", "fuzz"]
+command.main()
+"""
+    told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=30)
+    assert told == "fuzz: a valid world\nTrue True\n"
+
+
+def test_a_start_imports_only_what_it_needs() -> None:
+    rare = (
+        "cli.compare",
+        "control.compare",
+        "contract.foreign",
+        "contract.mending",
+        "journal.report",
+    )
+    names = {*(f"mockserver.{each}" for each in rare), "cryptography", "jinja2", "trustme"}
+    code = f"""
+import sys, mockserver.cli
+mockserver.cli.MockServer()
+print(*sorted({names} & {{*sys.modules}}))
+"""
+    told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=30)
+    assert told == "\n"
+
+
 def test_it_serves_without_a_ready_file() -> None:
     process = subprocess.Popen([*COMMAND, "serve", *PORTS], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

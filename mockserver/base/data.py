@@ -1,10 +1,9 @@
 """Where the files are that are no Python: documents, worlds, and what the pages are made of."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-PACKAGE: Final = Path(str(files("mockserver")))
+PACKAGE: Final = Path(__file__).parent.parent
 
 
 def data_folder(name: str) -> Path:

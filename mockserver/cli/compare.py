@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,14 @@ from mockserver.http.wire import basic
 from mockserver.product.worlds import load_world
 from mockserver.server import MockServer
 from mockserver.world import loading as worlds
+
+
+@contextlib.contextmanager
+def _worded() -> Iterator[None]:
+    try:
+        yield
+    except comparing.CompareError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @click.command()
@@ -39,6 +47,7 @@ from mockserver.world import loading as worlds
 @option("--json", "all of it as JSON; - writes it in place of the text", metavar="FILE")
 @option("--adopt", "a world that answers as the server does", metavar="FILE")
 @option("--list", "what would be sent, and no more", is_flag=True)
+@_worded()
 def compare(url: str | None, **options: Any) -> int:  # noqa: ANN401  # click's own
     """Ask the server at URL and a fresh mock the same questions, and tell where they differ.
 

@@ -1,20 +1,24 @@
 """What `run` tells of the calls that were refused, and when it fails by them."""
 
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mockserver.base.problems import STRICT_KINDS
 from mockserver.cli.parts import EXIT_FAILED, Command, check_place, option, written
-from mockserver.journal.report import Expected, Report
+
+if TYPE_CHECKING:  # imported when first needed: only `run` has a report
+    from mockserver.journal.report import Expected, Report
 
 _ON_FAILURE: Final = "-"  # where no file is named
 
 
 def _expected(
     _: click.Context, __: click.Parameter, texts: tuple[str, ...]
-) -> tuple[Expected, ...]:
+) -> "tuple[Expected, ...]":
+    from mockserver.journal.report import Expected  # noqa: PLC0415  # see above
+
     try:
         return tuple(map(Expected.read, texts))
     except ValueError as error:
@@ -46,14 +50,16 @@ def report_options(command: Command) -> Command:
     return command
 
 
-def begin(options: dict[str, Any]) -> Report:
+def begin(options: dict[str, Any]) -> "Report":
     """Return the report that the options ask for; ClickException for a file that cannot be."""
+    from mockserver.journal.report import Report  # noqa: PLC0415  # see above
+
     if options["report"] != _ON_FAILURE:
         check_place(options["report"], "--report")
     return Report(options["expect"], STRICT_KINDS if options["strict"] else ())
 
 
-def end(report: Report, status: int, options: dict[str, Any]) -> int:
+def end(report: "Report", status: int, options: dict[str, Any]) -> int:
     """Tell what was refused, where that is wanted; return the status of the run."""
     name, strict = options["report"], options["strict"] and report.faults > 0
     if name != _ON_FAILURE:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -15,7 +15,6 @@ from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.schema import Node, pointer
 from mockserver.base.text import cut
-from mockserver.contract.foreign import read_foreign
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.contract.upgrade import Upgrade, upgrades
 from mockserver.contract.wording import WORDS, violations
@@ -108,7 +107,7 @@ class Editions:
         self._contract = Contract.load(folder)
         more = sorted((folder / "resources").glob("*.yaml"))
         self._more = {path.stem: Node.root(str(path), read_yaml(path)) for path in more}
-        self._given = {file: read_foreign(Path(file)) for file in files}
+        self._given = _foreign(files) if files else {}
         self._made: dict[str, Edition] = {}
 
     @cached_property
@@ -195,6 +194,12 @@ class Editions:
     def _extended(self, contract: Contract) -> Contract:
         contract = contract.extended(self._more)
         return contract.extended(self._given) if self._given else contract
+
+
+def _foreign(files: Iterable[str]) -> dict[str, Node]:
+    from mockserver.contract.foreign import read_foreign  # noqa: PLC0415  # most users have none
+
+    return {file: read_foreign(Path(file)) for file in files}
 
 
 def load_editions(*files: str) -> Editions:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -120,5 +119,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _swagger_ui() -> Path:
+    from importlib.metadata import distribution  # noqa: PLC0415  # most mocks show no page
+
     # Found, not imported: only its files are of use here.
     return Path(str(distribution("flask-swagger-ui").locate_file("flask_swagger_ui/dist")))
