@@ -13,12 +13,10 @@ def main() -> None:
         with suppress(OSError):  # of which the command line has more to say
             print(f"keyfactor-mock, version {__version__}", flush=True)  # noqa: T201  # what was asked for
             return
-    # What is imported stays to the end: to look through it again and again would be in vain.
+    # All that a start makes stays to the end. Whatever runs for longer enables the collector then.
     gc.disable()
     from mockserver.cli import main as run  # noqa: PLC0415  # as above
 
-    gc.freeze()
-    gc.enable()
     run()
 
 

@@ -129,15 +129,20 @@ mockserver.cli.main()
     assert told == ["True (10000, 10, 100)\n", f"False {gc.get_threshold()}\n"]
 
 
-def test_the_collector_does_not_look_at_what_is_imported_and_then_works() -> None:
-    code = """
+@pytest.mark.parametrize(
+    "words", ["run -- true", "compare http://127.0.0.1:1/KeyfactorAPI --user u --password-env HOME"]
+)
+def test_the_collector_works_in_what_takes_long(words: str) -> None:
+    code = f"""
 import atexit, gc, sys, mockserver.__main__ as command
-atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000))
-sys.argv[1:] = ["check", "fuzz"]
+atexit.register(lambda: print(gc.isenabled()))
+sys.argv[1:] = {words.split()}
 command.main()
 """
-    told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=30)
-    assert told == "fuzz: a valid world\nTrue True\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_a_start_imports_only_what_it_needs() -> None:

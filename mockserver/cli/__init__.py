@@ -393,6 +393,7 @@ async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[None
         # own; a mock in somebody else's leaves their collector as it is.
         gc.freeze()
         gc.set_threshold(*_COLLECTED)
+        gc.enable()
         with _ready_file(ready_file, facts(mock)):
             yield
 

@@ -166,16 +166,17 @@ def in_turns(*calls: Callable[[], object]) -> list[float]:
     return [statistics.median(found) for found in times]
 
 
-def cold_start(serve: Callable[[], Any], raw: bytes) -> float:
-    """Return the median milliseconds from the start of a process to its first answer."""
-    times = []
+def cold_starts(*calls: tuple[Callable[[], Any], bytes]) -> list[float]:
+    """Return the median milliseconds from the start of each process to its first answer."""
+    times: list[list[float]] = [[] for _ in calls]
     for _ in range(STARTS):
-        started = time.perf_counter()
-        with serve() as served:
-            port = served[1] if isinstance(served, tuple) else served
-            Connection(port).call(raw)
-            times.append((time.perf_counter() - started) * 1_000)
-    return statistics.median(times)
+        for (serve, raw), found in zip(calls, times, strict=True):
+            started = time.perf_counter()
+            with serve() as served:
+                port = served[1] if isinstance(served, tuple) else served
+                Connection(port).call(raw)
+                found.append((time.perf_counter() - started) * 1_000)
+    return [statistics.median(found) for found in times]
 
 
 def resident(process: subprocess.Popen[bytes]) -> float:
@@ -195,16 +196,22 @@ def row(name: str, what: str, ours: float, theirs: float, *, wanted: str = "") -
     print(f"{name:34} {ours:9.3f} {theirs:9.3f} {ratio:7.2f}  {what}", flush=True)
 
 
-def first_start(module: str, name: str) -> float:
-    """Return the median milliseconds of the first start in a process that has imported it all."""
-    code = f"import time, {module} as m; t = time.perf_counter(); s = m.{name}(); s.__enter__()"
-    code += "; print((time.perf_counter() - t) * 1e3); s.__exit__(None, None, None)"
-    command = [sys.executable, "-c", code]
-    folder = Path(reference.__file__).parent
-    return statistics.median(
-        float(subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True).stdout)
-        for _ in range(STARTS)
-    )
+def first_starts(*servers: tuple[str, str]) -> list[float]:
+    """Return the median milliseconds of first starts in processes that have imported it all.
+
+    Each is a class of a module, and a folder to import it from.
+    """
+    times: list[list[float]] = [[] for _ in servers]
+    for _ in range(STARTS):
+        for (name, folder), found in zip(servers, times, strict=True):
+            module, _, own = name.rpartition(".")
+            code = f"import time, {module} as m; t = time.perf_counter(); s = m.{own}()"
+            code += (
+                "; s.__enter__(); print((time.perf_counter() - t) * 1e3); s.__exit__(*[None] * 3)"
+            )
+            said = subprocess.check_output([sys.executable, "-c", code], cwd=folder)
+            found.append(float(said))
+    return [statistics.median(found) for found in times]
 
 
 def start_and_stop(make: Callable[[], AbstractContextManager[object]]) -> tuple[float, float]:
@@ -221,12 +228,6 @@ def start_and_stop(make: Callable[[], AbstractContextManager[object]]) -> tuple[
 
 def in_threads() -> None:
     """Print how long a mock in a thread takes to start, to reset and to stop."""
-    firsts = (
-        first_start("mockserver.server", "MockServer"),
-        first_start("reference", "UvicornThread"),
-    )
-    row("first start in a thread, ms", "uvicorn in a thread", *firsts)
-    row("the same", "15 ms", firsts[0], 15.0, wanted="<= 1")
     ours, theirs = start_and_stop(MockServer), start_and_stop(reference.UvicornThread)
     for name, pair in zip(("start", "stop"), zip(ours, theirs, strict=True), strict=True):
         row(f"{name} in a thread, ms", "the same", *pair)
@@ -279,19 +280,41 @@ def refusals(folder: str, ours: Connection) -> None:
         theirs = Connection(port)
         medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(elsewhere))
         row("refused body, ms", "bare Starlette endpoint", *medians)
-        starts = cold_start(lambda: mock(folder), refused), cold_start(bare, elsewhere)
-        row("cold start to first answer, ms", "the same", *starts, wanted="<= 1.7")
     with prism(folder) as other:
         if other is not None:
             theirs, to_prism = Connection(other), request("/SMTP/Test", MAIL | {"Port": 0})
             medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(to_prism))
             row("refused body, ms", "Prism on the same document", *medians)
-            start = cold_start(lambda: prism(folder), to_prism)
-            row("cold start to first answer, ms", "the same", starts[0], start)
     with mock(folder, "info") as (_, port):
         talking = Connection(port)
         medians = in_turns(lambda: talking.call(refused), lambda: ours.call(refused))
         row("refused body with a log line, ms", "without", *medians)
+
+
+def starts(folder: str) -> None:
+    """Print how long the checkout and an installed wheel take to start."""
+    wheel = str(Path(folder, "wheel"))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*command, "--no-build-isolation", "--target", wheel, "."], check=True)
+    refused = request(PATH, MAIL | {"Port": 0})
+    ours, installed, theirs = cold_starts(
+        (lambda: mock(folder), refused),
+        (lambda: mock(folder, tree=wheel), refused),
+        (bare, request("/", MAIL | {"Port": 0})),
+    )
+    usual = "bare Starlette endpoint"
+    row("cold start of a checkout, ms", usual, ours, theirs, wanted="<= 1.7")
+    row("the same of an installed wheel, ms", usual, installed, theirs, wanted="<= 1.7")
+    if shutil.which("npm") is not None:
+        [start] = cold_starts((lambda: prism(folder), request("/SMTP/Test", MAIL | {"Port": 0})))
+        row("cold start of a checkout, ms", "Prism on the same document", ours, start)
+    server = "mockserver.server.MockServer"
+    ours, installed, theirs = first_starts(
+        (server, "."), (server, wheel), ("reference.UvicornThread", str(Path(__file__).parent))
+    )
+    row("first start in a thread, ms", "uvicorn in a thread", ours, theirs)
+    row("the same", "15 ms", ours, 15.0, wanted="<= 1")
+    row("the same of an installed wheel, ms", "15 ms", installed, 15.0, wanted="<= 1")
 
 
 def loads(folder: str) -> None:
@@ -494,6 +517,7 @@ def first_hour(folder: str) -> None:
 
 def main() -> None:
     """Print the table."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # whoever measures starts has started before
     print(f"{'':34} {'ours':>9} {'reference':>9} {'ratio':>7}")
     with tempfile.TemporaryDirectory() as folder:
         loads(folder)
@@ -508,6 +532,8 @@ def main() -> None:
         enrolments(ours)
         memory(process, ours)
     versions()
+    with tempfile.TemporaryDirectory() as folder:
+        starts(folder)
     in_threads()
     with tempfile.TemporaryDirectory() as folder:
         first_hour(folder)
