@@ -43,7 +43,7 @@ PRISM = "node_modules/.bin/prism"
 
 ROUNDS = 15
 CALLS = 100
-STARTS = 7
+STARTS = 15
 LOADS = 3
 SECONDS = 10.0
 MAIL = {
@@ -102,23 +102,23 @@ def mock(
     `tree` is a folder with another build of it. What it logs is read.
     """
     ready = Path(folder, "ready.json")
-    ready.unlink(missing_ok=True)
     off = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", "none")]
     options = ["--port", "0", *off, "--ready-file", str(ready), "--log-level", level]
     command = [sys.executable, "-m", "mockserver", "serve", *options]
     process = subprocess.Popen(
         command,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | ({"PYTHONPATH": tree} if tree else {}),
         cwd=tree,
     )
     threading.Thread(target=read_to_end, args=[process.stderr], daemon=True).start()
+    assert process.stdout is not None
     try:
-        while not ready.exists():
-            time.sleep(0.001)
+        process.stdout.readline()  # which comes when the file is there
         yield process, int(json.loads(ready.read_text())["url"].rpartition(":")[2])
     finally:
+        process.stdout.close()
         process.terminate()
         process.wait()
 
