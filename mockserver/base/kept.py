@@ -6,7 +6,6 @@ code that it was made of, and counts for nothing else: what stands in the YAML i
 
 import json
 import os
-import sys
 from contextlib import suppress
 from functools import cache, cached_property
 from hashlib import sha256
@@ -38,9 +37,7 @@ class Kept:
         return None
 
     def write(self, value: object) -> None:
-        """Keep a value for the next time, if folder and user let Python keep bytecode there."""
-        if sys.dont_write_bytecode or sys.pycache_prefix:
-            return
+        """Keep a value for the next time, if the folder can be written."""
         # Others read and write at the same time, so it is there as a whole or not at all.
         new = self.place.with_name(f"{self.place.name}.{os.urandom(8).hex()}")
         with suppress(OSError):

@@ -1,7 +1,6 @@
 """How our own files are read, and those of a user."""
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from mockserver.base.kept import Kept
 
 @pytest.fixture
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a file of a mock that is installed elsewhere, in a process that may write bytecode."""
+    """Give a file of a mock that is installed elsewhere."""
     monkeypatch.setattr(data, "PACKAGE", tmp_path / "mockserver")
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = tmp_path / "openapi" / "v1.yaml"
     path.parent.mkdir()
     path.write_text("a: 1")
@@ -89,17 +87,6 @@ def test_where_nothing_can_be_kept_it_is_read_all_the_same(ours: Path) -> None:
     place(ours).mkdir(parents=True)
     assert read_yaml(ours) == {"a": 1}
     assert names(ours.parent) == ["__pycache__", "__pycache__/v1.jsonl", "v1.yaml"]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("dont_write_bytecode", True), ("pycache_prefix", "/")]
-)
-def test_who_wants_no_bytecode_gets_none_of_this(
-    ours: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
-) -> None:
-    monkeypatch.setattr(sys, name, value)
-    assert read_yaml(ours) == {"a": 1}
-    assert names(ours.parent) == ["v1.yaml"]
 
 
 def test_nothing_is_kept_of_a_file_of_a_user(ours: Path, tmp_path: Path) -> None:
