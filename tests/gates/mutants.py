@@ -79,6 +79,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "coercion": ("profile",),
     "document": ("operations", "wording"),
     "operations": ("wording", "memory"),
+    "kept": ("documents",),
     "keyfactor": ("coercion", "app", "profile", "status", "oauth", "pam_providers"),
     "idp": ("oauth", "app"),
     "jsontext": ("operations",),

@@ -323,6 +323,21 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # What is remembered, and written
     (
+        "json.loads(text[len(mark) :]) if text.startswith(mark) else None",
+        "json.loads(text[len(mark) :])",
+        "what is kept of another content is not read",
+    ),
+    (
+        "sha256(_code() + self._content)",
+        "sha256(self._content)",
+        "what is kept by another parser is not read",
+    ),
+    (
+        "if numbers or not is_ours(path):",
+        "if numbers:",
+        "nothing is kept of a file of a user",
+    ),
+    (
         "_pair.cache_clear()",
         "str()",
         "of long values for the log at most one is remembered",
