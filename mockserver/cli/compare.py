@@ -72,7 +72,7 @@ def compare(url: str | None, **options: Any) -> int:  # noqa: ANN401  # click's 
     base, edition = options["world"], options["edition"]
     world = load_world(base, edition=edition)
     beside = partial(_beside, base, edition)
-    gc.enable()
+    gc.enable()  # it is off since the start
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         found = comparing.compare(server, asked, world, beside, _show_progress)
         below = {"extends": base if base in worlds.NAMED else str(Path(base).resolve())}
