@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
@@ -30,7 +31,7 @@ def parse_json(raw: bytes) -> object:
     if not raw:
         raise _not_json("the body is empty; send a JSON object")
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.removeprefix(BOM_UTF8).decode()
         if text.count(",") >= _MAX_VALUES:
             raise _not_json(f"the body has {_MAX_VALUES} values or more")
         value = _DECODER.decode(text)

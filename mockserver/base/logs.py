@@ -15,7 +15,7 @@ from typing import Final
 
 _APART: Final = re.compile(r'[ "=]')
 _NEW: Final = frozenset(("id", "ms"))
-_LONG: Final = 256  # characters; of longer values the last one is remembered
+_LONG: Final = 2_048  # characters; of longer lines the last one is remembered
 
 
 def configure(log_format: str, level: str) -> None:
@@ -33,9 +33,13 @@ def info(log: logging.Logger, fields: Mapping[str, object]) -> None:
     match logging.root.handlers:
         case [_Lines() as lines]:
             # A record for each request would take longer than its line.
-            lines.write("INFO", _pairs(fields), fields)
+            lines.write("INFO", None, fields)
         case _:
             log.info(_pairs(fields), extra={"fields": fields})
+
+
+# When, the level, the text or None, and the fields.
+_Said = tuple[datetime, str, str | None, Mapping[str, object]]
 
 
 class _Lines(logging.Handler):
@@ -45,7 +49,7 @@ class _Lines(logging.Handler):
         super().__init__()
         self._as_json = as_json
         self._stream = sys.stderr
-        self._lines: deque[str] = deque()
+        self._said: deque[_Said] = deque()
         self._due: asyncio.AbstractEventLoop | None = None  # which loop is to write them
         self._writing = RLock()  # several threads may have lines
 
@@ -56,16 +60,12 @@ class _Lines(logging.Handler):
             text = f"{record.name} logs what cannot be written"
         self.write(record.levelname, text, {"message": text})
 
-    def write(self, level: str, text: str, fields: Mapping[str, object]) -> None:
-        """Write a line: a text, or the fields as JSON."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        if self._as_json:
-            line = json.dumps({"time": now, "level": level.lower(), **fields})
-        else:
-            line = f"{now} {level} {text}"
-            if not line.isprintable():
-                line = line.encode("unicode_escape").decode("ascii")
-        self._lines.append(f"{line}\n")
+    def write(self, level: str, text: str | None, fields: Mapping[str, object]) -> None:
+        """Write a line: a text, in place of which there may be the fields alone; in JSON these.
+
+        On a loop the lines of one turn are made together at its end, when answers are on their way.
+        """
+        self._said.append((datetime.now(UTC), level, text, fields))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -78,28 +78,44 @@ class _Lines(logging.Handler):
     def flush(self) -> None:
         with self._writing:
             self._due = None
-            text = "".join([self._lines.popleft() for _ in range(len(self._lines))])
+            lines = [self._line(*self._said.popleft()) for _ in range(len(self._said))]
             # Nobody reads it any more, or it was closed from the beginning, which makes it None.
             with suppress(OSError, ValueError, AttributeError):
-                self._stream.write(text)
+                self._stream.write("".join(lines))
                 self._stream.flush()
+
+    def _line(
+        self, moment: datetime, level: str, text: str | None, fields: Mapping[str, object]
+    ) -> str:
+        now = moment.isoformat(timespec="milliseconds")
+        if self._as_json:
+            return f"{json.dumps({'time': now, 'level': level.lower(), **fields})}\n"
+        line = f"{now} {level} {_pairs(fields) if text is None else text}"
+        if not line.isprintable():
+            line = line.encode("unicode_escape").decode("ascii")
+        return f"{line}\n"
 
 
 def _pairs(fields: Mapping[str, object]) -> str:
     # Ids and times never come again, the rest often does.
-    return " ".join(
-        [
-            f"{name}={value}" if name in _NEW else _pair(name, value)
-            for name, value in fields.items()
-            if value is not None
-        ]
-    )
+    recurring = tuple([(name, "" if name in _NEW else fields[name]) for name in fields])
+    return _template(recurring) % tuple([fields[name] for name in fields if name in _NEW])
 
 
-@lru_cache(maxsize=256)
-def _pair(name: str, value: object) -> str:
-    """Return a field for the log, its value in quotes if it could be taken for several."""
-    text = str(value)
+@lru_cache(maxsize=64)
+def _template(fields: tuple[tuple[str, object], ...]) -> str:
+    """Return the fields for the log, with a `%s` where a new value goes."""
+    pairs = [
+        f"{name}=%s" if name in _NEW else f"{name}={_quoted(str(value)).replace('%', '%%')}"
+        for name, value in fields
+        if value is not None
+    ]
+    text = " ".join(pairs)
     if len(text) > _LONG:
-        _pair.cache_clear()
-    return f"{name}={text if text.isprintable() and not _APART.search(text) else json.dumps(text)}"
+        _template.cache_clear()
+    return text
+
+
+def _quoted(text: str) -> str:
+    """Return a value, in quotes if it could be taken for several."""
+    return text if text.isprintable() and not _APART.search(text) else json.dumps(text)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, cast
@@ -124,6 +124,8 @@ class Operation:
 
     def required(self, given: Mapping[str, object]) -> tuple[str, ...]:
         """Return the permissions that a request with these parameters needs."""
+        if not given:
+            return self.permissions
         return tuple(
             TEMPLATE.sub(lambda found: str(given[found[1]]), permission)
             for permission in self.permissions
@@ -136,7 +138,13 @@ class Operation:
 
         The names of `headers` are in lower case, or their letter case does not matter.
         """
-        return list(islice(self._violations(headers, body, given), _MAX_VIOLATIONS))
+        found: list[Violation] = []
+        for parameter in self.parameters:
+            found += parameter.violations(headers if parameter.place == "header" else given)
+        if self.body is not None and (broken := violations(self.body, body)):
+            taken = self._taken_elsewhere(broken, body)
+            found += [self._compared(each, body, taken.get(each.path)) for each in broken]
+        return found[:_MAX_VIOLATIONS]
 
     def describe(
         self, headers: Mapping[str, str], body: object, violations: Sequence[Violation]
@@ -157,16 +165,6 @@ class Operation:
             return body
         given = {name: value for name, value in body.items() if value is not None}
         return {**self.defaults, **given}
-
-    def _violations(
-        self, headers: Mapping[str, str], body: object, given: Mapping[str, object]
-    ) -> Iterator[Violation]:
-        for parameter in self.parameters:
-            yield from parameter.violations(headers if parameter.place == "header" else given)
-        if self.body is not None and (found := violations(self.body, body)):
-            taken = self._taken_elsewhere(found, body)
-            for violation in found:
-                yield self._compared(violation, body, taken.get(violation.path))
 
     def _compared(self, violation: Violation, body: object, version: str | None) -> Violation:
         """Name the version of the operation that takes what this one refuses."""

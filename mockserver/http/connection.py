@@ -9,17 +9,16 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import httptools
 import uvicorn
-from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.base.sockets import reset_when_closed
-from mockserver.http.framing import closing, misframed
+from mockserver.http.framing import closing, misframed, written
 from mockserver.http.handshakes import cause
 from mockserver.http.pacing import Paced
 from mockserver.http.wire import BREAK_OFF, LEFT, MAX_DISCARDED, UNREAD, Broken, refuse
@@ -125,7 +124,8 @@ class Connection(_OneProtocol):
         warn: Callable[..., None],
     ) -> None:
         self._left = asyncio.Event()
-        super().__init__(config, state, {LEFT: self._left}, limits.waiting, limits.taken_s)
+        told = {LEFT: self._left, BREAK_OFF: self._break_off}
+        super().__init__(config, state, told, limits.waiting, limits.taken_s)
         self._limits = limits
         self._errors = errors
         self._warn = warn
@@ -150,7 +150,7 @@ class Connection(_OneProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._answers: Any = _Answers(self._write, transport.is_closing, self._finish)
+        self._answers: Any = _Answers(transport.write, transport.is_closing, self._finish)
         if len(self.connections) > self._limits.connections:
             self.refusal = _too_many()
         if self.refusal is not None:
@@ -236,7 +236,6 @@ class Connection(_OneProtocol):
         self._part, self._octets, self._until = _BODY, 0, None
         # Trailer fields are no headers (RFC 9110, 6.5.1); uvicorn would add them, without a bound.
         self.headers = _Nothing()
-        self.scope["state"][BREAK_OFF] = partial(self._break_off, self.cycle)
         self.cycle.transport = self._answers
         if self.cycle.waiting_for_100_continue and self.cycle.keep_alive:
             # Until somebody wants the body, nobody knows whether it will come.
@@ -255,7 +254,7 @@ class Connection(_OneProtocol):
     def _expected(self, cycle: RequestResponseCycle, octets: bytes) -> None:
         if cycle.waiting_for_100_continue:  # still: these octets ask for the body
             cycle.keep_alive = True
-        self._write(octets)
+        self.transport.write(octets)
 
     # Limits.
 
@@ -315,7 +314,7 @@ class Connection(_OneProtocol):
             in_turn = self.cycle is None or self.cycle.response_complete
         if in_turn:
             answer = refuse(problem, self._errors)
-            self._write(b"".join(_written(self.server_state.default_headers, answer)))
+            self.transport.write(b"".join(written(self.server_state.default_headers, answer)))
         if in_turn or self._part == _BODY:
             self._hang_up(at_once=False)
         else:
@@ -325,16 +324,17 @@ class Connection(_OneProtocol):
 
     # Ends.
 
-    def _break_off(self, cycle: RequestResponseCycle, broken: Broken) -> None:
+    def _break_off(self, broken: Broken) -> None:
         """End the connection within an answer, or before it."""
-        _end(cycle)
+        _end(cast("RequestResponseCycle", self._running))
         if self.transport.is_closing():
             return
         if broken.part is None:
             reset_when_closed(self.transport)
             self.transport.abort()
             return
-        self._write(broken.part(*_written(self.server_state.default_headers, broken.response)))
+        head, body = written(self.server_state.default_headers, broken.response)
+        self.transport.write(broken.part(head, body))
         self._hang_up(at_once=True)
 
     def _finish(self) -> None:
@@ -350,7 +350,6 @@ class Connection(_OneProtocol):
         TLS cannot do both, so `at_once` closes it only where the client has sent everything.
         """
         self._deaf = True
-        self._flush()
         if self.cycle is not None:
             _end(self.cycle)
         self.pipeline.clear()
@@ -381,12 +380,6 @@ def _unreadable(error: httptools.HttpParserError) -> Problem:
 def _size(url: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
     """Return the octets of a header block, as far as the parser has read it."""
     return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
-
-
-def _written(usual: Iterable[tuple[bytes, bytes]], response: Response) -> tuple[bytes, bytes]:
-    """Return head and body of an answer as uvicorn writes them, with the usual headers."""
-    lines = [b"%s: %s\r\n" % pair for pair in (*usual, *response.raw_headers)]
-    return b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n"]), bytes(response.body)
 
 
 def _peer(client: tuple[str, int] | None) -> str:

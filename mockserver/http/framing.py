@@ -1,11 +1,16 @@
-"""What the parser takes for HTTP/1.1, and a server must not (RFC 9112)."""
+"""The frame of HTTP/1.1 (RFC 9112): what a server must not take, and how answers are written."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from mockserver.base.problems import Kind, Problem
 
+_WITHOUT_BODY: Final = (204, 304)
+_CONTROLS: Final = bytes([*range(32), 127]).replace(b"\t", b"")  # none is in a field of a head
 _VERSIONS: Final = ("1.0", "1.1")
 # RFC 3986, 3.2.2 and 3.2.3; which names there are is not decided here.
 _HOST: Final = re.compile(rb"(?:\[[^\[\]/?#@\s]*\]|[^\[\]/?#@\s:]*)(?::[0-9]*)?")
@@ -45,3 +50,21 @@ def _coded(version: str, codings: Sequence[bytes]) -> Problem | None:
 
 def _no_http(reason: str) -> Problem:
     return closing(Kind.HTTP, 400, f"the request is not HTTP/1.1: {reason}")
+
+
+def written(usual: Iterable[tuple[bytes, bytes]], response: Response) -> tuple[bytes, bytes]:
+    """Return head and body of an answer as uvicorn writes them, with the usual headers."""
+    lines = [b"%s: %s\r\n" % pair for pair in (*usual, *response.raw_headers)]
+    return b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n"]), bytes(response.body)
+
+
+def whole(usual: Sequence[tuple[bytes, bytes]], response: Response) -> bytes | None:
+    """Return an answer that leaves the connection open, None for one that needs uvicorn's care."""
+    head, body = written(usual, response)
+    ends = len(usual) + len(response.raw_headers) + 2
+    if len(head.translate(None, _CONTROLS)) != len(head) - 2 * ends or b"\r\nconnection:" in head:
+        return None
+    if response.status_code in _WITHOUT_BODY or b"\r\ncontent-length:" in head:
+        return head + body
+    chunk = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+    return b"%stransfer-encoding: chunked\r\n\r\n%s0\r\n\r\n" % (head[:-2], chunk)

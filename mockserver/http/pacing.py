@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 import uvicorn
+from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from mockserver.http.wire import BREAK_OFF
+from mockserver.http.framing import whole
+from mockserver.http.wire import WRITE
 
 _SHORTEST: Final = len(b"GET / HTTP/1.0\r\n\r\n")  # so many octets begin at most one request
 _MAX_WAITING_OCTETS: Final = 64 * 1024
@@ -44,13 +46,12 @@ class Paced(HttpToolsProtocol):
         waiting: int,
         taken_s: float,
     ) -> None:
-        super().__init__(config, state, app_state)
+        super().__init__(config, state, {**app_state, WRITE: self._write_answer})
         self._max_waiting = waiting
         self._taken_s = taken_s
         self._held = b""  # octets that came, and that the parser has not seen
         self._waiting = 0  # octets of the requests in the pipeline
         self._untaken: asyncio.TimerHandle | None = None
-        self._head = b""  # of an answer, until its body comes or this turn of the loop ends
         self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -72,14 +73,6 @@ class Paced(HttpToolsProtocol):
             self._untaken.cancel()
             self._untaken = None
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn's returns nothing
-        self._flush()  # what is written after it may find the connection closing
-        return None
-
-    def shutdown(self) -> None:
-        self._flush()
-        super().shutdown()
-
     def timeout_keep_alive_handler(self) -> None:
         self._close()
 
@@ -99,8 +92,8 @@ class Paced(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        # It leads back to the request that has it, which only the collector would find then.
-        cast("RequestResponseCycle", self._running).scope["state"].pop(BREAK_OFF, None)
+        # It leads back to the connection, so that only the collector would find both then.
+        cast("RequestResponseCycle", self._running).scope["state"].clear()
         super().on_response_complete()
         if self.pipeline:
             return
@@ -108,6 +101,20 @@ class Paced(HttpToolsProtocol):
         if self._held:
             self.data_received(b"")
             self.flow.resume_reading()
+
+    def _write_answer(self, response: Response) -> bool:
+        """Write an answer in one piece, as uvicorn would in two; say whether it is such a one."""
+        cycle = cast("RequestResponseCycle", self._running)
+        usual = cycle.keep_alive and not (cycle.disconnected or self.flow.write_paused)
+        if not usual or cycle.scope["method"] == "HEAD":
+            return False
+        if (octets := whole(cycle.default_headers, response)) is None:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        self.transport.write(octets)
+        cycle.on_response()
+        return True
 
     def _in_turn(self, data: bytes) -> Iterator[memoryview]:
         """Give octets for the parser, as far as there is room for more requests."""
@@ -130,26 +137,8 @@ class Paced(HttpToolsProtocol):
     def _forget(self) -> None:
         self._held, self.flow.held = b"", False
 
-    def _write(self, octets: bytes) -> None:
-        """Write head and body of an answer, which come one by one, at once.
-
-        That is one system call less, and wakes the client once.
-        """
-        if not self._head:
-            self._head = octets
-            self.loop.call_soon(self._flush)
-        elif octets:  # an empty piece would stay in asyncio's queue for ever, from Python 3.12 on
-            head, self._head = self._head, b""
-            self.transport.writelines((head, octets))
-
-    def _flush(self) -> None:
-        head, self._head = self._head, b""
-        if head and not self.transport.is_closing():
-            self.transport.write(head)
-
     def _close(self) -> None:
         """Close when everything is written, or when that takes too long."""
-        self._flush()
         self.transport.close()
         if self.transport.get_write_buffer_size():
             self._cut_later()

@@ -31,9 +31,11 @@ PREFIX: Final = "keyfactor_mock.prefix"
 # And one that is always set: what the loaded world has for refusals that no state has a part in.
 ERRORS: Final = "keyfactor_mock.errors"
 TOKEN_COOKIE: Final = "keyfactor_mock_token"  # noqa: S105  # its name
-# Names in `scope["state"]`: a function that ends the connection, the event of the client's leaving,
-# and the Problem for which the listener has read no more of the body.
+# Names in `scope["state"]`: a function that ends the connection, one that writes a whole Response
+# where it can and says whether it did, the event of the client's leaving, and the Problem for which
+# the listener has read no more of the body.
 BREAK_OFF: Final = "keyfactor_mock.break_off"
+WRITE: Final = "keyfactor_mock.write"
 LEFT: Final = "keyfactor_mock.left"
 UNREAD: Final = "keyfactor_mock.unread"
 
@@ -227,6 +229,13 @@ class Broken:
         scope["state"][BREAK_OFF](self)
 
 
+async def answer_at_once(answer: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer as ASGI has it, but head and body together where the listener takes them so."""
+    write = scope.get("state", {}).get(WRITE)
+    if write is None or not isinstance(answer, Response) or not write(answer):
+        await answer(scope, receive, send)
+
+
 async def read_body(request: Request) -> bytes:
     """Read the whole body, or raise the Problem for which it is refused."""
     body = await whole_body(request)
@@ -266,7 +275,7 @@ async def whole_body(request: Request) -> bytes | Problem:
 
 def _coding_refused(request: Request) -> Problem | None:
     """Return the refusal of a content coding (RFC 9110, 8.4): nothing here decodes one."""
-    if "content-encoding" not in request.headers:
+    if b"content-encoding" not in dict(request.scope["headers"]):
         return None
     listed = ",".join(request.headers.getlist("content-encoding"))
     codings = [coding.strip() for coding in listed.split(",")]

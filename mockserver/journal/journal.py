@@ -98,7 +98,8 @@ class Shelf(Generic[Entry]):
         """Add an entry that counts as `size` bytes, and wake those who wait for it."""
         self._under_way.pop(entry.id, None)
         self._entries.append((entry, size))
-        self.tell(lambda: entry)
+        if self._waiting:
+            self.tell(lambda: entry)
 
     def begin(self, identity: str, look: Callable[[], Entry]) -> None:
         """Show what `look` gives as an entry, until one of this id is added."""

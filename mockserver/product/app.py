@@ -2,10 +2,10 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from starlette.requests import Request
@@ -21,6 +21,7 @@ from mockserver.contract.editions import Edition, Editions
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.http.wire import (
     LEFT,
+    answer_at_once,
     contained,
     namespace,
     product_json,
@@ -28,7 +29,7 @@ from mockserver.http.wire import (
     whole_body,
 )
 from mockserver.journal.state import State, States
-from mockserver.journal.trace import Asked, Exchange, Trace
+from mockserver.journal.trace import Asked, Exchange, Headers, Trace
 from mockserver.product import access
 from mockserver.product import api_faults as faults
 from mockserver.product.keyfactor import Answer, Call, KeyfactorCommand
@@ -38,6 +39,7 @@ from mockserver.world.model import World
 # RFC 9745 wants a date; that of Command 25.1, which deprecated version 1, is assumed.
 _DEPRECATED_SINCE: Final = b"@1735689600"
 _UNAUTHORIZED: Final = 401
+_LONGEST: Final = 4_096  # octets of headers that are remembered
 _SINGLE: Final = frozenset(("authorization", "content-type", "x-mock-namespace"))
 
 _Method = Callable[[Call], Awaitable[object]]
@@ -70,12 +72,11 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
         answer = await self.answer(Request(scope, receive))
-        await answer(scope, receive, send)
+        await answer_at_once(answer, scope, receive, send)
 
     async def answer(self, request: Request) -> ASGIApp:
         """Answer one request; its exchange is in the journal before the answer leaves."""
-        pairs = request.headers.items()
-        headers = _combined(pairs)
+        headers, masked = _read_headers(tuple(request.scope["headers"]))
         name = namespace(request.scope, headers)
         try:
             state = self._states.get(name)
@@ -83,7 +84,7 @@ class Api:
             # And there is no journal to keep the call in.
             return refuse(no_state, self._states.errors)
         world = state.world
-        trace = Trace(request.method, request.scope["path"], tuple(masking.headers(pairs)))
+        trace = Trace(request.method, request.scope["path"], masked)
         state.journal.begin_exchange(trace)
         outcome, broken = await self._perform(request, headers, state, trace)
         problem = outcome if isinstance(outcome, Problem) else None
@@ -275,20 +276,24 @@ def _methods(contract: Contract, command: KeyfactorCommand) -> Mapping[str, _Met
     return {name: getattr(command, name) for name in written}
 
 
-def _combined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    """Map header names to values.
+@lru_cache(maxsize=64)
+def _read_headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[Mapping[str, str], Headers]:
+    """Return headers by their names, and as the journal keeps them; remembered, as they recur.
 
     Repeated headers are joined with commas, so they match no allowed single value; of those that
     are no lists the first one counts.
     """
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    if sum(len(name) + len(value) for name, value in raw) > _LONGEST:
+        _read_headers.cache_clear()  # of such at most one is remembered
     # RFC 9110, 5.3 and 5.5: lines of one name are a list; white space around a value is no part.
     combined: dict[str, str] = {}
-    for name, value in headers:
+    for name, value in pairs:
         if name not in combined:
             combined[name] = value.strip()
         elif name not in _SINGLE:
             combined[name] += f", {value.strip()}"
-    return combined
+    return combined, tuple(masking.headers(pairs))
 
 
 def _ended(

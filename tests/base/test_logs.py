@@ -172,5 +172,5 @@ def test_without_standard_error_all_goes_on(redirection: str) -> None:
 def test_of_long_values_only_the_last_is_remembered() -> None:
     with configured("text"):
         for number in range(9):
-            logs.info(log, {"path": f"{number}{'x' * 1_000}"})
-    assert logs._pair.cache_info().currsize == 1  # noqa: SLF001  # nothing else tells
+            logs.info(log, {"path": f"{number}{'x' * 3_000}"})
+    assert logs._template.cache_info().currsize == 1  # noqa: SLF001  # nothing else tells

@@ -338,9 +338,9 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "nothing is kept of a file of a user",
     ),
     (
-        "_pair.cache_clear()",
+        "_template.cache_clear()",
         "str()",
-        "of long values for the log at most one is remembered",
+        "of long lines for the log at most one is remembered",
     ),
     (
         "is_secret.cache_clear()",
@@ -383,14 +383,29 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "lines of a loop that is gone come with the next one",
     ),
     (
-        "self._flush()  # what is written after it may find the connection closing",
-        "str()",
-        "who closes its half has what was written until then",
+        " - 2 * ends",
+        " - 2 * (ends + 1)",
+        "an answer that is there as a whole is written in one piece",
     ),
     (
-        "self._flush()\n        super().shutdown()",
-        "super().shutdown()",
-        "a stop leaves an answer whole that was about to be written",
+        ' or b"\\r\\nconnection:" in head',
+        "",
+        "an answer that ends the connection does so",
+    ),
+    (
+        'or cycle.scope["method"] == "HEAD"',
+        "",
+        "an answer to HEAD has no body, in one piece either",
+    ),
+    (
+        "response.status_code in _WITHOUT_BODY or ",
+        "",
+        "an answer of status 204 has neither body nor chunks, in one piece either",
+    ),
+    (
+        "_read_headers.cache_clear()",
+        "str()",
+        "of long headers at most one is remembered",
     ),
     (
         "parts = 4 + len(headers) + len(call.violations) + len(call.steps)",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -16,6 +17,7 @@ from mockserver import MockServer
 from mockserver.base.loops import new_event_loop
 from mockserver.base.sockets import listening
 from mockserver.http.listener import HttpListener
+from mockserver.http.wire import answer_at_once
 from raw_http import post, until_closed
 
 HEAD = b"HEAD /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -97,11 +99,43 @@ BODIES: dict[str, tuple[int, list[bytes]]] = {
 }
 
 
+# And what is there as a whole: status, headers, body.
+WHOLE: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "/whole/length": (400, {"a": "b", "content-length": "5"}, b"hello"),
+    "/whole/chunk": (400, {"a": "b\tc"}, b"x" * 300),
+    "/whole/empty": (200, {}, b""),
+    "/whole/none": (204, {"a": "b"}, b""),
+    "/whole/same": (304, {}, b""),
+}
+PATHS = [*BODIES, *WHOLE]
+LAST = {
+    "/chunks": b"Connection: close\r\n",
+    "/whole/chunk": b"Connection: close\r\n",
+    "/whole/closing": b"",
+    "/whole/unwritable": b"",
+}
+ENDS = {
+    "/whole/closing": (503, {"connection": "close"}, b"x"),
+    "/whole/unwritable": (200, {"a": "b\r\nc: d"}, b"x"),
+}
+
+
+def whole(path: str) -> Response:
+    """Make a response of octets, with no headers but those that it is to have."""
+    status, headers, body = {**WHOLE, **ENDS}[path]
+    response = Response(body, status)
+    response.raw_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return response
+
+
 async def various(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer in parts, some in one turn of the loop and some in several, in each way of framing."""
     while (await receive()).get("more_body"):
         pass
     path = scope["path"]
+    if path not in BODIES:
+        await answer_at_once(whole(path), scope, receive, send)
+        return
     status, parts = BODIES[path]
     length = [(b"content-length", b"%d" % sum(map(len, parts)))]
     framed = length if path in {"/length", "/empty", "/parts"} else []
@@ -113,19 +147,21 @@ async def various(scope: Scope, receive: Receive, send: Send) -> None:
             await asyncio.sleep(0)
 
 
-def asked() -> bytes:
-    """Ask for everything, in one piece."""
+def asked(last: str) -> bytes:
+    """Ask for everything, in one piece; the last answer ends the connection."""
     post = b"POST %s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
-    lines = [b"%s %s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"GET", path.encode()) for path in BODIES]
+    lines = [b"%s %s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"GET", path.encode()) for path in PATHS]
     lines += [line.replace(b"GET", b"HEAD") for line in lines]
-    lines += [post % path.encode() for path in BODIES]
-    return b"".join(lines) + b"GET /chunks HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    lines += [post % path.encode() for path in PATHS]
+    end = b"GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n" % (last.encode(), LAST[last])
+    return b"".join(lines) + end
 
 
-def test_what_is_written_is_to_the_octet_what_uvicorn_writes() -> None:
-    async def said(address: tuple[str, int]) -> bytes:
+@pytest.mark.parametrize("last", LAST)
+def test_what_is_written_is_to_the_octet_what_uvicorn_writes(last: str) -> None:
+    async def answers(address: tuple[str, int]) -> bytes:
         reader, writer = await asyncio.open_connection(*address)
-        writer.write(asked())
+        writer.write(asked(last))
         raw = await reader.read()
         writer.close()
         return re.sub(rb"date: [^\r]*\r\n", b"", raw)
@@ -140,7 +176,7 @@ def test_what_is_written_is_to_the_octet_what_uvicorn_writes() -> None:
         stock = await asyncio.get_running_loop().create_server(
             lambda: HttpToolsProtocol(config, ServerState(), {}), "127.0.0.1", 0
         )
-        found = [await said(each.getsockname()) for each in (ours, *stock.sockets)]
+        found = [await answers(each.getsockname()) for each in (ours, *stock.sockets)]
         stock.close()
         listener.close()
         await listener.drain(1)
@@ -148,5 +184,6 @@ def test_what_is_written_is_to_the_octet_what_uvicorn_writes() -> None:
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         ours, stock = runner.run(both())
-    assert ours.count(b"HTTP/1.1 ") == 3 * len(BODIES) + 1 + len(BODIES)  # with those of Expect
+    said = last != "/whole/unwritable"  # of which uvicorn closes the connection
+    assert ours.count(b"HTTP/1.1 ") == 4 * len(PATHS) + said  # with those of Expect
     assert ours == stock
