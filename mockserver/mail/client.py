@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, cast
 
 from aiosmtplib.errors import SMTPException, SMTPResponseException
@@ -20,6 +21,7 @@ from mockserver.base.sasl import MECHANISMS
 from mockserver.journal.trace import Attempt, new_id
 from mockserver.mail.submission import LOCAL_NAME, Login, Submission, TlsMode, addressed, compose
 
+_read_extensions: Final = lru_cache(maxsize=64)(parse_esmtp_extensions)  # most offer the same
 _QUIT_SECONDS: Final = 2
 _MAX_REPLY: Final = 500
 
@@ -161,7 +163,7 @@ class _Client:
                 raise
             await self._command(b"HELO", LOCAL_NAME.encode())
         else:
-            self._extensions, self._mechanisms = parse_esmtp_extensions(response.message)
+            self._extensions, self._mechanisms = _read_extensions(response.message)
 
     async def _start_tls(self, context: ssl.SSLContext) -> None:
         self._delivery.stage = "starttls"

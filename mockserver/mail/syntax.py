@@ -49,6 +49,8 @@ def read_path(keyword: str, argument: str) -> tuple[str, str]:
 def read_parameters(words: str, features: Iterable[str], *, of_rcpt: bool = False) -> Parameters:
     """Read parameters (RFC 5321, 4.1.1.11): each once, and one that these lines of EHLO offer."""
     parameters: dict[str, str] = {}
+    if not words:
+        return parameters
     known = _OF_RCPT if of_rcpt else _PARAMETERS
     offered = {line.partition(" ")[0] for line in features}
     for word in words.split():

@@ -207,7 +207,7 @@ class Api:
             text = operation.describe(found.headers, body, trace.violations)
             return Problem(_kind(trace.violations), text)
         filled = operation.filled(body or {})
-        trace.asked = Asked(body, given, tuple(request.query_params))
+        trace.asked = Asked(body, given, tuple(dict(query)))
         contract = self._editions[found.world.edition].contract
         caller = found.state, found.world, found.identity
         call = Call(*caller, given, filled, trace, contract, found.headers)
