@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from itertools import chain
 from sys import getsizeof
@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from mockserver.journal.feed import Feed
 from mockserver.journal.message import Message
 from mockserver.journal.outside import SessionTrace, SmtpSession, TokenCall
+from mockserver.journal.rows import held
 from mockserver.journal.trace import Exchange, Trace
 
 _MAX_ENTRIES: Final = 1_000
@@ -269,7 +270,7 @@ def _octets(kept: object) -> int:
         return _octets_of_rows(kept)
     if is_dataclass(kept):
         # `vars` would give each value a dictionary to keep.
-        inner: Iterable[object] = [getattr(kept, each.name) for each in fields(kept)]
+        inner: Iterable[object] = held(kept)
     elif isinstance(kept, Mapping):
         inner = chain.from_iterable(kept.items())
     else:

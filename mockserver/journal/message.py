@@ -10,6 +10,7 @@ from typing import ClassVar, Final, TypeVar, cast
 
 from mockserver.base.jsontext import Json
 from mockserver.journal import mailtext
+from mockserver.journal.rows import letters, rows, texts
 from mockserver.journal.trace import (
     Endpoint,
     Envelope,
@@ -45,7 +46,7 @@ class Message:
     envelope: Envelope
     helo: str | None = None
     parameters: Parameters = field(default_factory=Parameters)
-    dialogue: tuple[Said, ...]
+    dialogue: tuple[Said, ...] = rows(letters, texts)
     raw: bytes = field(repr=False)
 
     @property

@@ -7,13 +7,14 @@ from typing import ClassVar, Final
 
 from mockserver.base.jsontext import Json
 from mockserver.base.text import cut
+from mockserver.journal.rows import letters, rows, texts
 from mockserver.journal.trace import Dialogue, Endpoint, Said, TokenRequest, as_plain, new_id
 
 _MAX_REFUSALS: Final = 100  # of one session; all that was said is in its dialogue
 _MAX_TEXT: Final = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SessionRefusal:
     """A reply that refuses, or why TLS failed, and the stage of the session."""
 
@@ -36,7 +37,7 @@ class SmtpSession:
     helo: str | None
     refusals: tuple[SessionRefusal, ...]
     message_ids: tuple[str, ...]
-    dialogue: tuple[Said, ...]
+    dialogue: tuple[Said, ...] = rows(letters, texts)
 
     @property
     def received_at(self) -> datetime:
@@ -85,7 +86,7 @@ class SessionTrace:
         return SmtpSession(**kept)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TokenCall(TokenRequest):
     """One request to the identity provider from outside; `error` is the code of RFC 6749, 5.2."""
 

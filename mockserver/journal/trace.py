@@ -13,6 +13,7 @@ from mockserver.base.jsontext import Json
 from mockserver.base.masking import Sealed
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.contract.upgrade import Upgrade, Upgraded
+from mockserver.journal.rows import letters, numbers, rows, texts
 
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
@@ -43,7 +44,7 @@ def timestamp(moment: datetime) -> str:
 # What is kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A relay as a request names it, or a listening address."""
 
@@ -56,7 +57,7 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """What MAIL FROM and RCPT TO said; an empty sender is the null path."""
 
@@ -64,7 +65,7 @@ class Envelope:
     recipients: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """The ESMTP parameters of MAIL, and those of RCPT for each recipient (RFC 5321, 4.1.1.11)."""
 
@@ -72,7 +73,7 @@ class Parameters:
     rcpt: tuple[Mapping[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Permission:
     """The decision on what a caller may do."""
 
@@ -81,7 +82,7 @@ class Permission:
     granted: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Received:
     """What a client sent, masked; `body` is None where it was not read."""
 
@@ -99,7 +100,7 @@ class Received:
         return None if self.kept is None else json.loads(self.body_text or "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SecretRead:
     """One secret of a body, without its value: a literal, or a look-up in a PAM provider."""
 
@@ -109,7 +110,7 @@ class SecretRead:
     parameters: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TokenRequest:
     """One request to an identity provider; `status` is None where there was no answer."""
 
@@ -133,10 +134,10 @@ class Delivery:
     mechanism: str | None
     stage: str
     reply: str | None
-    dialogue: tuple[tuple[float, _Speaker, str], ...]
+    dialogue: tuple[tuple[float, _Speaker, str], ...] = rows(numbers, letters, texts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """What a client got instead of an answer."""
 
@@ -146,7 +147,7 @@ class Refusal:
     field: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """A part of a call, with the milliseconds since the call came."""
 
@@ -155,7 +156,7 @@ class Step:
     duration_ms: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """One API call and all that it caused; nothing secret is in it.
 

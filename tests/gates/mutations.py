@@ -307,9 +307,24 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a secret field is masked",
     ),
     (
-        "if not is_secret(name):",
-        "if True:",
+        "    if is_secret(name):\n        scheme",
+        "    if False:\n        scheme",
         "a secret header is masked",
+    ),
+    (
+        "        if len(_shown) >= _MOST_SHOWN:\n            _shown.clear()\n",
+        "",
+        "few headers are remembered",
+    ),
+    (
+        "if len(name) + len(value) <= _COMPARED:",
+        "if True:",
+        "no long header is remembered",
+    ),
+    (
+        "return tuple(map(intern, column))",
+        "return tuple(column)",
+        "what is said in each call is kept once",
     ),
     (
         "return bool(self._text)\n\n    def __repr__(self) -> str:\n        return MASK",

@@ -1,0 +1,61 @@
+"""Fields of rows: as any other field to whoever looks, and held in little room."""
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, asdict, dataclass, replace
+
+import pytest
+
+from mockserver.journal.journal import _octets
+from mockserver.journal.rows import held, letters, numbers, rows, texts
+
+ROWS = ((0.5, "C", "EHLO a.test"), (1.25, "S", "250 OK"))
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Something with rows."""
+
+    name: str
+    lines: tuple[tuple[float, str, str], ...] = rows(numbers, letters, texts)
+
+
+def test_rows_are_the_same_whoever_looks() -> None:
+    talk = Talk("a", ROWS)
+    assert talk.lines == ROWS
+    assert talk == Talk("a", ROWS) != Talk("a", ROWS[:1])
+    assert hash(talk) == hash(Talk("a", ROWS))
+    assert repr(ROWS) in repr(talk)
+    assert asdict(talk) == {"name": "a", "lines": ROWS}
+    assert replace(talk, name="b").lines == replace(talk, lines=ROWS).lines == ROWS
+    for copied in (copy.copy(talk), copy.deepcopy(talk), pickle.loads(pickle.dumps(talk))):
+        assert (copied, copied.lines) == (talk, ROWS)
+
+
+def test_no_rows_are_rows_too() -> None:
+    assert Talk("a", ()).lines == ()
+    assert Talk("a", ()) != Talk("a", ROWS)
+
+
+def test_rows_are_as_frozen_as_the_rest_and_have_no_default() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Talk("a", ROWS).lines = ()  # type: ignore[misc]  # what is tried
+    with pytest.raises(TypeError, match="lines"):
+        Talk("a")
+
+
+@pytest.mark.parametrize("bad", [((0.5, "C"),), ((0.5, "C", "x", "y"),), (*ROWS, (0.5,))])
+def test_each_row_has_all_columns(bad: tuple[tuple[float, str, str], ...]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Talk("a", bad)
+
+
+def test_equal_texts_are_held_once() -> None:
+    first, second = (Talk("a", ((0.5, "C", f"EHLO {'x' * 50}"),)) for _ in range(2))
+    assert first.lines[0][2] is second.lines[0][2]
+
+
+def test_what_is_held_takes_less_room() -> None:
+    name, columns = held(Talk("a", ROWS * 100))
+    assert name == "a"
+    assert _octets(columns) < _octets(ROWS * 100) / 2
