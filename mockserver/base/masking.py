@@ -26,8 +26,6 @@ _QUERY_VALUE: Final = re.compile(r"=[^&;]*")
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"  # of PEM, wherever it stands
 _COMPARED: Final = 100  # characters of a name
 _LOOKED_UP: Final = 20  # unknown names of one body that are compared with the known ones
-_MOST_SHOWN: Final = 1_024
-_shown: Final[dict[tuple[str, str], tuple[str, str]]] = {}  # headers that are short, and no secret
 
 
 class Secret:
@@ -100,23 +98,20 @@ class Sealed:
 def headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the header pairs with the values of secret ones replaced.
 
-    The scheme of an `Authorization` value stays, if it is a known one: `Bearer ***`. Pairs that
-    come again and again are the same objects, so that many calls are kept in little room.
+    The scheme of an `Authorization` value stays, if it is a known one: `Bearer ***`.
     """
-    return [_shown.get(pair) or _header(*pair) for pair in pairs]
+    return [
+        (name, _header_value(name, value) if is_secret(name) or "://" in value else value)
+        for name, value in pairs
+    ]
 
 
-def _header(name: str, value: str) -> tuple[str, str]:
-    if is_secret(name):
-        scheme, space, _ = value.partition(" ")
-        shown = space and name.lower() == "authorization" and scheme.lower() in _SCHEMES
-        return name, f"{scheme} {MASK}" if shown else MASK
-    pair = name, url(value)
-    if len(name) + len(value) <= _COMPARED:
-        if len(_shown) >= _MOST_SHOWN:
-            _shown.clear()
-        _shown[name, value] = pair
-    return pair
+def _header_value(name: str, value: str) -> str:
+    if not is_secret(name):
+        return url(value)
+    scheme, space, _ = value.partition(" ")
+    shown = space and name.lower() == "authorization" and scheme.lower() in _SCHEMES
+    return f"{scheme} {MASK}" if shown else MASK
 
 
 @lru_cache(maxsize=1_024)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import datetime
 from itertools import chain
@@ -266,23 +266,23 @@ class Journal:
 
 def _octets(kept: object) -> int:
     """Return what a kept value takes in memory, with all that is in it."""
-    if type(kept) is tuple and kept and type(kept[0]) is tuple:
-        return _octets_of_rows(kept)
-    if is_dataclass(kept):
-        # `vars` would give each value a dictionary to keep.
-        inner: Iterable[object] = held(kept)
+    return getsizeof(kept) + _octets_inside(kept)
+
+
+def _octets_inside(kept: object) -> int:
+    kind: Any = type(kept)
+    if kind is tuple or kind is list:
+        inner: Collection[object] = cast("Collection[object]", kept)
+    elif is_dataclass(kind):
+        inner = held(kept)
     elif isinstance(kept, Mapping):
-        inner = chain.from_iterable(kept.items())
+        inner = [*chain.from_iterable(kept.items())]
     else:
-        inner = kept if isinstance(kept, (tuple, list)) else ()
-    return getsizeof(kept) + sum(
-        [getsizeof(each) if type(each) in _WHOLE else _octets(each) for each in inner]
-    )
-
-
-def _octets_of_rows(rows: Sequence[tuple[object, ...]]) -> int:
-    """Return what rows of texts and numbers take in memory, such as the lines of a dialogue."""
-    return sum(map(getsizeof, rows)) + sum(map(getsizeof, chain.from_iterable(rows)))
+        return 0
+    size = sum(map(getsizeof, inner))
+    if _WHOLE.issuperset(map(type, inner)):
+        return size
+    return size + sum([_octets_inside(each) for each in inner if type(each) not in _WHOLE])
 
 
 def _octets_of_call(call: Exchange) -> int:

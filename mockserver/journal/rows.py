@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from sys import intern
 from typing import Any, Final
 
@@ -48,13 +49,13 @@ def rows(*columns: _Column) -> Any:  # noqa: ANN401  # the type that the field i
     return _Rows(columns)
 
 
-def held(kept: object) -> list[object]:
-    """Return what a dataclass really holds of its fields."""
+def held(kept: object) -> tuple[object, ...]:
+    """Return what a dataclass of several fields really holds of them."""
     kind: Any = type(kept)
-    return [getattr(kept, name) for name in _names(kind)]
+    return _getter(kind)(kept)
 
 
 @cache
-def _names(kind: Any) -> tuple[str, ...]:  # noqa: ANN401  # the type of one
+def _getter(kind: Any) -> Callable[[object], tuple[object, ...]]:  # noqa: ANN401  # a type
     own = {name: each.kept_as for name, each in vars(kind).items() if isinstance(each, _Rows)}
-    return tuple(own.get(each.name, each.name) for each in fields(kind))
+    return attrgetter(*[own.get(each.name, each.name) for each in fields(kind)])

@@ -33,7 +33,9 @@ def new_id() -> str:
 
 def _milliseconds(since: float) -> float:
     """Return the milliseconds since a `time.perf_counter()`, to the microsecond."""
-    return round((time.perf_counter() - since) * 1_000, 3)
+    return (
+        int((time.perf_counter() - since) * 1_000_000) / 1_000
+    )  # `round` takes three times as long
 
 
 def timestamp(moment: datetime) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from mockserver.base.masking import Secret
@@ -92,7 +93,7 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
         f"{_folded(f'From: {name} <{_mailbox(submission.sender)}>')}\r\n"
         f"{_folded(f'To: {recipient}' if _divided(recipient)[1] else f'To: <{recipient}>')}\r\n"
         f"Subject: {_SUBJECT}\r\n"
-        f"Date: {format_datetime(now)}\r\n"
+        f"Date: {_date(now.replace(microsecond=0))}\r\n"
         f"Message-ID: <{message_id}@{LOCAL_NAME}>\r\n"
         "MIME-Version: 1.0\r\n"
         'Content-Type: text/plain; charset="utf-8"\r\n'
@@ -103,6 +104,9 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
         "It was sent to check the SMTP settings; there is nothing to do.\r\n"
         f"Relay: {submission.relay}, TLS: {submission.tls_mode}\r\n"
     ).encode()
+
+
+_date: Final = lru_cache(maxsize=1)(format_datetime)
 
 
 def _folded(header: str) -> str:
