@@ -14,7 +14,7 @@ _MAX_REFUSALS: Final = 100  # of one session; all that was said is in its dialog
 _MAX_TEXT: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionRefusal:
     """A reply that refuses, or why TLS failed, and the stage of the session."""
 
@@ -86,7 +86,7 @@ class SessionTrace:
         return SmtpSession(**kept)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenCall(TokenRequest):
     """One request to the identity provider from outside; `error` is the code of RFC 6749, 5.2."""
 

@@ -33,9 +33,8 @@ def new_id() -> str:
 
 def _milliseconds(since: float) -> float:
     """Return the milliseconds since a `time.perf_counter()`, to the microsecond."""
-    return (
-        int((time.perf_counter() - since) * 1_000_000) / 1_000
-    )  # `round` takes three times as long
+    microseconds = int((time.perf_counter() - since) * 1_000_000)
+    return microseconds / 1_000  # to round them would take three times as long
 
 
 def timestamp(moment: datetime) -> str:
@@ -46,7 +45,7 @@ def timestamp(moment: datetime) -> str:
 # What is kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """A relay as a request names it, or a listening address."""
 
@@ -59,7 +58,7 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Envelope:
     """What MAIL FROM and RCPT TO said; an empty sender is the null path."""
 
@@ -67,7 +66,7 @@ class Envelope:
     recipients: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parameters:
     """The ESMTP parameters of MAIL, and those of RCPT for each recipient (RFC 5321, 4.1.1.11)."""
 
@@ -75,7 +74,7 @@ class Parameters:
     rcpt: tuple[Mapping[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Permission:
     """The decision on what a caller may do."""
 
@@ -84,7 +83,7 @@ class Permission:
     granted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Received:
     """What a client sent, masked; `body` is None where it was not read."""
 
@@ -102,7 +101,7 @@ class Received:
         return None if self.kept is None else json.loads(self.body_text or "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SecretRead:
     """One secret of a body, without its value: a literal, or a look-up in a PAM provider."""
 
@@ -112,7 +111,7 @@ class SecretRead:
     parameters: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenRequest:
     """One request to an identity provider; `status` is None where there was no answer."""
 
@@ -139,7 +138,7 @@ class Delivery:
     dialogue: tuple[tuple[float, _Speaker, str], ...] = rows(numbers, letters, texts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Refusal:
     """What a client got instead of an answer."""
 
@@ -149,7 +148,7 @@ class Refusal:
     field: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """A part of a call, with the milliseconds since the call came."""
 
@@ -158,7 +157,7 @@ class Step:
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Exchange:
     """One API call and all that it caused; nothing secret is in it.
 
