@@ -292,8 +292,7 @@ class Connection(_OneProtocol):
             # The application reads what there is, sees the problem, and answers.
             text = "the body came too slowly, or its rest did not come"
             self.scope["state"][UNREAD] = closing(Kind.HTTP, 408, text)
-            self.cycle.keep_alive = self.cycle.more_body = False
-            self.cycle.message_event.set()
+            _end_body(self.cycle)
 
     def _set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         if self._timer is not None:
@@ -315,12 +314,12 @@ class Connection(_OneProtocol):
         if in_turn:
             answer = refuse(problem, self._errors)
             self.transport.write(b"".join(written(self.server_state.default_headers, answer)))
-        if in_turn or self._part == _BODY:
+        if in_turn or (self._part == _BODY and not self.pipeline):
             self._hang_up(at_once=False)
-        else:
-            # The answers to the requests before it still come.
-            self._deaf = True
-            self.cycle.keep_alive = False
+            return
+        # The answers to the requests before it still come.
+        self._deaf = True
+        _end_body(self.cycle)
 
     # Ends.
 
@@ -364,6 +363,12 @@ class Connection(_OneProtocol):
 def _end(cycle: RequestResponseCycle) -> None:
     """Let uvicorn write nothing more for a request, and tell its application that it is over."""
     cycle.disconnected = cycle.response_complete = True
+    cycle.message_event.set()
+
+
+def _end_body(cycle: RequestResponseCycle) -> None:
+    """Let a request have no more of its body, and be the last of its connection."""
+    cycle.keep_alive = cycle.more_body = False
     cycle.message_event.set()
 
 

@@ -408,6 +408,11 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "an answer of status 204 has neither body nor chunks, in one piece either",
     ),
     (
+        "if in_turn or (self._part == _BODY and not self.pipeline):",
+        "if in_turn or self._part == _BODY:",
+        "a bad body leaves the answers before it",
+    ),
+    (
         "_read_headers.cache_clear()",
         "str()",
         "of long headers at most one is remembered",
