@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -138,7 +139,8 @@ class _TokenClient:
 
 
 def _text_pairs(raw: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    return [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
+    # Most requests have the same headers, and the journal keeps each text once.
+    return [(intern(name.decode("ascii")), intern(value.decode("ascii"))) for name, value in raw]
 
 
 def _json_object(content: bytes | str) -> Json | None:
