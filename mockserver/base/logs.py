@@ -66,14 +66,14 @@ class _Lines(logging.Handler):
         On a loop the lines of one turn are made together at its end, when answers are on their way.
         """
         self._said.append((datetime.now(UTC), level, text, fields))
+        if self._due is not None and self._due.is_running():
+            return  # one that has ended will not write
         try:
-            loop = asyncio.get_running_loop()
+            self._due = asyncio.get_running_loop()
         except RuntimeError:
             self.flush()
-            return
-        if self._due is not loop:
-            self._due = loop  # another one may end before it writes
-            loop.call_soon(self.flush)
+        else:
+            self._due.call_soon(self.flush)
 
     def flush(self) -> None:
         with self._writing:

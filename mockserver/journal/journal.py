@@ -287,18 +287,18 @@ def _octets_inside(kept: object) -> int:
 
 def _octets_of_call(call: Exchange) -> int:
     """Return about what `_octets` would, but sooner: only what few calls have is walked."""
-    problem = call.problem
+    problem, permission = call.problem, call.permission
+    headers = call.request.headers
     texts = [call.method, call.path, call.version, call.identity, call.request.kept]
+    parts = len(headers) + len(call.violations) + len(call.steps)
     if problem is not None:
         texts += problem.message, problem.field
     for each in call.violations:
         texts += each.path, each.message
-    if call.permission is not None:
-        texts += call.permission.required
-        texts += call.permission.held
-    rare = call.secrets, call.token_requests, call.delivery, call.lenient
-    headers = call.request.headers
-    parts = 4 + len(headers) + len(call.violations) + len(call.steps)
-    size = sum(map(getsizeof, texts)) + _PART_BYTES * parts
+    if permission is not None:
+        texts += permission.required
+        parts += len(permission.held)  # which are of the world
+    size = _PART_BYTES * parts + sum(map(getsizeof, texts))
     size += sum(map(len, chain.from_iterable(headers)))
+    rare = call.secrets, call.token_requests, call.delivery, call.lenient
     return size + sum([_octets(each) for each in rare if each])

@@ -4,9 +4,8 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -248,8 +247,7 @@ def _kind(violations: Sequence[Violation]) -> Kind:
     return Kind.HEADER_VALUE if beside else Kind.BODY
 
 
-@dataclass(frozen=True)
-class _Admitted:
+class _Admitted(NamedTuple):
     """A request whose caller and operation are known, with the world as it was when it came in."""
 
     request: Request

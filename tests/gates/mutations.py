@@ -383,8 +383,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "no part for a long path is remembered",
     ),
     (
-        "if self._due is not loop:",
-        "if self._due is None:",
+        "if self._due is not None and self._due.is_running():",
+        "if self._due is not None:",
         "lines of a loop that is gone come with the next one",
     ),
     (
@@ -418,8 +418,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "of long headers at most one is remembered",
     ),
     (
-        "parts = 4 + len(headers) + len(call.violations) + len(call.steps)",
-        "parts = 4 + len(headers)",
+        "parts = len(headers) + len(call.violations) + len(call.steps)",
+        "parts = len(headers)",
         "each violation and step of a call counts",
     ),
     # Secrets
