@@ -186,7 +186,7 @@ class KeyfactorCommand:
             call.world,
             key,
             relay,
-            SessionTrace(attempt.relay, attempt.dialogue),
+            SessionTrace(attempt.relay, attempt.dialogue, trace.request_id),
             implicit=speaks_tls or mode is TlsMode.IMPLICIT,
             keep=keep,
             request_id=trace.request_id,
