@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from copy import copy
 from functools import cache, partial
 from os import PathLike
 from pathlib import Path
@@ -76,7 +76,11 @@ def with_resources(
 ) -> World:
     """Return a world with other objects, by their path, and with other parts, all of them valid."""
     data = {**world.data, **others, "resources": {**world.resources, **tables}}
-    return _world(data) if others else replace(world, data=data)
+    if others:
+        return _world(data)
+    changed = copy(world)  # with its callers, who are looked up once
+    object.__setattr__(changed, "data", data)
+    return changed
 
 
 def read_api_fault(entry: object, source: str) -> ApiFault:

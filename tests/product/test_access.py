@@ -8,7 +8,7 @@ import pytest
 from mockserver.base.problems import Problem
 from mockserver.product.access import _REMEMBERED, authenticate
 from mockserver.product.worlds import load_world
-from mockserver.world.loading import patched
+from mockserver.world.loading import patched, with_resources
 from support import ADMIN
 
 
@@ -33,3 +33,14 @@ def test_callers_are_remembered_for_their_world_alone_and_not_without_end() -> N
         authenticate(changed, basic(name, password), no_token)
     for place, known in ((changed, "another"), (world, password)):
         assert authenticate(place, basic(name, known), no_token).name == f"KEYEXAMPLE\\{name}"
+
+
+def test_callers_are_remembered_while_objects_change_but_not_when_their_roles_do() -> None:
+    world = load_world("default")
+    known = authenticate(world, basic(*ADMIN), no_token)
+    objects = with_resources(world, {"/Agents": []}, {})
+    assert authenticate(objects, basic(*ADMIN), no_token) is known
+    assert objects.resources["/Agents"] == []
+    assert world.resources["/Agents"]
+    others = with_resources(objects, {}, {"roles": {role: [] for role in world.roles}})
+    assert authenticate(others, basic(*ADMIN), no_token).permissions == ()
