@@ -5,11 +5,13 @@ import heapq
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 _WELL_COMPARED: Final = 30  # names
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _COMPARED: Final = 80  # characters of a name; whoever sends more meant no known one
+_RECURRING: Final = 128  # characters; what is longer seldom comes again
 
 
 def cut(text: str, most: int = 64) -> str:
@@ -30,6 +32,15 @@ def printable(text: str, *, kept: str = "") -> str:
     return "".join(
         each if each.isprintable() or each in kept else ascii(each)[1:-1] for each in text
     )
+
+
+def shared(text: str) -> str:
+    """Return an equal text that was given lately, if there is one, so that it is held once."""
+    # Python 3.12 keeps what `sys.intern` is given for ever.
+    return _lately(text) if len(text) <= _RECURRING else text
+
+
+_lately: Final = lru_cache(maxsize=256)(str)
 
 
 def lowered(name: str) -> str:

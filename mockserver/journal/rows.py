@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache
 from operator import attrgetter
-from sys import intern
 from typing import Any, Final
+
+from mockserver.base.text import shared
 
 _Column = Callable[[Iterable[Any]], object]
 
@@ -17,8 +18,8 @@ def numbers(column: Iterable[float]) -> object:
 
 
 def texts(column: Iterable[str]) -> object:
-    """Hold the texts of a column; of those that are equal, in any of the rows, there is one."""
-    return tuple(map(intern, column))
+    """Hold the texts of a column, those that recur once for all rows."""
+    return tuple(map(shared, column))
 
 
 letters: Final[_Column] = "".join

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from sys import intern
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -14,8 +13,8 @@ from mockserver.base import masking
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import host_name
-from mockserver.journal.trace import TokenRequest, Trace
+from mockserver.base.text import host_name, shared
+from mockserver.journal.trace import Headers, TokenRequest, Trace
 from mockserver.oauth.idp import discovery_url
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class _TokenClient:
         record = TokenRequest(
             masking.url(url),
             kind,
-            tuple(masking.headers(_text_pairs(request.headers.raw))),
+            _kept(request.headers.raw),
             scope=self._grant.scope if form else None,
             audience=self._grant.audience if form else None,
         )
@@ -138,9 +137,10 @@ class _TokenClient:
         return Problem(Kind.TOKEN, f"TokenEndpoint {masking.url(self._url)}: {reason}")
 
 
-def _text_pairs(raw: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    # Most requests have the same headers, and the journal keeps each text once.
-    return [(intern(name.decode("ascii")), intern(value.decode("ascii"))) for name, value in raw]
+def _kept(raw: list[tuple[bytes, bytes]]) -> Headers:
+    """Return headers as the journal keeps them; most requests have the same ones."""
+    pairs = [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
+    return tuple((shared(name), shared(value)) for name, value in masking.headers(pairs))
 
 
 def _json_object(content: bytes | str) -> Json | None:

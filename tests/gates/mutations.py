@@ -312,7 +312,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a secret header is masked",
     ),
     (
-        "return tuple(map(intern, column))",
+        "return tuple(map(shared, column))",
         "return tuple(column)",
         "what is said in each call is kept once",
     ),

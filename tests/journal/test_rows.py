@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 from dataclasses import FrozenInstanceError, asdict, dataclass, replace
 
 import pytest
@@ -53,6 +54,17 @@ def test_each_row_has_all_columns(bad: tuple[tuple[float, str, str], ...]) -> No
 def test_equal_texts_are_held_once() -> None:
     first, second = (Talk("a", ((0.5, "C", f"EHLO {'x' * 50}"),)) for _ in range(2))
     assert first.lines[0][2] is second.lines[0][2]
+
+
+def test_of_texts_that_nobody_holds_any_more_few_are_remembered() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(5_000):
+            Talk("a", ((0.5, "C", f"RCPT TO:<{number:060}>"), (1.5, "S", f"{number:0999}")))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 450_000  # what `sys.intern` is given stays for ever in some Pythons
 
 
 def test_what_is_held_takes_less_room() -> None:
