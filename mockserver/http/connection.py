@@ -139,12 +139,9 @@ class Connection(_OneProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def waits_for_client(self) -> bool:
-        """Say whether a request is not yet sent, or its answer not yet taken."""
-        running = self._running
-        return running is not None and (
-            (running.response_started and not running.response_complete) or self.cycle.more_body
-        )
+    def _given_up(self) -> bool:
+        """Say whether nothing is read any more, and no answer will come."""
+        return self._deaf and (self.cycle is None or self.cycle.response_complete)
 
     # Called by the loop.
 
@@ -165,7 +162,7 @@ class Connection(_OneProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timer(None)
-        if not self._deaf:
+        if not self._given_up:
             self._left.set()
         if isinstance(exc, ssl.SSLError):
             # Some clients look at the certificate when the handshake is over.
@@ -181,12 +178,15 @@ class Connection(_OneProtocol):
         What comes is the same whether it has closed its own half only (RFC 9293, 3.6) or has left,
         so it counts as having left. TLS knows no halves.
         """
-        super().eof_received()
-        if self._deaf:
+        if self._given_up:
             return False
         self._left.set()
+        if self._part == _BODY and not self._deaf:
+            if not self.pipeline:
+                return False
+            self._refuse_all(closing(Kind.HTTP, 400, "the body ended early"))
         due = self.cycle is not None and not self.cycle.response_started
-        if not due or self._part == _BODY or not self.transport.can_write_eof():
+        if not due or not self.transport.can_write_eof():
             return False
         self.cycle.keep_alive = False
         return True

@@ -54,6 +54,14 @@ class Paced(HttpToolsProtocol):
         self._untaken: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Say whether a request is not yet sent, or its answer not yet taken."""
+        running = self._running
+        return running is not None and (
+            (running.response_started and not running.response_complete) or self.cycle.more_body
+        )
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self.flow = _Flow(transport)

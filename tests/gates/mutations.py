@@ -1024,9 +1024,14 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "an offer is in the journal as it came",
     ),
     (
-        "if not self._deaf:\n            self._left.set()",
+        "if not self._given_up:\n            self._left.set()",
         "if False:\n            pass",
         "who resets the connection has left",
+    ),
+    (
+        "return self._deaf and (self.cycle is None or self.cycle.response_complete)",
+        "return self._deaf",
+        "what is no request leaves the answers before it to who closes its half",
     ),
     (
         "if not self.pipeline:\n            # A large body pauses",

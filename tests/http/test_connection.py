@@ -778,6 +778,31 @@ def test_who_closes_its_half_is_answered(small: MockServer) -> None:
     assert len(small.messages) == 2
 
 
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (b"no request\r\n\r\n", b""),
+        (b"GET / HT", b""),
+        (chunked(b"no chunk\r\n"), b"Invalid character in chunk size"),
+        (chunked(b"5\r\n{"), b""),
+        (post(), b""),
+    ],
+    ids=["no request", "half a head", "no chunk", "half a chunk", "no body"],
+)
+def test_what_comes_after_leaves_the_answer_to_who_closes_its_half(
+    small: MockServer, last: bytes, said: bytes
+) -> None:
+    small.reset()
+    small.patch_world({"relays": {V2["Host"]: {"delay": 0.05}}})
+    with socket.create_connection(("127.0.0.1", small.port("http") or 0), timeout=10) as sock:
+        sock.sendall(post() + BODY + post() + BODY + last)
+        sock.shutdown(socket.SHUT_WR)
+        raw = until_closed(sock)
+    assert raw.count(b"HTTP/1.1 200 ") == 2
+    assert said in raw
+    assert {call.status for call in small.requests} == {None}  # it may as well have left
+
+
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("linger", [None, struct.pack("ii", 1, 0)], ids=["closed", "reset"])
 def test_who_leaves_before_several_answers_disturbs_nobody(
