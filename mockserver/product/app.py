@@ -39,6 +39,7 @@ from mockserver.world.model import World
 _DEPRECATED_SINCE: Final = b"@1735689600"
 _UNAUTHORIZED: Final = 401
 _LONGEST: Final = 4_096  # octets of headers that are remembered
+_OF_A_HEADER: Final = 64  # octets that each takes beside those of its name and value
 _SINGLE: Final = frozenset(("authorization", "content-type", "x-mock-namespace"))
 
 _Method = Callable[[Call], Awaitable[object]]
@@ -282,7 +283,7 @@ def _read_headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[Mapping[str, st
     are no lists the first one counts.
     """
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
-    if sum(len(name) + len(value) for name, value in raw) > _LONGEST:
+    if sum(_OF_A_HEADER + len(name) + len(value) for name, value in raw) > _LONGEST:
         _read_headers.cache_clear()  # of such at most one is remembered
     # RFC 9110, 5.3 and 5.5: lines of one name are a list; white space around a value is no part.
     combined: dict[str, str] = {}

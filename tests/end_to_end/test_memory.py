@@ -46,6 +46,10 @@ def named(caller: Caller, text: str) -> None:
     caller.send("2", V2, headers={f"x-{text}": "1"})
 
 
+def many_headers(caller: Caller, text: str) -> None:
+    caller.send("2", V2, headers={"x-a": text[:4], **{f"x{number}": "" for number in range(800)}})
+
+
 def body(caller: Caller, text: str) -> None:
     """Send a name that no document has, and look at what was kept of it."""
     caller.send("2", json.dumps({text: 1, "nested": {text: text}}).encode())
@@ -67,6 +71,7 @@ def form(caller: Caller, text: str) -> None:
         pytest.param(media_type, id="media-type"),
         pytest.param(values, id="other-values"),
         pytest.param(named, id="name-of-a-header"),
+        pytest.param(many_headers, id="many-headers"),
         pytest.param(body, id="name-in-a-body"),
         pytest.param(form, id="name-in-a-form"),
     ],
