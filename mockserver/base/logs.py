@@ -66,14 +66,15 @@ class _Lines(logging.Handler):
         On a loop the lines of one turn are made together at its end, when answers are on their way.
         """
         self._said.append((datetime.now(UTC), level, text, fields))
-        if self._due is not None and self._due.is_running():
+        due = self._due  # once: another thread may be writing
+        if due is not None and due.is_running():
             return  # one that has ended will not write
         try:
-            self._due = asyncio.get_running_loop()
+            self._due = loop = asyncio.get_running_loop()
         except RuntimeError:
             self.flush()
         else:
-            self._due.call_soon(self.flush)
+            loop.call_soon(self.flush)
 
     def flush(self) -> None:
         with self._writing:
