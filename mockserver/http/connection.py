@@ -188,7 +188,7 @@ class Connection(_OneProtocol):
         due = self.cycle is not None and not self.cycle.response_started
         if not due or not self.transport.can_write_eof():
             return False
-        self.cycle.keep_alive = False
+        _end_body(self.cycle)
         return True
 
     def data_received(self, data: bytes) -> None:
@@ -368,7 +368,7 @@ def _end(cycle: RequestResponseCycle) -> None:
 
 def _end_body(cycle: RequestResponseCycle) -> None:
     """Let a request have no more of its body, and be the last of its connection."""
-    cycle.keep_alive = cycle.more_body = False
+    cycle.keep_alive = cycle.more_body = cycle.waiting_for_100_continue = False
     cycle.message_event.set()
 
 

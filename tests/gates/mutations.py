@@ -383,7 +383,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "no part for a long path is remembered",
     ),
     (
-        "if self._due is not None and self._due.is_running():",
+        "if due is not None and due.is_running():",
         "if self._due is not None:",
         "lines of a loop that is gone come with the next one",
     ),
@@ -1029,6 +1029,11 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "who resets the connection has left",
     ),
     (
+        "cycle.keep_alive = cycle.more_body = cycle.waiting_for_100_continue = False",
+        "cycle.keep_alive = cycle.more_body = False",
+        "who asked whether to send is let go after the last answer",
+    ),
+    (
         "return self._deaf and (self.cycle is None or self.cycle.response_complete)",
         "return self._deaf",
         "what is no request leaves the answers before it to who closes its half",
@@ -1039,7 +1044,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "who leaves behind a large body is noticed",
     ),
     (
-        "self.cycle.keep_alive = False\n        return True",
+        "_end_body(self.cycle)\n        return True",
         "return False",
         "who closes one half of a connection is answered",
     ),

@@ -18,7 +18,7 @@ from mockserver.base.loops import new_event_loop
 from mockserver.base.sockets import listening
 from mockserver.http.listener import HttpListener
 from mockserver.http.wire import answer_at_once
-from raw_http import post, until_closed
+from raw_http import BODY, post, until_closed
 
 HEAD = b"HEAD /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 STRANGER = b"GET /KeyfactorAPI/SMTP HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -63,6 +63,17 @@ def test_who_asked_whether_to_send_is_told_before_an_answer_that_breaks_off(
     first, second, *_ = until_closed(sock).split(b"\r\n\r\n")
     assert first == b"HTTP/1.1 100 Continue"
     assert second.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("last", [b"no request\r\n\r\n", b""], ids=["no request", "end"])
+def test_who_asked_whether_to_send_is_let_go_after_the_last_answer(
+    sock: socket.socket, last: bytes
+) -> None:
+    asked = post(more="Expect: 100-continue\r\n") + BODY
+    sock.sendall(post() + BODY + asked + last)
+    if not last:
+        sock.shutdown(socket.SHUT_WR)
+    assert until_closed(sock).count(b"HTTP/1.1 200 ") == 2
 
 
 def test_a_stop_in_the_turn_of_an_answer_leaves_it_whole() -> None:
