@@ -36,7 +36,7 @@ def printable(text: str, *, kept: str = "") -> str:
 
 def shared(text: str) -> str:
     """Return an equal text that was given lately, if there is one, so that it is held once."""
-    # Python 3.12 keeps what `sys.intern` is given for ever.
+    # Not by `sys.intern`: what it is given, the first releases of Python 3.12 keep for ever.
     return _lately(text) if len(text) <= _RECURRING else text
 
 
