@@ -61,8 +61,8 @@ def written(usual: Iterable[tuple[bytes, bytes]], response: Response) -> tuple[b
 def whole(usual: Sequence[tuple[bytes, bytes]], response: Response) -> bytes | None:
     """Return an answer that leaves the connection open, None for one that needs uvicorn's care."""
     head, body = written(usual, response)
-    ends = len(usual) + len(response.raw_headers) + 2
-    if len(head.translate(None, _CONTROLS)) != len(head) - 2 * ends or b"\r\nconnection:" in head:
+    lines = len(usual) + len(response.raw_headers) + 2  # with the first and the empty one
+    if len(head.translate(None, _CONTROLS)) != len(head) - 2 * lines or b"\r\nconnection:" in head:
         return None
     if response.status_code in _WITHOUT_BODY or b"\r\ncontent-length:" in head:
         return head + body

@@ -384,12 +384,12 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         "if due is not None and due.is_running():",
-        "if self._due is not None:",
+        "if due is not None:",
         "lines of a loop that is gone come with the next one",
     ),
     (
-        " - 2 * ends",
-        " - 2 * (ends + 1)",
+        " - 2 * lines",
+        " - 2 * (lines + 1)",
         "an answer that is there as a whole is written in one piece",
     ),
     (
