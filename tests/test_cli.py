@@ -249,6 +249,12 @@ def test_a_mistake_is_one_clear_line_and_status_2(arguments: list[str], names: s
     assert names in line
 
 
+def test_a_slip_in_any_command_is_told_alike() -> None:
+    # Not every click names the nearest one.
+    early, late = (run(name[:-1]).stderr for name in ("openapi", "compare"))
+    assert late == early.replace("openapi", "compare").replace("openap'", "compar'")
+
+
 def test_a_bad_variable_names_itself() -> None:
     done = run("serve", KEYFACTOR_MOCK_PORT="x")
     assert (done.returncode, "KEYFACTOR_MOCK_PORT" in done.stderr) == (2, True)
