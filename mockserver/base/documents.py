@@ -1,7 +1,7 @@
 """Files read strictly as plain data, and the one error for all that is wrong with a file."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,14 +34,26 @@ def read_yaml(
     Raises `error`, with line and column where the file is not such data. With `numbers` a whole
     number as a key is its text.
     """
+    return _parsed(path, read_octets(path, error), error, numbers=numbers)
+
+
+def read_ours(
+    path: Path,
+    error: type[DocumentError] = DocumentError,
+    check: Callable[[Any, str], object] = lambda _, __: None,
+) -> Any:  # noqa: ANN401  # any JSON
+    """Read a file as `read_yaml` does; what is parsed and checked of one of ours is kept.
+
+    `check` gets the value and the name of the file, and may raise `error`.
+    """
     content = read_octets(path, error)
-    if numbers or not is_ours(path):
-        return _parsed(path, content, error, numbers=numbers)
-    kept = Kept(path, content)
-    value = kept.read()
+    kept = Kept(path, content) if is_ours(path) else None
+    value = kept and kept.read()
     if value is None:
         value = _parsed(path, content, error)
-        kept.write(value)
+        check(value, str(path))
+        if kept:
+            kept.write(value)
     return value
 
 

@@ -6,6 +6,7 @@ code that it was made of, and counts for nothing else: what stands in the YAML i
 
 import json
 import os
+import sys
 from contextlib import suppress
 from functools import cache, cached_property
 from hashlib import sha256
@@ -18,7 +19,7 @@ _CODE: Final = [*map(Path(__file__).with_name, ("documents.py", "kept.py", "yaml
 
 
 def is_ours(path: Path) -> bool:
-    """Say whether a file came with the mock: in one of a user there may be secrets."""
+    """Say whether a file is in one of our folders, so that something may be kept beside it."""
     return any(data_folder(name) in path.parents for name in ("openapi", "fixtures"))
 
 
@@ -37,7 +38,9 @@ class Kept:
         return None
 
     def write(self, value: object) -> None:
-        """Keep a value for the next time, if the folder can be written."""
+        """Keep a value for the next time, if the folder can be written and Python writes there."""
+        if sys.dont_write_bytecode or sys.pycache_prefix:
+            return
         # Others read and write at the same time, so it is there as a whole or not at all.
         new = self.place.with_name(f"{self.place.name}.{os.urandom(8).hex()}")
         with suppress(OSError):

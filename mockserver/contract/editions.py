@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mockserver.base.data import data_folder
-from mockserver.base.documents import DocumentError, merge, read_yaml
+from mockserver.base.documents import DocumentError, merge, read_ours
 from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem, Violation
 from mockserver.base.schema import Node, pointer
@@ -106,7 +106,7 @@ class Editions:
         self._files = folder / "editions"
         self._contract = Contract.load(folder)
         more = sorted((folder / "resources").glob("*.yaml"))
-        self._more = {path.stem: Node.root(str(path), read_yaml(path)) for path in more}
+        self._more = {path.stem: Node.root(str(path), read_ours(path)) for path in more}
         self._given = _foreign(files) if files else {}
         self._made: dict[str, Edition] = {}
 
@@ -156,7 +156,7 @@ class Editions:
         known = f"the editions are {', '.join(self.names)}"
         reasons: Json = {}
         for path in self._files.glob("*.yaml"):
-            reasons |= read_yaml(path).get("undefined", {})
+            reasons |= read_ours(path).get("undefined", {})
         release = name
         while release:
             if release in reasons:
@@ -168,7 +168,7 @@ class Editions:
         if not name:
             return Edition(name, "", True, self._extended(self._contract), (), ())
         path = self._files / f"{name}.yaml"
-        file = Node.root(str(path), read_yaml(path))
+        file = Node.root(str(path), read_ours(path))
         contract, documents = self._contract, self._contract.documents
         keys = {f"v{version}": document for version, document in documents.items()}
         for key in file.value.keys() - _FACTS - keys.keys():

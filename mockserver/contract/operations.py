@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
-from mockserver.base.documents import DocumentError, read_yaml
+from mockserver.base.documents import DocumentError, read_ours
 from mockserver.base.jsontext import Json, parse_json
 from mockserver.base.problems import Kind, Note, Problem, Violation
 from mockserver.base.schema import Node, Schema
@@ -221,7 +221,7 @@ class Contract:
     def load(cls, folder: Path) -> Self:
         """Read every `v*.yaml` of a folder; DocumentError names file and place."""
         contract = cls.of(
-            Node.root(str(path), read_yaml(path)) for path in sorted(folder.glob("v*.yaml"))
+            Node.root(str(path), read_ours(path)) for path in sorted(folder.glob("v*.yaml"))
         )
         if not contract.documents:
             raise DocumentError(str(folder), [("", "no document v*.yaml is in this folder")])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mockserver.base.data import data_folder
-from mockserver.base.documents import merge, read_yaml
+from mockserver.base.documents import merge, read_ours
 from mockserver.contract.operations import VERSION_HEADER
 
 VERSIONS: Final = ("1", "2")
@@ -66,7 +66,7 @@ def questions(
 
 
 def _data() -> Any:  # noqa: ANN401  # JSON; the schema has its form
-    return read_yaml(_PATH)
+    return read_ours(_PATH)
 
 
 def _question(entry: Any, version: str, usual: Any, places: Mapping[str, object]) -> Question:  # noqa: ANN401  # as above

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 from mockserver.base.data import data_folder
-from mockserver.base.documents import merge, read_yaml
+from mockserver.base.documents import merge, read_ours, read_yaml
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Told
 from mockserver.base.text import nearest, one_line
@@ -156,8 +156,8 @@ _PARTS: Final[Mapping[str, Callable[[Any], object]]] = {
 
 @cache
 def _default() -> Mapping[str, Any]:
-    # Tests have checked it, and what is put over it is checked together with it.
-    default: Mapping[str, Any] = read_yaml(data_folder("fixtures") / "default.yaml", WorldError)
+    path = data_folder("fixtures") / "default.yaml"
+    default: Mapping[str, Any] = read_ours(path, WorldError, valid)
     return default
 
 
@@ -168,7 +168,9 @@ def _default_world() -> World:
 
 def _read(path: Path, files: int = 1) -> Mapping[str, Any]:
     source = str(path)
-    tree = read_yaml(path, WorldError)
+    # In a world of a user there may be secrets, so nothing of it is kept, wherever it is.
+    read = read_ours if path in map(_named, NAMED) else read_yaml
+    tree = read(path, WorldError)
     refuse_unless_json(tree, source)
     if not isinstance(tree, dict) or "extends" not in tree:
         return valid(tree, source)

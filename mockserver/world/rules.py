@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from mockserver.base.data import data_folder
-from mockserver.base.documents import read_yaml
+from mockserver.base.documents import read_ours
 from mockserver.base.masking import MASK, is_secret
 from mockserver.base.schema import Breach, Node, Schema, Words, pointer
 from mockserver.base.text import nearest, one_line
@@ -48,7 +48,7 @@ _WORDS: Final = Words(
 @cache
 def _schema(*place: str) -> Schema:
     path = data_folder("fixtures") / "schema.yaml"
-    return Schema(Node.root(str(path), read_yaml(path)).at(*place), _WORDS)
+    return Schema(Node.root(str(path), read_ours(path)).at(*place), _WORDS)
 
 
 def valid(

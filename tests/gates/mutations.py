@@ -338,9 +338,24 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "what is kept by another parser is not read",
     ),
     (
-        "if numbers or not is_ours(path):",
-        "if numbers:",
+        "Kept(path, content) if is_ours(path) else None",
+        "Kept(path, content)",
         "nothing is kept of a file of a user",
+    ),
+    (
+        "read = read_ours if path in map(_named, NAMED) else read_yaml",
+        "read = read_ours",
+        "nothing is kept of a world of a user beside ours",
+    ),
+    (
+        "if sys.dont_write_bytecode or sys.pycache_prefix:",
+        "if False:",
+        "nothing is kept where Python keeps nothing",
+    ),
+    (
+        "read_ours(path, WorldError, valid)",
+        "read_ours(path, WorldError)",
+        "a mistake in the default world is told at the start",
     ),
     (
         "_template.cache_clear()",

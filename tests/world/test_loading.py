@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import re
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -21,7 +23,7 @@ from mockserver.base.data import data_folder
 from mockserver.base.documents import merge
 from mockserver.base.masking import MASK, Secret
 from mockserver.base.text import host_name, nearest
-from mockserver.world import model
+from mockserver.world import loading, model
 from mockserver.world.loading import load, patched
 from mockserver.world.model import World
 from mockserver.world.reading import WorldError
@@ -68,8 +70,50 @@ def test_the_default_world_is_complete_and_valid_to_an_independent_validator() -
 
 
 def test_the_default_world_breaks_none_of_our_rules() -> None:
-    # A start leaves them out, since nobody gave it; as a file it is one that was given.
+    # Where it has been checked a start leaves them out; as a file it is one that was given.
     assert load(FIXTURES / "default.yaml").data == load().data
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the folder of our worlds, in a mock that is installed elsewhere."""
+    folder = tmp_path / "fixtures"
+    shutil.copytree(FIXTURES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with monkeypatch.context() as patched:
+        patched.setattr(data, "PACKAGE", tmp_path / "mockserver")
+        patched.setattr(sys, "dont_write_bytecode", False)
+        patched.setattr(sys, "pycache_prefix", None)
+        forget()
+        yield folder
+    forget()
+
+
+def forget() -> None:
+    """Forget the default world, as a new process knows none."""
+    loading._default.cache_clear()  # noqa: SLF001  # there is no other way
+    loading._default_world.cache_clear()  # noqa: SLF001  # as above
+
+
+def test_a_mistake_in_the_default_world_is_told_at_each_start(elsewhere: Path) -> None:
+    path = elsewhere / "default.yaml"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("password:", "pasword:", 1), "utf-8")
+    for _ in range(2):
+        with pytest.raises(WorldError) as caught:
+            load()
+        told = f"{path}: /users/admin/pasword: unknown key; did you mean 'password'?"
+        assert str(caught.value) == told
+    path.write_text(text.replace("admin-password", "other-password", 1), "utf-8")
+    assert load().users["admin"].password.reveal() == "other-password"
+
+
+def test_of_a_world_of_a_user_nothing_is_kept_beside_ours_either(elsewhere: Path) -> None:
+    mine = written(elsewhere, "extends: fuzz\nlenient: true\n", "mine.yaml")
+    outside = written(elsewhere.parent, "extends: default\nlenient: true\n", "outside.yaml")
+    for path in (mine, elsewhere / ".." / outside.name):
+        load(path)
+    kept = {path.stem for path in elsewhere.parent.rglob("*.jsonl")}
+    assert kept - {"schema"} == {"default", "fuzz"}
 
 
 @pytest.mark.parametrize(
