@@ -1,7 +1,7 @@
 """Our own YAML files kept as JSON, as Python keeps bytecode: that is read in a tenth of the time.
 
-A wheel brings these files, a checkout makes them where it may. Each names the octets and the
-code that it was made of, and counts for nothing else: what stands in the YAML is what is read.
+A wheel brings these files, a checkout makes them where it may. Each begins with a hash of the YAML
+and of the code that parses it, and is not read where that is another: a change counts at once.
 """
 
 import json
@@ -52,7 +52,7 @@ class Kept:
                 new.unlink(missing_ok=True)
 
     def text(self, value: object) -> bytes:
-        """Return the two lines that keep a value: what it was made of, and the value."""
+        """Return the two lines that keep a value: the hash, and the value as JSON."""
         return self._mark + json.dumps(value, separators=(",", ":")).encode()
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
 with suppress(ImportError):  # not on every platform
-    import uvloop  # noqa: F401  # who imports this starts a loop, and should not wait then
+    import uvloop  # noqa: F401  # here too, so that the first start in a program need not wait
 
 _Result = TypeVar("_Result")
 
