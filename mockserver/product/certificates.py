@@ -331,6 +331,16 @@ async def _put_metadata(call: Call, _: _Named) -> None:
     call.state.put_resources({CERTIFICATES: kept}, objects.size(new) - objects.size(old))
 
 
+async def _in_use(call: Call, _: _Named) -> Answer:
+    """Say whether a certificate has a value of a metadata field."""
+    world, number = call.state.world, call.parameters["id"]
+    field = objects.found(objects.rows(world, _FIELDS), "Id", number)
+    if field is None:
+        raise Problem(Kind.NOT_FOUND, f"Unable to find 'Metadata Field' with Id '{number}'")
+    given = (row.get("Metadata") or {} for row in objects.rows(world, CERTIFICATES))
+    return Answer(any(metadata.get(field["Name"]) for metadata in given), {})
+
+
 ACTIONS: Final[Mapping[str, Callable[[Call, _Named], Awaitable[Answer | None]]]] = {
     "enroll_csr": _enroll_csr,
     "enroll_pfx": _enroll_pfx,
@@ -338,6 +348,7 @@ ACTIONS: Final[Mapping[str, Callable[[Call, _Named], Awaitable[Answer | None]]]]
     "recover": _recover,
     "revoke": _revoke,
     "metadata": _put_metadata,
+    "in_use": _in_use,
 }
 
 

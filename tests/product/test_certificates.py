@@ -486,15 +486,26 @@ def test_the_vault_engine_can_revoke_in_a_lenient_world(client: Client, mock: Mo
         assert refusal(client.send("POST", "/Certificates/Revoke", bad, form=None))[0] == 400
 
 
+def in_use(client: Client) -> list[str]:
+    """Name the metadata fields of which a certificate has a value."""
+    fields = client.send("GET", "/MetadataFields", form=None).json()
+    paths = {field["Name"]: f"/MetadataFields/{field['Id']}/InUse" for field in fields}
+    return [name for name in paths if client.send("GET", paths[name], form=None).json()]
+
+
 def test_metadata_is_changed_and_an_empty_text_removes_it(client: Client) -> None:
+    assert in_use(client) == []
     client.enroll(Metadata={"Owner": "Web team"})
+    assert in_use(client) == ["Owner"]
     body: Json = {"Id": 1, "Metadata": {"Owner": "", "email-contact": True}, "CollectionId": 0}
     answer = client.send("PUT", "/Certificates/Metadata", body, form=None)
     assert (answer.status_code, answer.content) == (204, b"")
     assert client.shown(1)["Metadata"] == {"Email-Contact": "true"}
+    assert in_use(client) == ["Email-Contact"]
     body["Metadata"] = {"Email-Contact": None}
     client.send("PUT", "/Certificates/Metadata", body, form=None)
     assert client.shown(1)["Metadata"] == {}
+    assert in_use(client) == []
 
 
 # Keys that the product makes

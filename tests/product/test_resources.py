@@ -857,6 +857,7 @@ def test_a_bad_request_is_refused_in_the_recorded_form(
         (f"/Agents/{GLOBAL}", f"Agent with id of '{GLOBAL}' does not exist"),
         ("/Templates/999", "Unable to find 'Template' with Id '999'"),
         ("/MetadataFields/999", "Unable to find 'Metadata Field' with Id '999'"),
+        ("/MetadataFields/999/InUse", "Unable to find 'Metadata Field' with Id '999'"),
     ],
 )
 def test_what_is_not_there_is_told_as_recorded(caller: Caller, path: str, told: str) -> None:
