@@ -61,7 +61,7 @@ class _Lines(logging.Handler):
         self.write(record.levelname, text, {"message": text})
 
     def write(self, level: str, text: str | None, fields: Mapping[str, object]) -> None:
-        """Write a line: a text, in place of which there may be the fields alone; in JSON these.
+        """Write a line: in JSON the fields, else the text, or the fields where that is None.
 
         On a loop the lines of one turn are made together at its end, when answers are on their way.
         """

@@ -317,7 +317,7 @@ class Connection(_OneProtocol):
         if in_turn or (self._part == _BODY and not self.pipeline):
             self._hang_up(at_once=False)
             return
-        # The answers to the requests before it still come.
+        # The answers to the requests before it still come, each in its turn, and its own at last.
         self._deaf = True
         _end_body(self.cycle)
 

@@ -334,11 +334,9 @@ async def _put_metadata(call: Call, _: _Named) -> None:
 async def _in_use(call: Call, _: _Named) -> Answer:
     """Say whether a certificate has a value of a metadata field."""
     world, number = call.state.world, call.parameters["id"]
-    field = objects.found(objects.rows(world, _FIELDS), "Id", number)
-    if field is None:
-        raise Problem(Kind.NOT_FOUND, f"Unable to find 'Metadata Field' with Id '{number}'")
+    name = next(row["Name"] for row in objects.rows(world, _FIELDS) if row["Id"] == number)
     given = (row.get("Metadata") or {} for row in objects.rows(world, CERTIFICATES))
-    return Answer(any(metadata.get(field["Name"]) for metadata in given), {})
+    return Answer(any(metadata.get(name) for metadata in given), {})
 
 
 ACTIONS: Final[Mapping[str, Callable[[Call, _Named], Awaitable[Answer | None]]]] = {

@@ -256,6 +256,8 @@ class _Use:
 
     async def act(self) -> Answer:
         """Do what only code can, and give its answer in the form of the document."""
+        if self.plan.parameter:
+            self._row(self._wanted)  # which must be there
         answer = await recorded.ACTIONS[self.plan.action](self.call, self.plan.operation.named)
         return Answer(answer and self._made(answer.body), answer.headers if answer else {})
 
