@@ -42,7 +42,7 @@ _OF_VERSIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """One method of one path in one version; `permissions` are the roles in its `security`.
 
@@ -130,6 +130,15 @@ class Operation:
             TEMPLATE.sub(lambda found: str(given[found[1]]), permission)
             for permission in self.permissions
         )
+
+    def headers(self, sent: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """Return those of a request's headers, by names in lower case, that it depends on."""
+        return tuple([(name, sent[name]) for name in self._header_names if name in sent])
+
+    @cached_property
+    def _header_names(self) -> frozenset[str]:
+        own = {each.name for each in self.parameters if each.place == "header"}
+        return frozenset({"content-type", VERSION_HEADER, *own})
 
     def check(
         self, headers: Mapping[str, str], body: object, given: Mapping[str, object] = _NOTHING

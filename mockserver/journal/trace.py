@@ -292,7 +292,7 @@ class Trace:
     identity: str | None = None
     permission: Permission | None = None
     body: str | Sealed | None = None
-    violations: list[Violation] = field(default_factory=list)
+    violations: Sequence[Violation] = ()
     secrets: list[SecretRead] = field(default_factory=list)
     token_requests: list[TokenRequest] = field(default_factory=list)
     delivery: Attempt | None = None

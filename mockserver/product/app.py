@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Final, NamedTuple
 
 from starlette.requests import Request
@@ -39,6 +40,7 @@ from mockserver.world.model import World
 _DEPRECATED_SINCE: Final = b"@1735689600"
 _UNAUTHORIZED: Final = 401
 _LONGEST: Final = 4_096  # octets of headers that are remembered
+_LARGEST: Final = 2_048  # octets, or characters, of what the contract is asked about again
 _OF_A_HEADER: Final = 64  # octets that each takes beside those of its name and value
 _SINGLE: Final = frozenset(("authorization", "content-type", "x-mock-namespace"))
 
@@ -68,6 +70,8 @@ class Api:
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
+        # Most tests send the same few bodies, each of them again and again.
+        self._judge_recurring = lru_cache(maxsize=64)(_judged)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
@@ -194,24 +198,35 @@ class Api:
             if early is not None or "expect" not in found.headers:
                 # The journal has the body, so that the call can be sent again by another caller.
                 with suppress(Problem):
-                    octets = await whole_body(request) if early is None else early
-                    _read_body(found, octets)
+                    octets = _whole(found, await whole_body(request) if early is None else early)
+                    operation.read(found.headers.get("content-type"), octets)
+                    _seal(found, octets)
             raise
-        octets = await whole_body(request) if early is None else early
-        body = _read_body(found, octets)
-        body, notes = operation.relaxed(body, lenient=found.world.lenient)
-        trace.lenient += notes
+        octets = _whole(found, await whole_body(request) if early is None else early)
         with trace.step("check"):
-            trace.violations = operation.check(found.headers, body, given)
-        if trace.violations:
-            text = operation.describe(found.headers, body, trace.violations)
-            return Problem(_kind(trace.violations), text)
+            judged = self._judge(found, octets, query)
+        _seal(found, octets)
+        trace.lenient += judged.notes
+        trace.violations = judged.violations
+        if judged.violations:
+            return Problem(judged.kind, judged.message)
+        body = json.loads(judged.body)
         filled = operation.filled(body or {})
         trace.asked = Asked(body, given, tuple(dict(query)))
         contract = self._editions[found.world.edition].contract
         caller = found.state, found.world, found.identity
         call = Call(*caller, given, filled, trace, contract, found.headers)
         return _answered(await self._done(operation, call), operation.status)
+
+    def _judge(
+        self, found: "_Admitted", octets: bytes, query: Sequence[tuple[str, str]]
+    ) -> "_Judged":
+        """Return what the contract says of a request; Problem where its body cannot be read."""
+        operation, headers = found.operation, found.operation.headers(found.headers)
+        sent = _Sent(found.path, tuple(query), headers, octets)
+        texts = chain(*headers, *query, (found.path, octets))
+        judge = self._judge_recurring if sum(map(len, texts)) <= _LARGEST else _judged
+        return judge(operation, sent, lenient=found.world.lenient)
 
     def _done(self, operation: Operation, call: Call) -> Awaitable[object]:
         """Do what an operation asks for: by its method, or where it has none as a resource."""
@@ -233,6 +248,39 @@ class Api:
             example = self._base_path + self._editions.newest.contract.operations[0].path
             text = f" itself: a path of the API goes on, such as {example}"
         raise Problem(Kind.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
+
+
+class _Judged(NamedTuple):
+    """What the contract says of a request, whoever sends it; `kind` and `message` of a refused one.
+
+    `body` is spelled as in the document, as JSON: each call makes a body of its own from it.
+    """
+
+    notes: Sequence[Note]
+    violations: Sequence[Violation]
+    kind: Kind = Kind.BODY
+    message: str = ""
+    body: str = "null"
+
+
+class _Sent(NamedTuple):
+    """What the contract looks at in a request."""
+
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    octets: bytes
+
+
+def _judged(operation: Operation, sent: _Sent, *, lenient: bool) -> _Judged:
+    headers = dict(sent.headers)
+    body = operation.read(headers.get("content-type"), sent.octets)
+    body, notes = operation.relaxed(body, lenient=lenient)
+    violations = tuple(operation.check(headers, body, operation.given(sent.path, sent.query)))
+    if not violations:
+        return _Judged(notes, (), body=json.dumps(body))
+    message = operation.describe(headers, body, violations)
+    return _Judged(notes, violations, _kind(violations), message)
 
 
 def _kind(violations: Sequence[Violation]) -> Kind:
@@ -320,19 +368,22 @@ def _left(request: Request, response: Response, problem: Problem | None) -> Prob
     return Problem(Kind.CLIENT_LEFT, text)
 
 
-def _read_body(found: _Admitted, octets: bytes | Problem) -> object:
-    operation, trace = found.operation, found.trace
+def _whole(found: _Admitted, octets: bytes | Problem) -> bytes:
+    """Return the octets that the contract is asked about; Problem where there are none of them."""
     if isinstance(octets, Problem):
         raise octets
     if found.world.lenient and (first := first_value(octets)) is not octets:
         text = "the text after the JSON object was ignored"
-        trace.lenient.append(Note("", NoteKind.TRAILING_TEXT, text, NoteKind.TRAILING_TEXT))
-        octets = first
-    media = found.headers.get("content-type")
-    body = operation.read(media, octets)
-    if body is not None:
-        trace.body = masking.Sealed(octets, partial(_masked, operation, media))
-    return body
+        found.trace.lenient.append(Note("", NoteKind.TRAILING_TEXT, text, NoteKind.TRAILING_TEXT))
+        return first
+    return octets
+
+
+def _seal(found: _Admitted, octets: bytes) -> None:
+    """Have the journal keep a body that can be read."""
+    operation, media = found.operation, found.headers.get("content-type")
+    if operation.request is not None:
+        found.trace.body = masking.Sealed(octets, partial(_masked, operation, media))
 
 
 def _masked(operation: Operation, media: str | None, octets: bytes) -> str:

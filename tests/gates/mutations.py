@@ -73,7 +73,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
             access.require(found.identity, operation.required(given), trace)
 """,
         """        early = await whole_body(request) if early is None else early
-        _read_body(found, early)
+        self._judge(found, _whole(found, early), query)
         try:
             access.require(found.identity, operation.required(given), trace)
 """,
@@ -426,6 +426,21 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "if in_turn or (self._part == _BODY and not self.pipeline):",
         "if in_turn or self._part == _BODY:",
         "a bad body leaves the answers before it",
+    ),
+    (
+        "sent = _Sent(found.path, tuple(query), headers, octets)",
+        "sent = _Sent(found.path, (), headers, octets)",
+        "a query is judged with its body",
+    ),
+    (
+        '{"content-type", VERSION_HEADER, *own}',
+        '{"content-type", VERSION_HEADER}',
+        "a body that comes again is judged by the headers that it comes with",
+    ),
+    (
+        "judge = self._judge_recurring if sum(map(len, texts)) <= _LARGEST else _judged",
+        "judge = self._judge_recurring",
+        "of what is judged again at most so much is remembered",
     ),
     (
         "_read_headers.cache_clear()",

@@ -695,3 +695,46 @@ def test_a_client_that_leaves_is_logged(caller: Caller, caplog: pytest.LogCaptur
     )
     assert record.getMessage().endswith(f' problem="{text}"')
     assert " status=" not in record.getMessage()
+
+
+# A body that comes again
+
+
+def test_a_body_that_comes_again_is_judged_the_same(caller: Caller) -> None:
+    refused = V2 | {"Port": 0, "UseSSL": "yes"}
+    first, second = (caller.send("2", refused) for _ in range(2))
+    assert refusal(first) == refusal(second)
+    kept = [caller.exchange(response) for response in (first, second)]
+    for name in ("violations", "problem", "request", "lenient"):
+        assert kept[0][name] == kept[1][name]
+
+
+def test_what_a_body_meets_decides_each_time_anew(caller: Caller) -> None:
+    body = {**V2, "host": "corpexch02.keyexample.com"}
+    del body["Host"]
+    octets = json.dumps(body).encode() + b" and more"
+    for _ in range(2):
+        assert caller.send("2", octets).status_code == 400
+        caller.mock.patch_world({"lenient": True})
+        response = caller.send("2", octets)
+        assert (response.status_code, len(caller.exchange(response)["lenient"])) == (200, 2)
+        caller.mock.patch_world({"lenient": False})
+    for version, status in (("1", 400), ("2", 200), (None, 400), ("2", 200)):
+        assert caller.send(version, V2).status_code == status
+    for media, status in (("text/plain", 415), ("application/json", 200)):
+        headers: dict[str, str | None] = {"content-type": media}
+        assert caller.send("2", V2, headers=headers).status_code == status
+    headers = {"x-keyfactor-requested-with": None}
+    assert caller.send("2", V2, headers=headers).status_code == 400
+    profile = f"PUT {PATH.removesuffix('/Test')}"
+    for path, status in ((PATH, 200), (profile, 400), (PATH, 200)):
+        assert caller.send("2", V2, path=path).status_code == status
+
+
+def test_a_path_and_a_query_are_judged_with_their_body(caller: Caller) -> None:
+    for query, status in (("", 200), ("?ReturnLimit=x", 400), ("?ReturnLimit=1", 200)):
+        path = f"GET /KeyfactorAPI/CertificateStores{query}"
+        assert caller.send("1", None, path=path).status_code == status
+    for number, status in (("1", 200), ("x", 400), ("2", 200)):
+        path = f"GET /KeyfactorAPI/PamProviders/{number}"
+        assert caller.send("1", None, path=path).status_code == status
