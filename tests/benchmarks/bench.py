@@ -62,6 +62,7 @@ OAUTH = {
     "ClientId": {"SecretValue": "command-email"},
     "ClientSecret": {"SecretValue": "MySuperSecretClientSecret"},
 }
+NEW = load.NUMBER.decode()
 CREDENTIALS = b64encode(b"admin:admin-password").decode()
 
 
@@ -335,6 +336,7 @@ def loads(folder: str) -> None:
         _, port = stack.enter_context(mock(folder, "info"))
         calls = {
             "refused": (port, refused),
+            "another each time": (port, request(PATH, MAIL | {"Port": 0, "SenderName": NEW})),
             "delivered": (port, plain),
             "bare": (stack.enter_context(bare())[1], request("/", MAIL)),
         }
@@ -358,6 +360,8 @@ def loads(folder: str) -> None:
             several["Prism"],
             wanted=">= 4.5",
         )
+    name = "the same, another body each time"
+    row(name, usual, several["another each time"], several["bare"])
     row(
         "refused, 1 connection, ms",
         usual,

@@ -1,8 +1,8 @@
 """Keep connections busy with one request, each until it has its answer: a closed loop.
 
 `load.py PORT CONNECTIONS SECONDS < request` prints answers a second, and the median and the 99th
-percentile of their milliseconds, as JSON. It is a process of its own, so that it takes no time
-from whom it measures.
+percentile of their milliseconds, as JSON. Where the request has the word NUMBER!, each time another
+number is there. It is a process of its own, so that it takes no time from whom it measures.
 """
 
 import json
@@ -10,8 +10,10 @@ import selectors
 import socket
 import sys
 import time
+from itertools import count
 
 CHUNKED_END = b"0\r\n\r\n"
+NUMBER = b"NUMBER!"
 
 
 def complete(answer: bytes) -> bool:
@@ -28,11 +30,16 @@ def complete(answer: bytes) -> bool:
 def load(port: int, connections: int, seconds: float, raw: bytes) -> list[float]:
     """Return the milliseconds of each answer in that time."""
     selector = selectors.DefaultSelector()
-    times = []
+    times: list[float] = []
+    new = count(1)
+
+    def ask(sock: socket.socket) -> None:
+        sock.sendall(raw.replace(NUMBER, b"%07d" % next(new)))
+
     for _ in range(connections):
         sock = socket.create_connection(("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(raw)
+        ask(sock)
         selector.register(sock, selectors.EVENT_READ, [sock, b"", time.perf_counter()])
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -44,7 +51,7 @@ def load(port: int, connections: int, seconds: float, raw: bytes) -> list[float]
                 now = time.perf_counter()
                 times.append((now - since) * 1_000)
                 key.data[1:] = b"", now
-                sock.sendall(raw)
+                ask(sock)
             else:
                 key.data[1] = had + part
     return times
