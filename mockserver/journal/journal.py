@@ -192,7 +192,7 @@ class Journal:
 
     def add_message(self, message: Message) -> None:
         """Keep a message."""
-        self._add(self.messages, message, _octets(message) + message.may_remember)
+        self._add(self.messages, message, _octets_of_mail(message) + message.may_remember)
         self.feed.publish("message", message)
 
     def add_exchange(self, exchange: Exchange) -> None:
@@ -285,6 +285,16 @@ def _octets_inside(kept: object) -> int:
     return size + sum([_octets_inside(each) for each in inner if type(each) not in _WHOLE])
 
 
+def _octets_of_mail(mail: Message) -> int:
+    """Return about what `_octets` would, but sooner."""
+    envelope, given = mail.envelope, (mail.parameters.mail, *mail.parameters.rcpt)
+    texts = [mail.raw, mail.helo, mail.username, envelope.sender, *envelope.recipients]
+    texts += chain.from_iterable([pair for each in given for pair in each.items()])
+    said = [line for _, line in mail.dialogue]
+    size = sum(map(getsizeof, texts)) + sum(map(getsizeof, said))
+    return size + _PART_BYTES * (len(said) + len(given))
+
+
 def _octets_of_call(call: Exchange) -> int:
     """Return about what `_octets` would, but sooner: only what few calls have is walked."""
     problem, permission = call.problem, call.permission
@@ -295,10 +305,14 @@ def _octets_of_call(call: Exchange) -> int:
         texts += problem.message, problem.field
     for each in call.violations:
         texts += each.path, each.message
+    if call.delivery is not None:
+        said = [line for _, _, line in call.delivery.dialogue]
+        texts += said
+        parts += len(said)
     if permission is not None:
         texts += permission.required
         parts += len(permission.held)  # which are of the world
     size = _PART_BYTES * parts + sum(map(getsizeof, texts))
     size += sum(map(len, chain.from_iterable(headers)))
-    rare = call.secrets, call.token_requests, call.delivery, call.lenient
+    rare = call.secrets, call.token_requests, call.lenient
     return size + sum([_octets(each) for each in rare if each])

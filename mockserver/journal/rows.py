@@ -19,7 +19,7 @@ def numbers(column: Iterable[float]) -> object:
 
 def texts(column: Iterable[str]) -> object:
     """Hold the texts of a column, those that recur once for all rows."""
-    return tuple(map(shared, column))
+    return shared(column)
 
 
 letters: Final[_Column] = "".join

@@ -6,7 +6,6 @@ import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, cast
@@ -78,13 +77,14 @@ async def deliver(
     """
     client = _Client(submission, delivery)
     try:
-        async with asyncio.timeout(submission.timeout):
+        async with asyncio.timeout(submission.timeout) as limit:
             await client.connect(dial, trust)
             await client.send()
+            limit.reschedule(asyncio.get_running_loop().time() + _QUIT_SECONDS)
+            await client.quit()
     except (SMTPException, OSError) as error:
-        raise _problem(error, submission, delivery) from error
-    else:
-        await client.quit()
+        if not client.sent:
+            raise _problem(error, submission, delivery) from error
     finally:
         client.close()
 
@@ -96,6 +96,7 @@ class _Client:
         self._submission = submission
         self._delivery = delivery
         self._protocol = SMTPProtocol()
+        self.sent = False
         self._extensions: dict[str, str] = {}
         self._mechanisms: list[str] = []
 
@@ -140,12 +141,11 @@ class _Client:
         await self._command(b"RCPT", f"TO:<{submission.recipient}>".encode())
         self._delivery.stage = "data"
         self._delivery.reply = _reply(await self._protocol.execute_data_command(message))
+        self.sent = True
 
     async def quit(self) -> None:
-        """Say goodbye, and ignore a failure: the mail is delivered."""
-        with suppress(SMTPException, OSError):
-            async with asyncio.timeout(_QUIT_SECONDS):
-                await self._protocol.execute_command(b"QUIT")
+        """Say goodbye."""
+        await self._protocol.execute_command(b"QUIT")
 
     def close(self) -> None:
         """Cut the connection, if there is one."""

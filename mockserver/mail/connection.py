@@ -167,13 +167,13 @@ class Connection(SMTP):
 
     def _write(self, reply: str) -> None:
         """Write and record a reply, each line of it with its code (RFC 5321, 4.2.1)."""
-        *more, last = reply.splitlines()
-        lines = [*(f"{line[:3]}-{line[4:]}" for line in more), f"{last[:3]} {last[4:]}"]
+        lines = [f"{line[:3]}-{line[4:]}" for line in reply.splitlines()]
+        lines[-1] = f"{lines[-1][:3]} {lines[-1][4:]}"
         for line in lines:
             self.dialogue.add("S", line)
         if reply[0] in "45":
             self.trace.refuse(reply)
-        self._writer.write("".join(f"{line}\r\n" for line in lines).encode())
+        self._writer.write("\r\n".join([*lines, ""]).encode())
         self._may_speak = True
 
     def _timeout_cb(self) -> None:

@@ -140,7 +140,8 @@ class _TokenClient:
 def _kept(raw: list[tuple[bytes, bytes]]) -> Headers:
     """Return headers as the journal keeps them; most requests have the same ones."""
     pairs = [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
-    return tuple((shared(name), shared(value)) for name, value in masking.headers(pairs))
+    names, values = zip(*masking.headers(pairs), strict=True)
+    return tuple(zip(shared(names), shared(values), strict=True))
 
 
 def _json_object(content: bytes | str) -> Json | None:

@@ -717,7 +717,9 @@ def test_a_server_that_is_no_smtp_server_is_told_apart(
     run(attempt())
 
 
-def test_after_the_250_nothing_can_fail() -> None:
+@pytest.mark.parametrize("bye", [[], [b""], [b"bye\r\n"]], ids=["gone", "silent", "no-smtp"])
+def test_after_the_250_nothing_can_fail(monkeypatch: pytest.MonkeyPatch, bye: list[bytes]) -> None:
+    monkeypatch.setattr("mockserver.mail.client._QUIT_SECONDS", 0.05)
     words = [
         b"220 hi\r\n",
         b"250 hi\r\n",
@@ -725,6 +727,7 @@ def test_after_the_250_nothing_can_fail() -> None:
         b"250 ok\r\n",
         b"354 go\r\n",
         b"250 ok\r\n",
+        *bye,
     ]
     delivery = Attempt(Endpoint("relay.test", 25), "none", Dialogue())
 
@@ -734,7 +737,8 @@ def test_after_the_250_nothing_can_fail() -> None:
         theirs.setblocking(False)
         return theirs
 
-    run(deliver(submission(), dial, AUTHORITY.client_context, delivery))
+    what = submission(timeout=30)
+    run(asyncio.wait_for(deliver(what, dial, AUTHORITY.client_context, delivery), 10))
     assert (delivery.stage, delivery.reply) == ("data", "250 ok")
 
 
