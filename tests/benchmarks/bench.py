@@ -153,7 +153,7 @@ def built(commit: str) -> Iterator[str]:
 @contextmanager
 def bare() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Serve the bare endpoint in a process of its own; give it and its port."""
-    command = [sys.executable, reference.__file__]
+    command = [sys.executable, str(Path(__file__).with_name("bare.py"))]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:

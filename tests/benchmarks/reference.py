@@ -1,12 +1,10 @@
-"""What the mock is measured against: bare Starlette, cryptography, aiosmtplib with aiosmtpd."""
+"""What the mock is measured against: cryptography, aiosmtplib with aiosmtpd, uvicorn."""
 
 import asyncio
 import datetime as dt
 import inspect
-import logging
 import socket
 import ssl
-import sys
 import threading
 import time
 from functools import cache
@@ -20,32 +18,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
-from mockserver.base.loops import new_event_loop
-from mockserver.http.listener import HttpListener
 
 HOST = "relay.test"
 MAIL = (
     b"From: Keyfactor Command <jsmith@keyexample.com>\r\nTo: mjones@keyexample.com\r\n"
     b"Subject: Test\r\n\r\nThis is a test message.\r\n"
 )
-
-
-async def serve() -> None:
-    """Serve an endpoint that reads JSON and answers a refusal; print the port."""
-
-    async def refuse(request: Request) -> JSONResponse:
-        await request.json()
-        return JSONResponse({"ErrorCode": "0xA011000F", "Message": "Port: required."}, 400)
-
-    listener = HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]), {})
-    sock = socket.create_server(("127.0.0.1", 0))
-    await listener.listen(sock, None)
-    print(sock.getsockname()[1], flush=True)
-    await asyncio.Event().wait()
 
 
 @cache
@@ -117,9 +95,3 @@ class UvicornThread:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join()
-
-
-if __name__ == "__main__":
-    logging.disable()
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        sys.exit(runner.run(serve()))
