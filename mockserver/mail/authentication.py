@@ -6,13 +6,15 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mockserver.base.masking import MASK
 from mockserver.base.sasl import MECHANISMS
-from mockserver.mail.connection import Connection
 from mockserver.mail.part import Part, RefusedError
 from mockserver.world.model import Account
+
+if TYPE_CHECKING:
+    from mockserver.mail.connection import Connection
 
 # The answers to a challenge that the protocols demand; any other could be a secret.
 _DISMISSALS: Final = {b64encode(mechanism.dismissal) for mechanism in MECHANISMS.values()}
@@ -43,7 +45,7 @@ class LoggedIn:
 class Authentication:
     """Log clients in as the relay demands it."""
 
-    connection: Connection
+    connection: "Connection"
     part: Part
     tokens: Tokens
 

@@ -8,21 +8,10 @@ from typing import Any, Final, cast
 from aiosmtpd.smtp import SMTP
 
 from mockserver.journal.outside import SessionTrace
+from mockserver.mail.connections import Connections
 
 _MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
 _LEADING_BACK: Final = ("event_handler", "_client_connected_cb", "_timeout_handle", "_writer")
-
-
-class Connections(set["Connection"]):
-    """The open connections of a sink; while it is `closed`, a new one ends at once."""
-
-    closed = False
-
-    async def close(self) -> None:
-        """End all of them."""
-        self.closed = True
-        while self:
-            await asyncio.wait([connection.end() for connection in self])
 
 
 class Connection(SMTP):

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from mockserver.base.certificates import Authority
@@ -11,10 +12,12 @@ from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
 from mockserver.journal.trace import Dialogue, Endpoint
 from mockserver.mail.authentication import Tokens
-from mockserver.mail.connection import Connection, Connections
+from mockserver.mail.connections import Connections
 from mockserver.mail.part import Part
-from mockserver.mail.session import Session
 from mockserver.world.model import Relay
+
+if TYPE_CHECKING:
+    from mockserver.mail.connection import Connection
 
 
 class Sink:
@@ -67,7 +70,7 @@ class Sink:
         """
         endpoint = Endpoint(*sock.getsockname()[:2])
 
-        def accept() -> Connection:
+        def accept() -> "Connection":
             now = state()
             relay = now.world.relays.get(key, Relay())
             session = SessionTrace(endpoint, Dialogue())
@@ -98,7 +101,11 @@ class Sink:
             await server.wait_closed()
         self._servers.clear()
 
-    def _connection(self, part: Part) -> Connection:
+    def _connection(self, part: Part) -> "Connection":
+        # Imported when first needed: aiosmtpd takes as long as a fifth of the rest.
+        from mockserver.mail.connection import Connection  # noqa: PLC0415  # see above
+        from mockserver.mail.session import Session  # noqa: PLC0415
+
         def converse(connection: Connection) -> Awaitable[None]:
             return Session(connection, part, self._authority, self._tokens).converse()
 

@@ -19,7 +19,6 @@ from mockserver.journal.message import Message
 from mockserver.journal.outside import SessionTrace
 from mockserver.journal.state import State
 from mockserver.journal.trace import Attempt, Dialogue, Endpoint, Trace
-from mockserver.mail.client import deliver
 from mockserver.mail.part import Part
 from mockserver.mail.sink import Sink
 from mockserver.mail.submission import Login, Submission, TlsMode, tls_mode
@@ -192,6 +191,8 @@ class KeyfactorCommand:
             request_id=trace.request_id,
             identity=call.identity.name,
         )
+        from mockserver.mail.client import deliver  # noqa: PLC0415  # with aiosmtplib, when needed
+
         with trace.step("delivery"):
             dial, trust = partial(self._sink.connect, part), self._authority.client_context
             await deliver(submission, dial, trust, attempt)
