@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -36,8 +35,7 @@ _REASONS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a certificate is to say; `usage` are the bits of KeyUsage, `purposes` OIDs."""
 
     subject: "x509.Name"

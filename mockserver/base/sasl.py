@@ -6,8 +6,7 @@ worlds offer them, filters know their names, and both ends of a mail speak them.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _SCOPE: Final = "smtp.send"  # what a challenge names, as in the default world
 
@@ -23,8 +22,7 @@ _OAUTHBEARER: Final = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Mechanism:
+class _Mechanism(NamedTuple):
     """One way to log in.
 
     `write` makes the client's responses of a user name, a password or token, and the server's host

@@ -3,8 +3,7 @@
 import hmac
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from mockserver.base.problems import Kind, Problem
@@ -20,8 +19,7 @@ _PUBLIC: Final = (*HEALTH, f"{PREFIX}/ca.pem", CRL, CHAIN)
 _PUBLIC_BELOW: Final = tuple(f"{path}/" for path in (idp.MOUNT, *idp.METADATA))
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(NamedTuple):
     """Decide who may use the control calls, by the host that is addressed and by a token."""
 
     names: frozenset[str]

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
@@ -59,8 +58,7 @@ _MAIL_HEADERS: Final = {
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """One row of the list: a call with the mail that it led to, or a mail whose call is not kept.
 
     `kept` is what the row stands for, of the two.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
@@ -337,8 +337,7 @@ def _refusal(file: Path) -> str:
     return "" if file.absolute().parent.is_dir() else "there is no such folder"
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What whoever starts a run wants to know of its coverage; `minimum` is in percent."""
 
     table: bool = False

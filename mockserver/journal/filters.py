@@ -3,9 +3,8 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from mockserver.base.problems import Errors, Kind
 from mockserver.base.sasl import MECHANISMS
@@ -27,8 +26,7 @@ class Either(tuple[str, ...]):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
-class _Criterion:
+class _Criterion(NamedTuple):
     """One thing that entries are asked for.
 
     `read` gives what an entry has; None and `null` are nothing. `normal` gives the form in which

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from mockserver.base.text import one_line
 from mockserver.contract.operations import VERSION_HEADER
@@ -16,8 +15,7 @@ _MAX_DIALOGUE: Final = 100
 _NO_STEP: Final = Step("", 0, 0)
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """One line of a story.
 
     `kind` is `event` for what the mock or its client did, `smtp` for a line of the SMTP dialogue

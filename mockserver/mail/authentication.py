@@ -5,8 +5,7 @@ import hmac
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mockserver.base.masking import MASK
 from mockserver.base.sasl import MECHANISMS
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _DISMISSALS: Final = {b64encode(mechanism.dismissal) for mechanism in MECHANISMS.values()}
 
 
-@dataclass(frozen=True)
-class Tokens:
+class Tokens(NamedTuple):
     """How tokens are checked.
 
     `check` takes a token, and its audience if it must have one; it returns the claims, or raises
@@ -32,8 +30,7 @@ class Tokens:
     discovery_url: Callable[[], str | None]
 
 
-@dataclass(frozen=True)
-class LoggedIn:
+class LoggedIn(NamedTuple):
     """Who a client is, None where nobody knows; `account` is the relay's of that name."""
 
     mechanism: str | None = None
@@ -41,8 +38,7 @@ class LoggedIn:
     account: Account | None = None
 
 
-@dataclass(frozen=True)
-class Authentication:
+class Authentication(NamedTuple):
     """Log clients in as the relay demands it."""
 
     connection: "Connection"

@@ -5,8 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mockserver.base.sockets import reset_when_closed
 from mockserver.journal.message import Message
@@ -20,8 +19,7 @@ class RefusedError(Exception):
     """Refuse a command; the text is the reply."""
 
 
-@dataclass(frozen=True)
-class _Fault:
+class _Fault(NamedTuple):
     """Where and how a session ends; `connect` is before the first stage, and before TLS.
 
     A test mail does not get that far if there is an `error`: that is what its dialling raises.
@@ -54,8 +52,7 @@ _FAULTS: Final[Mapping[str, _Fault]] = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """What one session plays, for whom, and where its messages go.
 
     `relay` is the world's entry under `key`, and `implicit` whether TLS begins with the first

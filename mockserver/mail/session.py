@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from ipaddress import ip_address
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from mockserver.base.certificates import Authority, Kind
 from mockserver.base.masking import MASK
@@ -296,8 +296,7 @@ class Session:
         return "\n".join(f"214 2.0.0 {name} {_VERBS[name].syntax}".rstrip() for name in names)
 
 
-@dataclass(frozen=True)
-class _Verb:
+class _Verb(NamedTuple):
     """What follows a verb, in brackets if it is optional, and the reply or the method for it."""
 
     syntax: str

@@ -3,12 +3,11 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from mockserver.base.masking import Secret
 from mockserver.base.text import host_name
@@ -41,8 +40,7 @@ class TlsMode(StrEnum):
     IMPLICIT = "implicit"
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """A user name, and what proves it: a password, or `by_token` an access token."""
 
     username: str
@@ -50,8 +48,7 @@ class Login:
     by_token: bool = False
 
 
-@dataclass(frozen=True)
-class Submission:
+class Submission(NamedTuple):
     """One test mail to deliver.
 
     `host` is written as in certificates: A-labels without a trailing dot, or an IP address without
@@ -175,7 +172,7 @@ def addressed(submission: Submission, *, utf8: bool) -> Submission:
         sender, recipient = map(_with_a_label, (sender, recipient))
     if (sender, recipient) == (submission.sender, submission.recipient):
         return submission
-    return replace(submission, sender=sender, recipient=recipient)
+    return submission._replace(sender=sender, recipient=recipient)
 
 
 def _with_a_label(address: str) -> str:

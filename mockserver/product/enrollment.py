@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
@@ -37,8 +36,7 @@ PFX: Final = _Way("PFX", 1)
 CSR: Final = _Way("CSR", 2)
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """What an enrolment goes by; a template may be without a pattern."""
 
     template: Json

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from dataclasses import field as member
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from mockserver.base import masking
 from mockserver.base.certificates import Authority
@@ -35,8 +34,7 @@ BASIC: Final = 2
 OAUTH: Final = 3
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A permitted and valid call of an operation, with the world as it was when the call came in.
 
     `parameters` are those of path and query, by their documented names. They and `body` have the
@@ -53,8 +51,7 @@ class Call:
     headers: Mapping[str, str] = member(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A body, and the headers that go with it."""
 
     body: Any

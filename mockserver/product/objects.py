@@ -3,8 +3,8 @@
 import marshal
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
@@ -40,8 +40,7 @@ def size(row: Json) -> int:
     return len(marshal.dumps(row, 2))  # in a quarter of the time that JSON takes
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     """An object that is to be kept, beside the body that asked for it and what it replaces."""
 
     state: State

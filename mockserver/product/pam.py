@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from mockserver.base import masking
 from mockserver.base.jsontext import Json
@@ -27,8 +26,7 @@ def _parameter(number: int, name: str, title: str, *, use: bool = False, kind: i
     return {**shown, "DataType": kind, "InstanceLevel": use}
 
 
-@dataclass(frozen=True)
-class _VaultType:
+class _VaultType(NamedTuple):
     """A type of provider; one without parameters takes whatever a secret is asked for with.
 
     `more` are parameters of a secret object that are accepted although no list shows them.

@@ -68,8 +68,7 @@ class _Collection:
         return apart(self.noun, " ")
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(NamedTuple):
     """How an operation is answered: what is done, with which collection, found by what."""
 
     operation: Operation

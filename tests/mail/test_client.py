@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, message_from_string
 from email.header import decode_header, make_header
@@ -621,7 +621,7 @@ def test_a_reply_of_several_lines_is_one_line_of_the_problem() -> None:
 
 
 def test_one_entry_makes_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_rcpt = replace(_FAULTS["dropped"], stage="rcpt")
+    at_rcpt = _FAULTS["dropped"]._replace(stage="rcpt")
     monkeypatch.setitem(cast("dict[str, object]", _FAULTS), "dropped", at_rcpt)
     post, problem = refused({"fault": "dropped"}, {})
     assert problem.message.endswith("failed at stage rcpt: it closed the connection")

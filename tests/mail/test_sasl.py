@@ -7,7 +7,6 @@ import asyncio
 import smtplib
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -171,7 +170,7 @@ def test_one_entry_makes_a_mechanism_at_both_ends(monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setitem(cast("dict[str, _Mechanism]", MECHANISMS), "THREE", three)
     state, authority = States(load()).get(), Authority()
-    part = replace(part_of(state), relay=Relay(mechanisms=("THREE",)))
+    part = part_of(state)._replace(relay=Relay(mechanisms=("THREE",)))
     login = Login("me", Secret("pw"))
     what = Submission("relay.test", 25, TlsMode.NONE, "n", "a@b.test", "c@d.test", login)
     delivery = Attempt(part.endpoint, "none", part.session.dialogue)
