@@ -105,15 +105,16 @@ class Connection:
 
 @contextmanager
 def mock(
-    folder: str, level: str = "error", tree: str | None = None
+    folder: str, level: str = "error", tree: str | None = None, others: str = "none"
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Serve the mock, only HTTP, in a process of its own; give it and its port.
+    """Serve the mock in a process of its own; give it and its port for HTTP.
 
-    `tree` is a folder with another build of it. What it logs is read.
+    `tree` is a folder with another build of it, `others` the port of the other listeners. What it
+    logs is read.
     """
     ready = Path(folder, "ready.json")
-    off = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", "none")]
-    options = ["--port", "0", *off, "--ready-file", str(ready), "--log-level", level]
+    ports = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", others)]
+    options = ["--port", "0", *ports, "--ready-file", str(ready), "--log-level", level]
     command = [sys.executable, "-m", "mockserver", "serve", *options]
     process = subprocess.Popen(
         command,
@@ -308,8 +309,8 @@ def starts(folder: str) -> None:
     subprocess.run([*command, "--no-build-isolation", "--target", wheel, "."], check=True)
     refused = request(PATH, MAIL | {"Port": 0})
     ours, installed, theirs = cold_starts(
-        (lambda: mock(folder), refused),
-        (lambda: mock(folder, tree=wheel), refused),
+        (lambda: mock(folder, others="0"), refused),
+        (lambda: mock(folder, tree=wheel, others="0"), refused),
         (bare, request("/", MAIL | {"Port": 0})),
     )
     usual = "bare Starlette endpoint"
