@@ -153,7 +153,8 @@ def test_a_start_imports_only_what_it_needs() -> None:
         "contract.mending",
         "journal.report",
     )
-    names = {*(f"mockserver.{each}" for each in rare), "cryptography", "jinja2", "trustme"}
+    of_others = {"aiosmtpd", "aiosmtplib", "cryptography", "jinja2", "trustme"}
+    names = {*(f"mockserver.{each}" for each in rare), *of_others}
     code = f"""
 import sys, mockserver.cli
 mockserver.cli.MockServer()
@@ -161,6 +162,21 @@ print(*sorted({names} & {{*sys.modules}}))
 """
     told = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=30)
     assert told == "\n"
+
+
+@pytest.mark.parametrize(("https", "made"), [("0", True), ("none", False)])
+def test_a_ca_is_made_where_somebody_is_told_of_it(https: str, made: bool) -> None:
+    code = f"""
+import atexit, sys, mockserver.__main__ as command
+atexit.register(lambda: print("trustme" in sys.modules))
+sys.argv[1:] = ["serve", *{[*PORTS, "--https-port", https]}]
+command.main()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as serve:
+        assert serve.stdout is not None
+        assert any(line.startswith("curl ") for line in serve.stdout)
+        serve.terminate()
+        assert serve.stdout.read().splitlines()[-1] == str(made)
 
 
 def test_it_serves_without_a_ready_file() -> None:

@@ -74,6 +74,13 @@ class Authority:
     def __init__(self) -> None:
         self._issued = lru_cache(maxsize=_MAX_CONTEXTS)(self._issue)
 
+    def load(self) -> None:
+        """Import what makes certificates, in whatever thread, and before they are asked for.
+
+        It takes as long as half of the rest of the program.
+        """
+        import trustme  # noqa: F401, PLC0415  # see above
+
     @property
     def pem(self) -> bytes:
         """The authority's certificate."""
@@ -216,7 +223,6 @@ def _general_name(name: str) -> "x509.GeneralName":
 
 
 def _new_authority() -> "trustme.CA":
-    # Imported when first needed: it takes as long as half of the rest of the program.
     import trustme  # noqa: PLC0415  # see above
 
     return trustme.CA(organization_name="keyfactor-mock", key_type=trustme.KeyType.ECDSA)

@@ -394,17 +394,19 @@ async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[None
         gc.freeze()
         gc.set_threshold(*_COLLECTED)
         gc.enable()
-        with _ready_file(ready_file, facts(mock)):
+        if ready_file is not None or mock.https_url is not None:  # either tells where the CA is
+            await asyncio.to_thread(mock.authority.load)  # the first calls do not wait for it
+        with _ready_file(ready_file, mock):
             yield
 
 
 @contextlib.contextmanager
-def _ready_file(name: str | None, facts: Mapping[str, Any]) -> Iterator[None]:
+def _ready_file(name: str | None, mock: MockServer) -> Iterator[None]:
     """Write the file at once and for its owner only, and remove it at the end."""
     if name is None:
         yield
         return
-    ours = written(name, json.dumps(facts, indent=1), "--ready-file")
+    ours = written(name, json.dumps(facts(mock), indent=1), "--ready-file")
     try:
         yield
     finally:

@@ -312,6 +312,11 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a secret header is masked",
     ),
     (
+        "if ready_file is not None or mock.https_url is not None:",
+        "if True:",
+        "a CA is made where somebody is told of it",
+    ),
+    (
         "if not client.sent:",
         "if True:",
         "after the 250 nothing can fail",
