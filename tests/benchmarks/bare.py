@@ -1,6 +1,6 @@
 """Bare Starlette on the listener of the mock, which it is measured against.
 
-It is a program that imports nothing else, so that its start and its memory are its own.
+`bare.py PORT` imports nothing else, so that its start and its memory are its own.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ async def serve() -> None:
         return JSONResponse({"ErrorCode": "0xA011000F", "Message": "Port: required."}, 400)
 
     listener = HttpListener(Starlette(routes=[Route("/", refuse, methods=["POST"])]), {})
-    sock = socket.create_server(("127.0.0.1", 0))
+    sock = socket.create_server(("127.0.0.1", int(sys.argv[1])))
     await listener.listen(sock, None)
     print(sock.getsockname()[1], flush=True)
     await asyncio.Event().wait()

@@ -63,6 +63,8 @@ OAUTH = {
     "ClientSecret": {"SecretValue": "MySuperSecretClientSecret"},
 }
 NEW = load.NUMBER.decode()
+BARE = str(Path(__file__).with_name("bare.py"))
+OTHERS = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", "0")]
 CREDENTIALS = b64encode(b"admin:admin-password").decode()
 
 
@@ -105,16 +107,14 @@ class Connection:
 
 @contextmanager
 def mock(
-    folder: str, level: str = "error", tree: str | None = None, others: str = "none"
+    folder: str, level: str = "error", tree: str | None = None
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Serve the mock in a process of its own; give it and its port for HTTP.
 
-    `tree` is a folder with another build of it, `others` the port of the other listeners. What it
-    logs is read.
+    `tree` is a folder with another build of it. What it logs is read.
     """
     ready = Path(folder, "ready.json")
-    ports = [word for name in ("https", "smtp", "smtps") for word in (f"--{name}-port", others)]
-    options = ["--port", "0", *ports, "--ready-file", str(ready), "--log-level", level]
+    options = ["--port", "0", *OTHERS, "--ready-file", str(ready), "--log-level", level]
     command = [sys.executable, "-m", "mockserver", "serve", *options]
     process = subprocess.Popen(
         command,
@@ -154,13 +154,32 @@ def built(commit: str) -> Iterator[str]:
 @contextmanager
 def bare() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Serve the bare endpoint in a process of its own; give it and its port."""
-    command = [sys.executable, str(Path(__file__).with_name("bare.py"))]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, BARE, "0"], stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         yield process, int(process.stdout.readline())
     finally:
         process.stdout.close()
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def begun(command: list[str], tree: str | None = None) -> Iterator[int]:
+    """Start what listens on the port that ends its command; give that as soon as it does."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*command, str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | ({"PYTHONPATH": tree} if tree else {}),
+        cwd=tree,
+    )
+    try:
+        await_port(port)
+        yield port
+    finally:
         process.terminate()
         process.wait()
 
@@ -177,14 +196,16 @@ def in_turns(*calls: Callable[[], object]) -> list[float]:
     return [statistics.median(found) for found in times]
 
 
-def cold_starts(*calls: tuple[Callable[[], Any], bytes]) -> list[float]:
+def cold_starts(
+    *calls: tuple[Callable[[], AbstractContextManager[int | None]], bytes],
+) -> list[float]:
     """Return the median milliseconds from the start of each process to its first answer."""
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(STARTS):
         for (serve, raw), found in zip(calls, times, strict=True):
             started = time.perf_counter()
-            with serve() as served:
-                port = served[1] if isinstance(served, tuple) else served
+            with serve() as port:
+                assert port is not None
                 Connection(port).call(raw)
                 found.append((time.perf_counter() - started) * 1_000)
     return [statistics.median(found) for found in times]
@@ -308,10 +329,12 @@ def starts(folder: str) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     subprocess.run([*command, "--no-build-isolation", "--target", wheel, "."], check=True)
     refused = request(PATH, MAIL | {"Port": 0})
+    serve = [sys.executable, "-m", "mockserver", "serve", *OTHERS, "--ready-file"]
+    serve += [str(Path(folder, "ready.json")), "--port"]
     ours, installed, theirs = cold_starts(
-        (lambda: mock(folder, others="0"), refused),
-        (lambda: mock(folder, tree=wheel, others="0"), refused),
-        (bare, request("/", MAIL | {"Port": 0})),
+        (lambda: begun(serve), refused),
+        (lambda: begun(serve, tree=wheel), refused),
+        (lambda: begun([sys.executable, BARE]), request("/", MAIL | {"Port": 0})),
     )
     usual = "bare Starlette endpoint"
     row("cold start of a checkout, ms", usual, ours, theirs, wanted="<= 1.7")
