@@ -260,8 +260,8 @@ class Attempt:
 
     def kept(self) -> Delivery:
         """Give what there is so far as a value."""
-        fixed = {"tls_mode": str(self.tls_mode), "dialogue": tuple(self.dialogue.lines)}
-        return Delivery(**{**vars(self), **fixed})
+        mode, said = str(self.tls_mode), tuple(self.dialogue.lines)
+        return Delivery(self.relay, mode, self.mechanism, self.stage, self.reply, said)
 
 
 class Asked(NamedTuple):

@@ -10,6 +10,7 @@ from aiosmtpd.smtp import SMTP
 from mockserver.journal.outside import SessionTrace
 from mockserver.mail.connections import Connections
 
+MAX_LINE: Final = 1_000  # octets with the line end; RFC 5321, 4.5.3.1.6
 _MAX_AUTH_LINE: Final = 12_288  # octets with the line end; RFC 4954, 4
 _LEADING_BACK: Final = ("event_handler", "_client_connected_cb", "_timeout_handle", "_writer")
 
@@ -98,7 +99,8 @@ class Connection(SMTP):
     async def read_pieces(self) -> list[bytes]:
         """Read the whole lines that have come, or wait for one; of a line too long, a piece.
 
-        A line that is a dot alone ends a mail: it is returned by itself, and nothing after it.
+        A line that is a dot alone ends a mail: it is returned by itself, and nothing after it. Few
+        lines, of which only the first may begin with a dot, are one piece.
         """
         buffer = self._buffer
         end = buffer.find(b"\r\n.\r\n") if b"\r\n.\r\n" in buffer else buffer.rfind(b"\r\n")
@@ -109,7 +111,9 @@ class Connection(SMTP):
                 pieces = [await self._reader.read(error.consumed)]
         else:
             lines = await self._reader.readexactly(end + len(b"\r\n"))
-            pieces = [line + b"\r\n" for line in lines[:-2].split(b"\r\n")]
+            pieces = [lines]
+            if len(lines) > MAX_LINE or b"\r\n." in lines:
+                pieces = [line + b"\r\n" for line in lines[:-2].split(b"\r\n")]
         self._heard = self.loop.time()
         return pieces
 

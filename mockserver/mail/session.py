@@ -17,12 +17,11 @@ from mockserver.journal.message import Message
 from mockserver.journal.trace import Envelope, new_id
 from mockserver.journal.trace import Parameters as Given
 from mockserver.mail.authentication import Authentication, LoggedIn, Tokens
-from mockserver.mail.connection import Connection
+from mockserver.mail.connection import MAX_LINE, Connection
 from mockserver.mail.part import Part, RefusedError
 from mockserver.mail.syntax import Parameters, check_address, read_parameters, read_path
 from mockserver.world.model import Relay
 
-_MAX_LINE: Final = 1_000  # octets with the line end; RFC 5321, 4.5.3.1.6
 _MAX_RECIPIENTS: Final = 100  # RFC 5321, 4.5.3.1.8
 _MAX_COMMANDS: Final = 1_000
 _LINES_AT_ONCE: Final = 1_000
@@ -91,21 +90,21 @@ class Session:
     async def _obey(self, line: bytes | None) -> None:
         word, _, rest = (line or b"").rstrip(b"\r\n").partition(b" ")
         name = word.upper().decode("ascii", "replace")
-        if (verb := _VERBS.get(name)) and verb.stage:
+        verb = _VERBS.get(name)
+        if verb is not None and verb.stage:
             self._part.session.stage = verb.stage
-        self._connection.dialogue.add("C", _shown(line, known=name in _VERBS))
+        self._connection.dialogue.add("C", _shown(line, known=verb is not None))
         try:
-            if line is None or (len(line) > _MAX_LINE and name != "AUTH"):
+            if line is None or (len(line) > MAX_LINE and name != "AUTH"):
                 reply: str | None = "500 5.5.6 Line too long"
             else:
-                reply = await self._answer(name, rest.strip())
+                reply = await self._answer(name, verb, rest.strip())
         except RefusedError as refused:
             reply = str(refused)
         if reply is not None:
             await self._connection.say(reply)
 
-    async def _answer(self, name: str, argument: bytes) -> str | None:
-        verb = _VERBS.get(name)
+    async def _answer(self, name: str, verb: "_Verb | None", argument: bytes) -> str | None:
         if verb is None:
             return "500 5.5.2 Command not recognized"
         if bool(argument) != bool(verb.syntax) and not verb.syntax.startswith("["):
@@ -379,7 +378,7 @@ class _Content:
         text = text.removeprefix(b".") if self._begins else text
         self._begins = text.endswith(b"\r\n")
         self.size += len(text)
-        if self._relay.strict and not (whole and len(text) <= _MAX_LINE):
+        if self._relay.strict and not (whole and len(text) <= MAX_LINE):
             self.refusal = self.refusal or "500 5.6.0 Line too long"
         elif self.size > self._relay.max_size:
             self.refusal = self.refusal or "552 5.3.4 Message too big"

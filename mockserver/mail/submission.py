@@ -84,11 +84,8 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
 
     It is put together as text: `EmailMessage` would take half as long as the whole delivery.
     """
-    name = _phrase(submission.sender_name) or " ".join(_encoded_words(submission.sender_name))
-    recipient = _mailbox(submission.recipient)
     return (
-        f"{_folded(f'From: {name} <{_mailbox(submission.sender)}>')}\r\n"
-        f"{_folded(f'To: {recipient}' if _divided(recipient)[1] else f'To: <{recipient}>')}\r\n"
+        f"{_addresses(submission.sender_name, submission.sender, submission.recipient)}\r\n"
         f"Subject: {_SUBJECT}\r\n"
         f"Date: {_date(now.replace(microsecond=0))}\r\n"
         f"Message-ID: <{message_id}@{LOCAL_NAME}>\r\n"
@@ -104,6 +101,14 @@ def compose(submission: Submission, now: datetime, message_id: str) -> bytes:
 
 
 _date: Final = lru_cache(maxsize=1)(format_datetime)
+
+
+@lru_cache(maxsize=1)  # they seldom change, and a name may be long
+def _addresses(sender_name: str, sender: str, recipient: str) -> str:
+    name = _phrase(sender_name) or " ".join(_encoded_words(sender_name))
+    recipient = _mailbox(recipient)
+    to = recipient if _divided(recipient)[1] else f"<{recipient}>"
+    return "\r\n".join(map(_folded, (f"From: {name} <{_mailbox(sender)}>", f"To: {to}")))
 
 
 def _folded(header: str) -> str:

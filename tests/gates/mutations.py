@@ -768,6 +768,16 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "no login and no TLS is given up for HELO",
     ),
     (
+        'if len(lines) > MAX_LINE or b"\\r\\n." in lines:',
+        "if len(lines) > MAX_LINE:",
+        "the dot of each line is taken off, of few lines too",
+    ),
+    (
+        'if len(lines) > MAX_LINE or b"\\r\\n." in lines:',
+        'if b"\\r\\n." in lines:',
+        "lines that come together are not one long line",
+    ),
+    (
         'text.removeprefix(b".") if self._begins else text',
         "text",
         "a dot that the client doubled is one dot",

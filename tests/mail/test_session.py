@@ -26,8 +26,8 @@ from mockserver.base.certificates import Authority
 from mockserver.journal.message import Message
 from mockserver.journal.state import State, States
 from mockserver.journal.trace import Endpoint
-from mockserver.mail.connection import _MAX_AUTH_LINE
-from mockserver.mail.session import _MAX_COMMANDS, _MAX_LINE
+from mockserver.mail.connection import _MAX_AUTH_LINE, MAX_LINE
+from mockserver.mail.session import _MAX_COMMANDS
 from mockserver.mail.sink import Sink
 from mockserver.world.loading import load
 from support import NO_TOKENS, part_of
@@ -320,8 +320,8 @@ def test_auth_lines_may_have_12288_octets_and_others_1000() -> None:
         whole = start + b"A" * (_MAX_AUTH_LINE - 2 - len(start))
         assert client.say(whole).startswith("501")
         assert client.say(whole + b"A").startswith("500")
-        assert client.say(b"NOOP " + b"x" * (_MAX_LINE - 7)).startswith("250")
-        assert client.say(b"NOOP " + b"x" * (_MAX_LINE - 6)).startswith("500")
+        assert client.say(b"NOOP " + b"x" * (MAX_LINE - 7)).startswith("250")
+        assert client.say(b"NOOP " + b"x" * (MAX_LINE - 6)).startswith("500")
         client.close()
 
 
