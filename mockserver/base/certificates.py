@@ -1,16 +1,19 @@
 """The mock's own certificate authority: certificates per host, made when first asked for."""
 
+import asyncio
 import os
 import re
 import shutil
 import ssl
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from weakref import finalize
 
 from mockserver.base.text import host_name
@@ -74,17 +77,28 @@ class Authority:
     def __init__(self) -> None:
         self._issued = lru_cache(maxsize=_MAX_CONTEXTS)(self._issue)
 
-    def load(self) -> None:
-        """Import what makes certificates, in whatever thread, and before they are asked for.
+    async def prepare(self) -> None:
+        """Have another process make the authority: what makes it takes 12 MiB, and long to import.
 
-        It takes as long as half of the rest of the program.
+        Where none can, it is made here when somebody asks for it, as it is without this.
         """
-        import trustme  # noqa: F401, PLC0415  # see above
+        # Of the folder that it runs in nothing is imported (-P).
+        command = sys.executable, "-P", "-m", "mockserver.base.certificates"
+        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        with suppress(OSError):
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=nothing, stdout=pipe, stderr=nothing
+            )
+            told, _ = await process.communicate()
+            key, begin, rest = told.partition(b"-----BEGIN CERTIFICATE-----")
+            if rest and process.returncode == 0:
+                # Somebody may have asked meanwhile.
+                vars(self).setdefault("_trusted", _Issuer(key, begin + rest))
 
     @property
     def pem(self) -> bytes:
         """The authority's certificate."""
-        return self._trusted.cert_pem.bytes()
+        return self._trusted.certificate
 
     def server_context(self, *names: str, kind: Kind = "good") -> ssl.SSLContext:
         """Return a server's context with a certificate for these host names and IP addresses.
@@ -122,11 +136,11 @@ class Authority:
         return context
 
     @cached_property
-    def _trusted(self) -> "trustme.CA":
+    def _trusted(self) -> "_Issuer":
         return _new_authority()
 
     @cached_property
-    def _untrusted(self) -> "trustme.CA":
+    def _untrusted(self) -> "_Issuer":
         return _new_authority()
 
     def _issue(self, names: tuple[str, ...], kind: Kind) -> ssl.SSLContext:
@@ -172,7 +186,14 @@ def _remove(folder: Path, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _leaf(authority: "trustme.CA", names: Iterable[str], begin: datetime) -> "trustme.LeafCert":
+class _Issuer(NamedTuple):
+    """The key and the certificate of an authority, as PEM."""
+
+    key: bytes
+    certificate: bytes
+
+
+def _leaf(authority: _Issuer, names: Iterable[str], begin: datetime) -> "trustme.LeafCert":
     """Issue a certificate for the names, those too that `CA.issue_cert` refuses (`mail_1.test`)."""
     import trustme  # noqa: PLC0415  # see below
     from cryptography import x509  # noqa: PLC0415
@@ -180,8 +201,8 @@ def _leaf(authority: "trustme.CA", names: Iterable[str], begin: datetime) -> "tr
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
     from cryptography.x509 import oid  # noqa: PLC0415
 
-    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
-    signer: Any = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    issuer = x509.load_pem_x509_certificate(authority.certificate).subject
+    signer: Any = serialization.load_pem_private_key(authority.key, None)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, "keyfactor-mock")])
     number, end = x509.random_serial_number(), begin + _VALIDITY
@@ -222,7 +243,13 @@ def _general_name(name: str) -> "x509.GeneralName":
         return x509.DNSName(name)
 
 
-def _new_authority() -> "trustme.CA":
+def _new_authority() -> _Issuer:
+    # Imported when first needed: it takes as long as half of the rest of the program.
     import trustme  # noqa: PLC0415  # see above
 
-    return trustme.CA(organization_name="keyfactor-mock", key_type=trustme.KeyType.ECDSA)
+    made = trustme.CA(organization_name="keyfactor-mock", key_type=trustme.KeyType.ECDSA)
+    return _Issuer(made.private_key_pem.bytes(), made.cert_pem.bytes())
+
+
+if __name__ == "__main__":  # for `prepare`
+    sys.stdout.buffer.write(b"".join(_new_authority()))

@@ -395,7 +395,7 @@ async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[None
         gc.set_threshold(*_COLLECTED)
         gc.enable()
         if ready_file is not None or mock.https_url is not None:  # either tells where the CA is
-            await asyncio.to_thread(mock.authority.load)  # the first calls do not wait for it
+            await mock.authority.prepare()  # the first calls do not wait for it
         with _ready_file(ready_file, mock):
             yield
 

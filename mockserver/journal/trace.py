@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Sealed
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
+from mockserver.base.text import shared
 from mockserver.contract.upgrade import Upgrade, Upgraded
 from mockserver.journal.rows import letters, numbers, rows, texts
 
@@ -321,12 +322,13 @@ class Trace:
         self, status: int | None, problem: Problem | None, errors: Errors = _NO_ERRORS
     ) -> Exchange:
         """Give what there is as a value, with the answer; `errors` are those of the world."""
+        method, path = shared((self.method, self.path))
         return Exchange(
             id=self.request_id,
             received_at=self.received_at,
             duration_ms=_milliseconds(self.started),
-            method=self.method,
-            path=self.path,
+            method=method,
+            path=path,
             version=self.version,
             operation=self.operation,
             identity=self.identity,

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -35,7 +35,7 @@ class _Peer:
 
     name: str = ""
     extended: bool = False
-    features: Sequence[str] = ()  # what the relay offers it in answer to EHLO
+    features: tuple[str, ...] = ()  # what the relay offers it in answer to EHLO
     login: LoggedIn = field(default_factory=LoggedIn)
 
 
@@ -115,7 +115,7 @@ class Session:
 
     # What the relay offers
 
-    def _features(self) -> list[str]:
+    def _features(self) -> tuple[str, ...]:
         relay = self._part.relay
         switches = {
             f"SIZE {relay.max_size}": relay.size,
@@ -127,7 +127,7 @@ class Session:
             f"AUTH {' '.join(self._mechanisms)}": self._mechanisms and not self._needs_tls,
             "8BITMIME": relay.eightbitmime,
         }
-        return [line for line, offered in switches.items() if offered]
+        return tuple([line for line, offered in switches.items() if offered])
 
     @property
     def _offers_starttls(self) -> bool:
@@ -267,7 +267,7 @@ class Session:
         mail = self._mail
         message = Message(
             raw=content,
-            envelope=Envelope(mail.sender or "", tuple(each for each, _ in mail.recipients)),
+            envelope=_envelope(mail.sender or "", tuple([each for each, _ in mail.recipients])),
             helo=self._peer.name,
             parameters=Given(mail.parameters, tuple(each for _, each in mail.recipients)),
             relay=part.endpoint,
@@ -319,6 +319,9 @@ _VERBS: Final[Mapping[str, _Verb]] = {
     "NOOP": _Verb("[text]", "250 2.0.0 OK"),
     "QUIT": _Verb("", "221 2.0.0 Bye"),
 }
+
+
+_envelope: Final = lru_cache(maxsize=8)(Envelope)  # the journal holds each of them once
 
 
 @lru_cache(maxsize=128)

@@ -199,13 +199,14 @@ class Api:
                 # The journal has the body, so that the call can be sent again by another caller.
                 with suppress(Problem):
                     octets = _whole(found, await whole_body(request) if early is None else early)
-                    operation.read(found.headers.get("content-type"), octets)
-                    _seal(found, octets)
+                    media = found.headers.get("content-type")
+                    operation.read(media, octets)
+                    _seal(found, octets, partial(_masked, operation, media))
             raise
         octets = _whole(found, await whole_body(request) if early is None else early)
         with trace.step("check"):
             judged = self._judge(found, octets, query)
-        _seal(found, octets)
+        _seal(found, octets, judged.mask)
         trace.lenient += judged.notes
         trace.violations = judged.violations
         if judged.violations:
@@ -253,9 +254,11 @@ class Api:
 class _Judged(NamedTuple):
     """What the contract says of a request, whoever sends it; `kind` and `message` of a refused one.
 
-    `body` is spelled as in the document, as JSON: each call makes a body of its own from it.
+    `body` is spelled as in the document, as JSON: each call makes a body of its own from it. `mask`
+    makes the text of what was sent that the journal shows.
     """
 
+    mask: Callable[[bytes], str]
     notes: Sequence[Note]
     violations: Sequence[Violation]
     kind: Kind = Kind.BODY
@@ -274,13 +277,15 @@ class _Sent(NamedTuple):
 
 def _judged(operation: Operation, sent: _Sent, *, lenient: bool) -> _Judged:
     headers = dict(sent.headers)
-    body = operation.read(headers.get("content-type"), sent.octets)
+    media = headers.get("content-type")
+    mask = partial(_masked, operation, media)
+    body = operation.read(media, sent.octets)
     body, notes = operation.relaxed(body, lenient=lenient)
     violations = tuple(operation.check(headers, body, operation.given(sent.path, sent.query)))
     if not violations:
-        return _Judged(notes, (), body=json.dumps(body))
+        return _Judged(mask, notes, (), body=json.dumps(body))
     message = operation.describe(headers, body, violations)
-    return _Judged(notes, violations, _kind(violations), message)
+    return _Judged(mask, notes, violations, _kind(violations), message)
 
 
 def _kind(violations: Sequence[Violation]) -> Kind:
@@ -379,11 +384,10 @@ def _whole(found: _Admitted, octets: bytes | Problem) -> bytes:
     return octets
 
 
-def _seal(found: _Admitted, octets: bytes) -> None:
+def _seal(found: _Admitted, octets: bytes, mask: Callable[[bytes], str]) -> None:
     """Have the journal keep a body that can be read."""
-    operation, media = found.operation, found.headers.get("content-type")
-    if operation.request is not None:
-        found.trace.body = masking.Sealed(octets, partial(_masked, operation, media))
+    if found.operation.request is not None:
+        found.trace.body = masking.Sealed(octets, mask)
 
 
 def _masked(operation: Operation, media: str | None, octets: bytes) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field as member
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, cast
 
 from mockserver.base import masking
@@ -157,7 +157,7 @@ class KeyfactorCommand:
         with suppress(ValueError):  # no relay has a host name that IDNA does not know
             host = host_name(host)
         mode = tls_mode(use_ssl=body["UseSSL"], port=port)
-        attempt = Attempt(Endpoint(host, port), mode, Dialogue(trace.started))
+        attempt = Attempt(_endpoint(host, port), mode, Dialogue(trace.started))
         trace.delivery = attempt
         key, relay = call.world.relay(host, port) or ("", _NO_RELAY)
         speaks_tls = port in relay.implicit_ports
@@ -195,6 +195,7 @@ class KeyfactorCommand:
             await deliver(submission, dial, trust, attempt)
 
 
+_endpoint: Final = lru_cache(maxsize=64)(Endpoint)  # the journal holds each of them once
 # What plays a host that the world does not have.
 _NO_RELAY: Final = Relay(fault="unresolvable")
 

@@ -1,9 +1,12 @@
 """Certificates: verified by the standard library and by openssl."""
 
+import asyncio
 import gc
+import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -48,6 +51,25 @@ def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> st
 def test_a_good_certificate_is_verified_against_its_host(authority: Authority, name: str) -> None:
     version = shake_hands(authority.server_context(name), authority.client_context(), name)
     assert version == "TLSv1.3"
+
+
+@pytest.mark.parametrize("python", [sys.executable, "/no/python", shutil.which("false")])
+def test_an_authority_is_made_in_another_process_where_one_can(
+    monkeypatch: pytest.MonkeyPatch, python: str
+) -> None:
+    can = python == sys.executable
+    monkeypatch.setattr(sys, "executable", python)
+    made = Authority()
+    asyncio.run(made.prepare())
+    assert ("_trusted" in vars(made)) is can
+    assert shake_hands(made.server_context("a.test"), made.client_context(), "a.test")
+
+
+def test_an_authority_that_was_asked_for_stays() -> None:
+    made = Authority()
+    pem = made.pem
+    asyncio.run(made.prepare())
+    assert made.pem == pem
 
 
 def test_a_certificate_is_good_for_a_strict_client(authority: Authority) -> None:

@@ -312,6 +312,16 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a secret header is masked",
     ),
     (
+        'vars(self).setdefault("_trusted", _Issuer(key, begin + rest))',
+        'vars(self)["_trusted"] = _Issuer(key, begin + rest)',
+        "an authority that was asked for stays",
+    ),
+    (
+        "if rest and process.returncode == 0:",
+        "if True:",
+        "an authority that another process did not make is made here",
+    ),
+    (
         "if ready_file is not None or mock.https_url is not None:",
         "if True:",
         "a CA is made where somebody is told of it",
