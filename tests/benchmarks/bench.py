@@ -19,7 +19,7 @@ import time
 import tomllib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -167,8 +167,7 @@ def bare() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 @contextmanager
 def begun(command: list[str], tree: str | None = None) -> Iterator[int]:
     """Start what listens on the port that ends its command; give that as soon as it does."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*command, str(port)],
         stdout=subprocess.DEVNULL,
@@ -278,8 +277,7 @@ def prism(folder: str) -> Iterator[int | None]:
     if not (home / PRISM).exists():
         command = ["npm", "install", "--silent", "--prefix", str(home), "@stoplight/prism-cli@5.15"]
         subprocess.run(command, check=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(home / PRISM), "mock", "--port", str(port), "openapi/v2.yaml"]
     with Path(folder, "prism.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -289,6 +287,15 @@ def prism(folder: str) -> Iterator[int | None]:
     finally:
         process.terminate()
         process.wait()
+
+
+def free_port() -> int:
+    """Return a port that is free, and that no client is given: one that waits could meet itself."""
+    for port in range(20_000, 30_000):
+        with suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+    raise SystemExit("no port is free")
 
 
 def await_port(port: int) -> None:
