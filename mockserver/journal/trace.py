@@ -306,9 +306,8 @@ class Trace:
         self, name: str, provider: str | None = None, parameters: Mapping[str, Any] | None = None
     ) -> None:
         """Record that a secret is read: a literal, or from a provider with masked parameters."""
-        frozen = None if parameters is None else MappingProxyType(parameters)
         source = "literal" if provider is None else "pam"
-        self.secrets.append(SecretRead(name, source, provider, frozen))
+        self.secrets.append(SecretRead(name, source, provider, parameters))
 
     def step(self, name: str) -> "_Timed":
         """Record how long a part of the call takes, however it ends."""

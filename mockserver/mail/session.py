@@ -3,7 +3,7 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -35,7 +35,7 @@ class _Peer:
 
     name: str = ""
     extended: bool = False
-    features: tuple[str, ...] = ()  # what the relay offers it in answer to EHLO
+    features: Sequence[str] = ()  # what the relay offers it in answer to EHLO
     login: LoggedIn = field(default_factory=LoggedIn)
 
 
@@ -115,7 +115,7 @@ class Session:
 
     # What the relay offers
 
-    def _features(self) -> tuple[str, ...]:
+    def _features(self) -> list[str]:
         relay = self._part.relay
         switches = {
             f"SIZE {relay.max_size}": relay.size,
@@ -127,7 +127,7 @@ class Session:
             f"AUTH {' '.join(self._mechanisms)}": self._mechanisms and not self._needs_tls,
             "8BITMIME": relay.eightbitmime,
         }
-        return tuple([line for line, offered in switches.items() if offered])
+        return [line for line, offered in switches.items() if offered]
 
     @property
     def _offers_starttls(self) -> bool:

@@ -1,9 +1,7 @@
 """What stands behind MAIL and RCPT: paths and parameters (RFC 5321, 4.1.2)."""
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mockserver.mail.part import RefusedError
@@ -48,10 +46,11 @@ def read_path(keyword: str, argument: str) -> tuple[str, str]:
     return mailbox, words
 
 
-@lru_cache(maxsize=64)
-def read_parameters(words: str, features: tuple[str, ...], *, of_rcpt: bool = False) -> Parameters:
+def read_parameters(words: str, features: Iterable[str], *, of_rcpt: bool = False) -> Parameters:
     """Read parameters (RFC 5321, 4.1.1.11): each once, and one that these lines of EHLO offer."""
     parameters: dict[str, str] = {}
+    if not words:
+        return parameters
     known = _OF_RCPT if of_rcpt else _PARAMETERS
     offered = {line.partition(" ")[0] for line in features}
     for word in words.split():
@@ -63,7 +62,7 @@ def read_parameters(words: str, features: tuple[str, ...], *, of_rcpt: bool = Fa
         if name in parameters or not form.fullmatch(value):
             raise RefusedError(f"501 5.5.4 {name} is malformed, or stands twice")
         parameters[name] = value.removeprefix("=")
-    return MappingProxyType(parameters)
+    return parameters
 
 
 def check_address(address: str, *, utf8: bool) -> None:

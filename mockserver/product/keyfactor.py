@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from dataclasses import field as member
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, cast
@@ -34,7 +35,8 @@ BASIC: Final = 2
 OAUTH: Final = 3
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True)
+class Call:
     """A permitted and valid call of an operation, with the world as it was when the call came in.
 
     `parameters` are those of path and query, by their documented names. They and `body` have the

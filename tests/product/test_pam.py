@@ -1,7 +1,10 @@
 """Secret objects: the vendor's examples, each way to go wrong, and what the trace keeps."""
 
 import asyncio
+import copy
+import pickle
 import time
+from dataclasses import asdict
 from typing import Any
 
 import httpx2
@@ -9,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver.base import masking
 from mockserver.base.problems import Kind, Problem
 from mockserver.journal.trace import Trace
 from mockserver.product import pam
@@ -467,3 +471,16 @@ def test_a_field_is_required_optional_or_meaningless(
         )
     else:
         assert absent.status_code == 200, absent.text
+
+
+@pytest.mark.parametrize("secret", [LOCAL, CYBERARK, DELINEA])
+def test_a_call_with_a_look_up_can_be_copied_and_sent_to_another_process(
+    caller: Caller, secret: Json
+) -> None:
+    body = {**V2, "RelayAuthenticationType": 2, "RelayUsername": {"SecretValue": "x"}}
+    caller.send("2", body | {FIELD: secret})
+    (exchange,) = caller.mock.requests
+    assert exchange.secrets[-1].parameters == masking.body(secret["Parameters"])
+    for copied in (copy.deepcopy(exchange), pickle.loads(pickle.dumps(exchange))):
+        assert copied == exchange
+    assert asdict(exchange)["secrets"] == tuple(asdict(each) for each in exchange.secrets)
