@@ -78,11 +78,12 @@ class Authority:
         self._issued = lru_cache(maxsize=_MAX_CONTEXTS)(self._issue)
 
     async def prepare(self) -> None:
-        """Have another process make the authority: what makes it takes 12 MiB, and long to import.
+        """Have another process make the authority, so that this one need not import cryptography.
 
-        Where none can, it is made here when somebody asks for it, as it is without this.
+        That takes 12 MiB, and as long as half of the rest of the program. Where no process can be
+        made, the authority is made here when somebody asks for it, as it is without this call.
         """
-        # Of the folder that it runs in nothing is imported (-P).
+        # -P: nothing is imported from the current folder, which may be anybody's.
         command = sys.executable, "-P", "-m", "mockserver.base.certificates"
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         with suppress(OSError):

@@ -17,11 +17,7 @@ def numbers(column: Iterable[float]) -> object:
     return array("d", column)
 
 
-def texts(column: Iterable[str]) -> object:
-    """Hold the texts of a column, those that recur once for all rows."""
-    return shared(column)
-
-
+texts: Final[_Column] = shared  # those that recur are held once for all rows
 letters: Final[_Column] = "".join
 
 

@@ -252,10 +252,11 @@ class Api:
 
 
 class _Judged(NamedTuple):
-    """What the contract says of a request, whoever sends it; `kind` and `message` of a refused one.
+    """What the contract says of a request, whoever sends it.
 
-    `body` is spelled as in the document, as JSON: each call makes a body of its own from it. `mask`
-    makes the text of what was sent that the journal shows.
+    A refused one has `kind` and `message`, another one `body`: as JSON, spelled as in the document,
+    from which each call makes a body of its own. `mask` makes of what was sent the text that the
+    journal shows.
     """
 
     mask: Callable[[bytes], str]
@@ -374,7 +375,10 @@ def _left(request: Request, response: Response, problem: Problem | None) -> Prob
 
 
 def _whole(found: _Admitted, octets: bytes | Problem) -> bytes:
-    """Return the octets that the contract is asked about; Problem where there are none of them."""
+    """Return the octets of a body that the contract is to judge; a lenient world cuts what follows.
+
+    Raises the Problem for which a body was refused before.
+    """
     if isinstance(octets, Problem):
         raise octets
     if found.world.lenient and (first := first_value(octets)) is not octets:

@@ -190,7 +190,7 @@ class KeyfactorCommand:
             request_id=trace.request_id,
             identity=call.identity.name,
         )
-        from mockserver.mail.client import deliver  # noqa: PLC0415  # with aiosmtplib, when needed
+        from mockserver.mail.client import deliver  # noqa: PLC0415  # only mail needs aiosmtplib
 
         with trace.step("delivery"):
             dial, trust = partial(self._sink.connect, part), self._authority.client_context

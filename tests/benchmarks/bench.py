@@ -267,7 +267,7 @@ def in_threads() -> None:
 
 
 @contextmanager
-def prism(folder: str) -> Iterator[int | None]:
+def prism() -> Iterator[int | None]:
     """Serve our document of version 2 by Prism; give its port, or None where there is no npm."""
     if shutil.which("npm") is None:
         yield None
@@ -277,16 +277,8 @@ def prism(folder: str) -> Iterator[int | None]:
     if not (home / PRISM).exists():
         command = ["npm", "install", "--silent", "--prefix", str(home), "@stoplight/prism-cli@5.15"]
         subprocess.run(command, check=True)
-    port = free_port()
-    command = [str(home / PRISM), "mock", "--port", str(port), "openapi/v2.yaml"]
-    with Path(folder, "prism.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        await_port(port)
+    with begun([str(home / PRISM), "mock", "openapi/v2.yaml", "--port"]) as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def free_port() -> int:
@@ -319,7 +311,7 @@ def refusals(folder: str, ours: Connection) -> None:
         theirs = Connection(port)
         medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(elsewhere))
         row("refused body, ms", "bare Starlette endpoint", *medians)
-    with prism(folder) as other:
+    with prism() as other:
         if other is not None:
             theirs, to_prism = Connection(other), request("/SMTP/Test", MAIL | {"Port": 0})
             medians = in_turns(lambda: ours.call(refused), lambda: theirs.call(to_prism))
@@ -347,7 +339,7 @@ def starts(folder: str) -> None:
     row("cold start of a checkout, ms", usual, ours, theirs, wanted="<= 1.7")
     row("the same of an installed wheel, ms", usual, installed, theirs, wanted="<= 1.7")
     if shutil.which("npm") is not None:
-        [start] = cold_starts((lambda: prism(folder), request("/SMTP/Test", MAIL | {"Port": 0})))
+        [start] = cold_starts((prism, request("/SMTP/Test", MAIL | {"Port": 0})))
         row("cold start of a checkout, ms", "Prism on the same document", ours, start)
     server = "mockserver.server.MockServer"
     ours, installed, theirs = first_starts(
@@ -371,7 +363,7 @@ def loads(folder: str) -> None:
             "delivered": (port, plain),
             "bare": (stack.enter_context(bare())[1], request("/", MAIL)),
         }
-        if (other := stack.enter_context(prism(folder))) is not None:
+        if (other := stack.enter_context(prism())) is not None:
             calls["Prism"] = other, request("/SMTP/Test", MAIL | {"Port": 0})
         if commit := os.environ.get("BASELINE"):
             tree = stack.enter_context(built(commit))

@@ -337,8 +337,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a relay that does not say goodbye is not waited for",
     ),
     (
-        "return shared(column)",
-        "return tuple(column)",
+        "texts: Final[_Column] = shared",
+        "texts: Final[_Column] = tuple",
         "what is said in each call is kept once",
     ),
     (

@@ -631,6 +631,21 @@ def test_a_bug_of_the_mock_is_a_500_without_a_traceback(caplog: pytest.LogCaptur
     assert "Keyfactor Command" not in record.getMessage() + message
 
 
+def test_a_call_of_the_product_shows_no_header() -> None:
+    told = []
+
+    class LookingCommand(KeyfactorCommand):
+        async def get_health_check_v1(self, call: Call) -> None:
+            assert "authorization" in call.headers
+            told.append(repr(call))
+
+    with MockServer(command=LookingCommand) as mock:
+        headers = {"x-keyfactor-requested-with": "APIClient"}
+        url = f"{mock.api_url}/Status/HealthCheck"
+        assert httpx2.get(url, headers=headers, auth=ADMIN).status_code == 204
+    assert b64encode(":".join(ADMIN).encode()).decode() not in told[0]
+
+
 def test_a_method_without_a_document_stops_the_start() -> None:
     class MoreCommand(KeyfactorCommand):
         async def invent(self, call: Call) -> None: ...
