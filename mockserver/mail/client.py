@@ -18,7 +18,10 @@ from aiosmtplib.response import SMTPResponse
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.sasl import MECHANISMS
 from mockserver.journal.trace import Attempt, new_id
+from mockserver.mail.pipe import Pipe
 from mockserver.mail.submission import LOCAL_NAME, Login, Submission, TlsMode, addressed, compose
+
+_Dial = Callable[[], Awaitable[socket.socket | Pipe]]
 
 _read_extensions: Final = lru_cache(maxsize=64)(parse_esmtp_extensions)  # most offer the same
 _QUIT_SECONDS: Final = 2
@@ -66,7 +69,7 @@ class _RefusedTokenError(SMTPResponseException):
 
 async def deliver(
     submission: Submission,
-    dial: Callable[[], Awaitable[socket.socket]],
+    dial: _Dial,
     trust: Callable[[], ssl.SSLContext],
     delivery: Attempt,
 ) -> None:
@@ -100,25 +103,27 @@ class _Client:
         self._extensions: dict[str, str] = {}
         self._mechanisms: list[str] = []
 
-    async def connect(
-        self, dial: Callable[[], Awaitable[socket.socket]], trust: Callable[[], ssl.SSLContext]
-    ) -> None:
+    async def connect(self, dial: _Dial, trust: Callable[[], ssl.SSLContext]) -> None:
         """Dial, encrypt as asked, and say hello."""
         mode = self._submission.tls_mode
         self._delivery.stage = "connect"
-        sock = await dial()
+        line = await dial()
         if self._submission.speaks_tls and mode is not TlsMode.IMPLICIT:
-            sock.close()
+            line.close()
             self._delivery.stage = "tls"
             raise SMTPException(_unheard(self._submission))
         context = trust() if mode is TlsMode.IMPLICIT else None
         self._delivery.stage = "tls" if context else "connect"
-        await asyncio.get_running_loop().create_connection(
-            lambda: self._protocol,
-            sock=sock,
-            ssl=context,
-            server_hostname=self._submission.host if context else None,
-        )
+        if isinstance(line, Pipe):
+            line.set_protocol(self._protocol)
+            self._protocol.connection_made(line)
+        else:
+            await asyncio.get_running_loop().create_connection(
+                lambda: self._protocol,
+                sock=line,
+                ssl=context,
+                server_hostname=self._submission.host if context else None,
+            )
         self._delivery.stage = "greeting"
         _expect(await self._protocol.read_response(), 220)
         await self._hello()

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
+from operator import methodcaller
 from typing import Final, NamedTuple
 
 from mockserver.base.sockets import reset_when_closed
@@ -48,7 +49,7 @@ _FAULTS: Final[Mapping[str, _Fault]] = {
     "unresolvable": _Fault("connect", _reset, _no_such_host),
     "refused": _Fault("connect", _reset, _no_listener),
     "timeout": _Fault("connect", lambda _: None),
-    "dropped": _Fault("data", asyncio.Transport.close),
+    "dropped": _Fault("data", methodcaller("close")),
 }
 
 

@@ -14,6 +14,7 @@ from mockserver.journal.trace import Dialogue, Endpoint
 from mockserver.mail.authentication import Tokens
 from mockserver.mail.connections import Connections
 from mockserver.mail.part import Part
+from mockserver.mail.pipe import Pipe
 from mockserver.world.model import Relay
 
 if TYPE_CHECKING:
@@ -34,14 +35,23 @@ class Sink:
         """Take connections again after `close`."""
         self.connections.closed = False
 
-    async def connect(self, part: Part) -> socket.socket:
-        """Open a session that plays a part; return the client's end, for the caller to close.
+    async def pipe(self, part: Part) -> Pipe:
+        """Open a session that plays a part, of whose connection nothing is to be encrypted.
 
-        Nothing is dialled: it is one end of a socket pair. If the part's fault is that the relay
-        cannot be reached, raises what a network would: socket.gaierror, ConnectionRefusedError.
+        Returns the client's end, for the caller to close. Nothing is dialled. If the part's fault
+        is that the relay cannot be reached, raises what a network would: socket.gaierror,
+        ConnectionRefusedError.
         """
-        if part.fault and part.fault.error:
-            raise part.fault.error()
+        _reach(part)
+        ours, theirs = Pipe.pair()
+        connection = self._connection(part)
+        ours.set_protocol(connection)
+        connection.connection_made(ours)
+        return theirs
+
+    async def connect(self, part: Part) -> socket.socket:
+        """Do as `pipe` does, with an end that event loops can encrypt: one of a socket pair."""
+        _reach(part)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
@@ -111,3 +121,8 @@ class Sink:
 
         idle_timeout = part.relay.idle_timeout + part.relay.delay
         return Connection(self.connections, part.session, idle_timeout, converse)
+
+
+def _reach(part: Part) -> None:
+    if part.fault and part.fault.error:
+        raise part.fault.error()

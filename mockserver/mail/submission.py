@@ -67,6 +67,11 @@ class Submission(NamedTuple):
     speaks_tls: bool = False
 
     @property
+    def needs_tls(self) -> bool:
+        """Say whether any side of the conversation is to encrypt it."""
+        return self.speaks_tls or self.tls_mode is not TlsMode.NONE
+
+    @property
     def relay(self) -> Endpoint:
         """Give host and port."""
         return Endpoint(self.host, self.port)

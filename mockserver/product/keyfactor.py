@@ -154,7 +154,7 @@ class KeyfactorCommand:
         return Login(body["SenderAccount"], token, by_token=True)
 
     async def _send(self, call: Call, recipient: str, login: Login | None) -> None:
-        body, trace = call.body, call.trace
+        sink, body, trace = self._sink, call.body, call.trace
         host, port = body["Host"], body["Port"]
         with suppress(ValueError):  # no relay has a host name that IDNA does not know
             host = host_name(host)
@@ -193,8 +193,8 @@ class KeyfactorCommand:
         from mockserver.mail.client import deliver  # noqa: PLC0415  # only mail needs aiosmtplib
 
         with trace.step("delivery"):
-            dial, trust = partial(self._sink.connect, part), self._authority.client_context
-            await deliver(submission, dial, trust, attempt)
+            dial = sink.connect if submission.needs_tls else sink.pipe
+            await deliver(submission, partial(dial, part), self._authority.client_context, attempt)
 
 
 _endpoint: Final = lru_cache(maxsize=64)(Endpoint)  # the journal holds each of them once

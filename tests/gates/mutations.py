@@ -1195,7 +1195,23 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a relay that speaks TLS from the first octet does not wait for plain text",
     ),
     (
-        "            sock.close()\n            self._delivery.stage",
+        "protocol, self._protocol = self._protocol, _NOBODY",
+        "protocol = self._protocol",
+        "a pipe that is closed leads nowhere",
+    ),
+    (
+        "return self.speaks_tls or self.tls_mode",
+        "return self.tls_mode",
+        "a relay that speaks TLS from the first octet needs it",
+    ),
+    (
+        "            other.close()\n",
+        "            other.other = None\n",
+        "both ends of a pipe are told that it is closed",
+    ),
+    ('_Fault("data", methodcaller("close"))', '_Fault("data", lambda _: None)', "a drop is real"),
+    (
+        "            line.close()\n            self._delivery.stage",
         "            self._delivery.stage",
         "a connection that is of no use is closed",
     ),

@@ -1,4 +1,4 @@
-"""The client side against a stock aiosmtpd server, and against the sink over its socket pairs."""
+"""The client side against a stock aiosmtpd server, and against the sink without a network."""
 
 import asyncio
 import email.policy
@@ -130,8 +130,8 @@ class Post:
         part = part_of(self.state, what.host, what.port, implicit=implicit)
         self.delivery = Attempt(part.endpoint, what.tls_mode, part.session.dialogue)
         try:
-            dial = partial(self.sink.connect, part)
-            await deliver(what, dial, AUTHORITY.client_context, self.delivery)
+            dial = self.sink.connect if what.needs_tls else self.sink.pipe
+            await deliver(what, partial(dial, part), AUTHORITY.client_context, self.delivery)
         finally:
             json.dumps(asdict(self.delivery.kept())).encode()
             await self.sink.close()
