@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -141,7 +142,13 @@ def _kept(raw: list[tuple[bytes, bytes]]) -> Headers:
     """Return headers as the journal keeps them; most requests have the same ones."""
     pairs = [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
     names, values = zip(*masking.headers(pairs), strict=True)
-    return tuple(zip(shared(names), shared(values), strict=True))
+    return _lately(tuple(zip(shared(names), shared(values), strict=True)))
+
+
+@lru_cache(maxsize=8)
+def _lately(headers: Headers) -> Headers:
+    """Return equal headers, if there were any lately, so that they are held once."""
+    return headers
 
 
 def _json_object(content: bytes | str) -> Json | None:
