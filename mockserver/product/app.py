@@ -2,10 +2,9 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache, partial
-from itertools import chain
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from starlette.requests import Request
@@ -15,9 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mockserver.base import logs, masking
 from mockserver.base.documents import DocumentError
 from mockserver.base.jsontext import first_value
-from mockserver.base.problems import Kind, Note, NoteKind, Problem, Violation
+from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.text import cut, one_line
 from mockserver.contract.editions import Edition, Editions
+from mockserver.contract.judging import Judge, Sent, mask
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.http.wire import (
     LEFT,
@@ -40,7 +40,6 @@ from mockserver.world.model import World
 _DEPRECATED_SINCE: Final = b"@1735689600"
 _UNAUTHORIZED: Final = 401
 _LONGEST: Final = 4_096  # octets of headers that are remembered
-_LARGEST: Final = 2_048  # octets, or characters, of what the contract is asked about again
 _OF_A_HEADER: Final = 64  # octets that each takes beside those of its name and value
 _SINGLE: Final = frozenset(("authorization", "content-type", "x-mock-namespace"))
 
@@ -70,8 +69,7 @@ class Api:
         self._states = states
         self._check_token = check_token
         self._base_path = base_path
-        # Most tests send the same few bodies, each of them again and again.
-        self._judge_recurring = lru_cache(maxsize=64)(_judged)
+        self._judge = Judge()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request as ASGI has it."""
@@ -201,11 +199,12 @@ class Api:
                     octets = _whole(found, await whole_body(request) if early is None else early)
                     media = found.headers.get("content-type")
                     operation.read(media, octets)
-                    _seal(found, octets, partial(_masked, operation, media))
+                    _seal(found, octets, mask(operation, media))
             raise
         octets = _whole(found, await whole_body(request) if early is None else early)
         with trace.step("check"):
-            judged = self._judge(found, octets, query)
+            sent = Sent(found.path, tuple(query), operation.headers(found.headers), octets)
+            judged = self._judge.judge(operation, sent, lenient=found.world.lenient)
         _seal(found, octets, judged.mask)
         trace.lenient += judged.notes
         trace.violations = judged.violations
@@ -218,16 +217,6 @@ class Api:
         caller = found.state, found.world, found.identity
         call = Call(*caller, given, filled, trace, contract, found.headers)
         return _answered(await self._done(operation, call), operation.status)
-
-    def _judge(
-        self, found: "_Admitted", octets: bytes, query: Sequence[tuple[str, str]]
-    ) -> "_Judged":
-        """Return what the contract says of a request; Problem where its body cannot be read."""
-        operation, headers = found.operation, found.operation.headers(found.headers)
-        sent = _Sent(found.path, tuple(query), headers, octets)
-        texts = chain(*headers, *query, (found.path, octets))
-        judge = self._judge_recurring if sum(map(len, texts)) <= _LARGEST else _judged
-        return judge(operation, sent, lenient=found.world.lenient)
 
     def _done(self, operation: Operation, call: Call) -> Awaitable[object]:
         """Do what an operation asks for: by its method, or where it has none as a resource."""
@@ -249,57 +238,6 @@ class Api:
             example = self._base_path + self._editions.newest.contract.operations[0].path
             text = f" itself: a path of the API goes on, such as {example}"
         raise Problem(Kind.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
-
-
-class _Judged(NamedTuple):
-    """What the contract says of a request, whoever sends it.
-
-    A refused one has `kind` and `message`, another one `body`: as JSON, spelled as in the document,
-    from which each call makes a body of its own. `mask` makes of what was sent the text that the
-    journal shows.
-    """
-
-    mask: Callable[[bytes], str]
-    notes: Sequence[Note]
-    violations: Sequence[Violation]
-    kind: Kind = Kind.BODY
-    message: str = ""
-    body: str = "null"
-
-
-class _Sent(NamedTuple):
-    """What the contract looks at in a request."""
-
-    path: str
-    query: tuple[tuple[str, str], ...]
-    headers: tuple[tuple[str, str], ...]
-    octets: bytes
-
-
-def _judged(operation: Operation, sent: _Sent, *, lenient: bool) -> _Judged:
-    headers = dict(sent.headers)
-    media = headers.get("content-type")
-    mask = partial(_masked, operation, media)
-    body = operation.read(media, sent.octets)
-    body, notes = operation.relaxed(body, lenient=lenient)
-    violations = tuple(operation.check(headers, body, operation.given(sent.path, sent.query)))
-    if not violations:
-        return _Judged(mask, notes, (), body=json.dumps(body))
-    message = operation.describe(headers, body, violations)
-    return _Judged(mask, notes, violations, _kind(violations), message)
-
-
-def _kind(violations: Sequence[Violation]) -> Kind:
-    """Return the kind that goes first where headers, parameters and body break several rules.
-
-    What cannot be bound to its type comes before what is missing or has a wrong value.
-    """
-    if any(each.rule == "type" for each in violations):
-        return Kind.JSON
-    beside = [each for each in violations if each.path.startswith(("header ", "query "))]
-    if any(each.rule == "required" for each in beside):
-        return Kind.HEADER_MISSING
-    return Kind.HEADER_VALUE if beside else Kind.BODY
 
 
 class _Admitted(NamedTuple):
@@ -388,15 +326,10 @@ def _whole(found: _Admitted, octets: bytes | Problem) -> bytes:
     return octets
 
 
-def _seal(found: _Admitted, octets: bytes, mask: Callable[[bytes], str]) -> None:
+def _seal(found: _Admitted, octets: bytes, shown: Callable[[bytes], str]) -> None:
     """Have the journal keep a body that can be read."""
     if found.operation.request is not None:
-        found.trace.body = masking.Sealed(octets, mask)
-
-
-def _masked(operation: Operation, media: str | None, octets: bytes) -> str:
-    body = masking.body(operation.read(media, octets), operation.field_names)
-    return json.dumps(body, ensure_ascii=False)
+        found.trace.body = masking.Sealed(octets, shown)
 
 
 def _answered(value: object, status: int) -> Response:

@@ -73,7 +73,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
             access.require(found.identity, operation.required(given), trace)
 """,
         """        early = await whole_body(request) if early is None else early
-        self._judge(found, _whole(found, early), query)
+        sent = Sent(found.path, tuple(query), operation.headers(found.headers), early)
+        self._judge.judge(operation, sent, lenient=found.world.lenient)
         try:
             access.require(found.identity, operation.required(given), trace)
 """,
@@ -453,8 +454,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a bad body leaves the answers before it",
     ),
     (
-        "sent = _Sent(found.path, tuple(query), headers, octets)",
-        "sent = _Sent(found.path, (), headers, octets)",
+        "sent = Sent(found.path, tuple(query), operation.headers(found.headers), octets)",
+        "sent = Sent(found.path, (), operation.headers(found.headers), octets)",
         "a query is judged with its body",
     ),
     (
@@ -463,8 +464,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a body that comes again is judged by the headers that it comes with",
     ),
     (
-        "judge = self._judge_recurring if sum(map(len, texts)) <= _LARGEST else _judged",
-        "judge = self._judge_recurring",
+        "judge = self._recurring if sum(map(len, texts)) <= _LARGEST else _judged",
+        "judge = self._recurring",
         "of what is judged again at most so much is remembered",
     ),
     (
