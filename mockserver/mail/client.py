@@ -115,8 +115,7 @@ class _Client:
         context = trust() if mode is TlsMode.IMPLICIT else None
         self._delivery.stage = "tls" if context else "connect"
         if isinstance(line, Pipe):
-            line.set_protocol(self._protocol)
-            self._protocol.connection_made(line)
+            line.attach(self._protocol)
         else:
             await asyncio.get_running_loop().create_connection(
                 lambda: self._protocol,

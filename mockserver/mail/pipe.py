@@ -1,43 +1,47 @@
 """A connection within one event loop: what a socket pair does, without the system in between."""
 
 import asyncio
-from typing import Final, cast
-
-_NOBODY: Final = asyncio.Protocol()  # it does nothing
 
 
 class Pipe(asyncio.Transport):
     """One of the two ends of a connection.
 
-    What is written is received at the `other` end at once, and kept nowhere on its way. So neither
-    protocol may write when it receives, but only wake a task that does, as streams do; and neither
-    can make the other pause.
+    What is written is received at the `other` end at once, if a protocol is attached there. So no
+    protocol may write when it receives, but only wake a task that does, as streams do; and none can
+    make the other pause.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.other: Pipe | None = None  # while the connection is open
-        self._protocol = _NOBODY
+        self._protocol: asyncio.Protocol | None = None
+        self._early = b""
 
     @classmethod
     def pair(cls) -> tuple["Pipe", "Pipe"]:
-        """Make a connection; return its ends, which wait for their protocols."""
+        """Make a connection; return its ends."""
         one, other = cls(), cls()
         one.other, other.other = other, one
         return one, other
 
-    def get_protocol(self) -> asyncio.Protocol:
-        """Return what speaks and listens at this end."""
-        return self._protocol
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Have this protocol speak and listen at this end."""
-        self._protocol = cast("asyncio.Protocol", protocol)
+    def attach(self, protocol: asyncio.Protocol) -> None:
+        """Have a protocol speak and listen here; it receives what came before, too."""
+        self._protocol = protocol
+        protocol.connection_made(self)
+        if self._early:
+            protocol.data_received(self._early)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Have the other end receive this, unless the connection is closed."""
+        """Send this to the other end, unless the connection is closed."""
         if self.other is not None:
-            self.other.get_protocol().data_received(bytes(data))
+            self.other.receive(bytes(data))
+
+    def receive(self, data: bytes) -> None:
+        """Take what was written at the other end."""
+        if self._protocol is None:
+            self._early += data
+        else:
+            self._protocol.data_received(data)
 
     def close(self) -> None:
         """Close both ends; their protocols are told in the next turn of the loop."""
@@ -54,5 +58,6 @@ class Pipe(asyncio.Transport):
 
     def _lose(self) -> None:
         # With this, nothing leads in a circle any more, and no collector is needed.
-        protocol, self._protocol = self._protocol, _NOBODY
-        protocol.connection_lost(None)
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.connection_lost(None)

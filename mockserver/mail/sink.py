@@ -44,9 +44,7 @@ class Sink:
         """
         _reach(part)
         ours, theirs = Pipe.pair()
-        connection = self._connection(part)
-        ours.set_protocol(connection)
-        connection.connection_made(ours)
+        ours.attach(self._connection(part))
         return theirs
 
     async def connect(self, part: Part) -> socket.socket:

@@ -1196,7 +1196,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a relay that speaks TLS from the first octet does not wait for plain text",
     ),
     (
-        "protocol, self._protocol = self._protocol, _NOBODY",
+        "protocol, self._protocol = self._protocol, None",
         "protocol = self._protocol",
         "a pipe that is closed leads nowhere",
     ),
@@ -1205,6 +1205,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "return self.tls_mode",
         "a relay that speaks TLS from the first octet needs it",
     ),
+    ("            self._early += data\n", "            pass\n", "a pipe keeps what comes early"),
     (
         "            other.close()\n",
         "            other.other = None\n",

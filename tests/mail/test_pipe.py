@@ -49,7 +49,7 @@ def test_both_ends_are_told_once_of_the_end_and_in_a_later_turn(end: int, how: s
     async def talk() -> None:
         pipes, notebooks = Pipe.pair(), (Notebook(), Notebook())
         for pipe, notebook in zip(pipes, notebooks, strict=True):
-            pipe.set_protocol(notebook)
+            pipe.attach(notebook)
         pipes[0].write(bytearray(b"to the other"))
         pipes[1].write(b"and back")
         assert not any(pipe.is_closing() for pipe in pipes)
@@ -63,6 +63,33 @@ def test_both_ends_are_told_once_of_the_end_and_in_a_later_turn(end: int, how: s
         assert [each.heard[1:] for each in notebooks] == [[None], [None]]
 
     asyncio.run(talk())
+
+
+def test_what_comes_before_there_is_a_protocol_is_received_by_it() -> None:
+    # An eager task factory (Python 3.12) has the sink greet before its client listens.
+    async def talk() -> None:
+        early, late = Pipe.pair()
+        early.write(b"421 not")
+        early.write(b" now")
+        early.close()
+        notebook = Notebook()
+        late.attach(notebook)
+        assert notebook.heard == [b"421 not now"]
+        await asyncio.sleep(0)
+        assert notebook.heard == [b"421 not now", None]
+
+    asyncio.run(talk())
+
+
+def test_an_end_without_a_protocol_can_be_closed() -> None:
+    async def close() -> None:
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+        Pipe.pair()[0].close()
+        await asyncio.sleep(0)
+        assert errors == []
+
+    asyncio.run(close())
 
 
 def test_the_fault_of_a_dropped_session_closes_the_connection() -> None:
@@ -81,8 +108,7 @@ def test_stock_streams_speak_through_a_pipe() -> None:
         for pipe in Pipe.pair():
             reader = asyncio.StreamReader(limit=100)  # far less than what comes at once
             protocol = asyncio.StreamReaderProtocol(reader)
-            pipe.set_protocol(protocol)
-            protocol.connection_made(pipe)
+            pipe.attach(protocol)
             ends.append((reader, asyncio.StreamWriter(pipe, protocol, reader, loop)))
         (left, to_right), (right, to_left) = ends
         to_right.writelines([b"x" * 10_000, b"\n", b"the rest"])
