@@ -87,6 +87,12 @@ def test_version_2_knows_no_areas(method: str, version: str, field: str) -> None
 
 
 @pytest.mark.parametrize(("method", "version"), CALLS)
+def test_an_area_that_is_left_out_is_the_first(method: str, version: str) -> None:
+    filled = CONTRACT.operation("/PamProviders", method, version).filled(provider(method))
+    assert filled.get("Area") == (1 if version == "1" else None)
+
+
+@pytest.mark.parametrize(("method", "version"), CALLS)
 def test_a_provider_must_have_a_name_and_where_it_is_asked_for_a_type(
     method: str, version: str
 ) -> None:
