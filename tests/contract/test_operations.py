@@ -267,6 +267,23 @@ def test_a_value_of_version_2_is_refused_by_its_rule(
     assert {path.split("/")[1] for path, _ in found} == {field}
 
 
+@pytest.mark.parametrize(("path", "method"), [("/SMTP/Test", "POST"), ("/SMTP", "PUT")])
+@pytest.mark.parametrize("value", [1, True, {}, []], ids=str)
+def test_a_secret_value_of_another_type_is_given_all_the_same(
+    path: str, method: str, value: object
+) -> None:
+    check = CONTRACT.operation(path, method, "2").check
+    body = BODIES["2"] | BASIC["2"]
+    if method == "PUT":
+        del body["TestRecipient"]
+    wrong = ("/RelayPassword/SecretValue", "type")
+    beside = {("/RelayPassword/Provider", "not"), ("/RelayPassword/Parameters", "not")}
+    for reference, found in (({}, {wrong}), (PAM, {wrong, *beside})):
+        password = {**reference, "SecretValue": value}
+        violations = check(HEADERS, body | {"RelayPassword": password})
+        assert {(each.path, each.rule) for each in violations} == found
+
+
 @pytest.mark.parametrize("field", ["RelayUsername", "RelayPassword"])
 @pytest.mark.parametrize(("value", "rule"), CREDENTIALS_V1)
 def test_a_credential_of_version_1_is_refused_by_its_rule(
