@@ -95,6 +95,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "client": ("oauth", "delivery"),
     "filters": ("journal", "control", "view"),
     "journal": ("events", "control", "memory"),
+    "judging": ("app", "operations"),
     "server": ("namespaces", "idp"),
     "state": ("control", "namespaces", "events"),
     "trace": ("view", "api_faults"),
@@ -410,17 +411,20 @@ def _copied(folder: Path) -> Path:
     return folder
 
 
-def _stages(mutant: Mutant | None) -> tuple[tuple[str, ...], ...]:
-    """Order the tests: those that know the rule, then all others, then the fuzzer."""
+def _stages(mutant: Mutant | None, *, quick: bool = False) -> tuple[tuple[str, ...], ...]:
+    """Order the tests: those that know the rule, then (not `quick`) all others, then the fuzzer."""
     names = FILES.keys()
     first: Sequence[str] = FIRST
     if mutant and mutant.kind == "server":
         modules = [Path(file).stem for file in mutant.files]
         wanted = [name for module in modules for name in (module, *RELATED.get(module, ()))]
         first = [name for name in wanted if name in names]
+    knowing = tuple((*FAST, FILES[name]) for name in first)
+    if quick:
+        return knowing
     rest = (*first, *sorted(names - {*first, *LEFT_OUT}), *LAST)
     return (
-        *((*FAST, FILES[name]) for name in first),
+        *knowing,
         (*FAST, *map(FILES.__getitem__, rest[len(first) :])),
         ("-k", SLOW, FILES["document"]),
         ("-m", "hypothesis", *map(FILES.__getitem__, rest)),
@@ -482,13 +486,13 @@ def _report(chosen: Sequence[Mutant], *, quick: bool) -> int:
     for library in LIBRARIES:
         importlib.import_module(library)
     gc.freeze()
-    trials = [Trial(each, _stages(each)) for each in chosen if each.name not in EQUIVALENT]
+    trials = [
+        Trial(each, _stages(each, quick=quick)) for each in chosen if each.name not in EQUIVALENT
+    ]
     with tempfile.TemporaryDirectory() as folder:
         workers = [Worker(_copied(Path(folder) / str(number))) for number in range(WORKERS)]
-        count = len(FIRST) if quick else None
-        for trial in trials:
-            trial.stages = trial.stages[:count]
-        _check_baseline(workers, _stages(None)[:count])
+        known = dict.fromkeys(stage for trial in trials for stage in trial.stages)
+        _check_baseline(workers, tuple(known) if quick else _stages(None))
         tried(trials, workers, _tell)
     for each in chosen:
         if each.name in EQUIVALENT:
