@@ -73,6 +73,7 @@ FIRST: Final = (
 )
 # A module's own tests are named after it; these know it too.
 RELATED: Final[Mapping[str, tuple[str, ...]]] = {
+    "__init__": ("cli",),
     "access": ("app", "status", "idp", "oauth", "memory"),
     "app": ("api_faults",),
     "certificates": ("server",),
