@@ -349,12 +349,12 @@ class Worker:
         # A file may have nothing but what a stage leaves out.
         if code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             return None
-        report = self.folder / "failed"
-        if code in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
-            return report.read_text(encoding="utf-8") if report.exists() else "collection"
         if code < 0:
             return f"no end within {TRIAL_SECONDS} s" if code == -1 else f"signal {-code}"
-        sys.exit(f"pytest ended with {code}:\n" + (self.folder / "output").read_text()[-2_000:])
+        if self.trial and self.trial.mutant is None and code != pytest.ExitCode.TESTS_FAILED:
+            sys.exit(f"pytest ended with {code}:\n" + (self.folder / "output").read_text()[-2_000:])
+        report = self.folder / "failed"
+        return report.read_text(encoding="utf-8") if report.exists() else f"pytest itself ({code})"
 
 
 class _Report:
