@@ -15,10 +15,11 @@ import tempfile
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -59,12 +60,12 @@ LIBRARIES: Final = (
     *("starlette.applications", "trustme", "uvicorn", "uvloop"),
 )
 
-# Each file of tests by what it is named after.
-FILES: Final[Mapping[str, str]] = {
-    path.stem.removeprefix("test_"): str(path.relative_to(ROOT))
-    for path in sorted((ROOT / "tests").rglob("test_*.py"))
-    if "downstream" not in path.parts
-}
+# The files of tests by what they are named after; two folders may have one of the same name.
+FILES: Final[dict[str, list[str]]] = {}
+for _path in sorted((ROOT / "tests").rglob("test_*.py")):
+    if "downstream" not in _path.parts:
+        _name = _path.stem.removeprefix("test_")
+        FILES.setdefault(_name, []).append(str(_path.relative_to(ROOT)))
 
 # The tests that know the documents come first; what looks at other things is never run.
 FIRST: Final = (
@@ -433,17 +434,21 @@ def _stages(mutant: Mutant | None, *, quick: bool = False) -> tuple[tuple[str, .
         modules = [Path(file).stem for file in mutant.files]
         wanted = [name for module in modules for name in (module, *RELATED.get(module, ()))]
         first = [name for name in wanted if name in names]
-    knowing = tuple((*FAST, FILES[name]) for name in first)
+    knowing = tuple((*FAST, *FILES[name]) for name in first)
     if quick:
         return knowing
-    rest = (*first, *sorted(names - {*first, *LEFT_OUT}), *LAST)
+    others = (*sorted(names - {*first, *LEFT_OUT}), *LAST)
     return (
         *knowing,
-        (*FAST, *map(FILES.__getitem__, rest[len(first) :])),
-        ("-k", SLOW, FILES["document"]),
-        ("-m", "hypothesis", *map(FILES.__getitem__, rest)),
-        (FILES["fuzz"],),
+        (*FAST, *_files(others)),
+        ("-k", SLOW, *FILES["document"]),
+        ("-m", "hypothesis", *_files((*first, *others))),
+        (*FILES["fuzz"],),
     )
+
+
+def _files(names: Iterable[str]) -> Iterator[str]:
+    return chain.from_iterable(FILES[name] for name in names)
 
 
 def tried(
