@@ -57,7 +57,7 @@ class Pipe(asyncio.Transport):
         return self.other is None
 
     def _lose(self) -> None:
-        # With this, nothing leads in a circle any more, and no collector is needed.
+        # Protocol and end no longer hold each other, so they are freed without the collector.
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.connection_lost(None)

@@ -36,9 +36,9 @@ class Sink:
         self.connections.closed = False
 
     async def pipe(self, part: Part) -> Pipe:
-        """Open a session that plays a part, of whose connection nothing is to be encrypted.
+        """Open a session that plays a part, over a connection that is never to be encrypted.
 
-        Returns the client's end, for the caller to close. Nothing is dialled. If the part's fault
+        Returns the client's end, for the caller to close; nothing is dialled. If the part's fault
         is that the relay cannot be reached, raises what a network would: socket.gaierror,
         ConnectionRefusedError.
         """
@@ -48,7 +48,7 @@ class Sink:
         return theirs
 
     async def connect(self, part: Part) -> socket.socket:
-        """Do as `pipe` does, with an end that event loops can encrypt: one of a socket pair."""
+        """Do as `pipe` does, but over a socket pair, which event loops can encrypt."""
         _reach(part)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
