@@ -68,6 +68,15 @@ def test_the_mail_arrives(caller: Caller, version: str, login: bool, tls_mode: s
     ]
 
 
+def test_a_relay_that_speaks_tls_from_the_first_octet_greets_nobody_in_plain_text(
+    caller: Caller,
+) -> None:
+    response = caller.send("2", V2 | TLS["implicit"] | {"UseSSL": False})
+    assert response.status_code == 400
+    delivery = caller.exchange(response)["delivery"]
+    assert (delivery["stage"], delivery["dialogue"]) == ("tls", [])
+
+
 @pytest.mark.parametrize("version", VALID)
 def test_it_works_over_https_too(mock: MockServer, version: str) -> None:
     trust = ssl.create_default_context(cadata=mock.ca_pem.decode())

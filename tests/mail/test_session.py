@@ -860,10 +860,13 @@ def test_an_idle_session_is_told_why_it_ends(sent: bytes) -> None:
 def test_a_client_that_sends_lines_slowly_is_not_idle() -> None:
     with running({"idle_timeout": 1}) as server:
         client = server.raw()
+        begin = time.monotonic()
+        while time.monotonic() - begin < 1.2:
+            assert client.say(b"NOOP").startswith("250")
+            time.sleep(0.05)
         for line in (b"EHLO x", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA"):
             client.say(line)
-        begin = time.monotonic()
-        while time.monotonic() - begin < 2.2:
+        while time.monotonic() - begin < 2.4:
             client.sock.sendall(b"a line of many\r\n")
             time.sleep(0.05)
         assert client.say(b".").startswith("250")
