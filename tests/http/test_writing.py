@@ -188,11 +188,12 @@ def test_what_is_written_is_to_the_octet_what_uvicorn_writes(last: str) -> None:
         stock = await asyncio.get_running_loop().create_server(
             lambda: HttpToolsProtocol(config, ServerState(), {}), "127.0.0.1", 0
         )
-        found = [await answers(each.getsockname()) for each in (ours, *stock.sockets)]
-        stock.close()
-        listener.close()
-        await listener.drain(1)
-        return found
+        try:
+            return [await answers(each.getsockname()) for each in (ours, *stock.sockets)]
+        finally:  # a loop of uvloop does not close while a connection is open
+            stock.close()
+            listener.close()
+            await listener.drain(1)
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         ours, stock = runner.run(both())
