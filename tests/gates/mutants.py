@@ -76,49 +76,52 @@ FIRST: Final = (
 RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "__init__": ("cli",),
     "access": ("app", "status", "idp", "oauth", "memory"),
-    "app": ("api_faults",),
+    "app": ("api_faults", "recorded", "memory"),
     "certificates": ("server",),
     "coercion": ("profile",),
-    "document": ("operations", "wording"),
-    "operations": ("wording", "memory"),
+    "operations": ("wording", "memory", "pam_providers"),
     "kept": ("documents",),
-    "keyfactor": ("coercion", "app", "profile", "status", "oauth", "pam_providers"),
+    "keyfactor": ("coercion", "app", "profile", "status", "oauth", "pam_providers", "delivery"),
     "idp": ("oauth", "app"),
     "jsontext": ("operations",),
-    "connection": ("api_faults",),
+    "connection": ("api_faults", "writing", "session"),
     "handshakes": ("connection",),
     "pacing": ("writing",),
-    "pam": ("pam_providers",),
+    "pam": ("pam_providers", "verdicts"),
     "query": ("pam_providers",),
-    "routing": ("memory",),
-    "masking": ("app", "profile", "memory"),
+    "routing": ("memory", "idp", "namespaces"),
+    "masking": ("app", "profile", "memory", "odd_requests"),
     "session": ("oauth", "sasl"),
-    "sink": ("session", "oauth"),
     "client": ("oauth", "delivery"),
-    "filters": ("journal", "control", "view"),
+    "filters": ("journal", "control"),
     "journal": ("events", "control", "memory"),
-    "judging": ("app", "operations"),
-    "enrollment": ("certificates", "recorded"),
+    "judging": ("app", "operations", "coercion", "memory", "recorded"),
+    "enrollment": ("certificates", "recorded", "odd_requests"),
     "issued": ("certificates",),
-    "issuer": ("certificates",),
+    "issuer": ("certificates", "odd_requests"),
     "guard": ("attacks", "control"),
     "listing": ("control", "journal"),
     "part": ("session", "client"),
     "authentication": ("session", "sasl"),
     "syntax": ("session", "client"),
-    "text": ("operations", "coercion"),
+    "text": ("operations", "coercion", "loading"),
     "paths": ("operations", "app"),
     "feed": ("events",),
-    "parameters": ("query", "operations"),
+    "parameters": ("query", "operations", "foreign_shapes"),
     "mending": ("foreign", "foreign_shapes"),
-    "server": ("namespaces", "idp"),
+    "server": ("namespaces", "idp", "mail_from_outside"),
     "state": ("control", "namespaces", "events"),
-    "trace": ("view", "api_faults"),
+    "trace": ("api_faults", "assertions"),
     "wire": ("app", "coercion", "namespaces", "idp"),
     "loading": ("api_faults",),
     "model": ("loading", "api_faults"),
-    "reading": ("loading",),
     "rules": ("loading",),
+    "schema": ("operations", "wording"),
+    "form": ("profile",),
+    "framing": ("writing",),
+    "assertions": ("pytest_plugin",),
+    "submission": ("client", "pipe"),
+    "documents": ("reference",),
 }
 LAST: Final = ("relay_faults", "generated_clients", "sdk", "oauth_clients", "readme")
 LEFT_OUT: Final = {"browser", "wheel", "fuzz", "layers", *LAST}
@@ -431,9 +434,8 @@ def _stages(mutant: Mutant | None, *, quick: bool = False) -> tuple[tuple[str, .
     names = FILES.keys()
     first: Sequence[str] = FIRST
     if mutant and mutant.kind == "server":
-        modules = [Path(file).stem for file in mutant.files]
-        wanted = [name for module in modules for name in (module, *RELATED.get(module, ()))]
-        first = [name for name in wanted if name in names]
+        (module,) = (Path(file).stem for file in mutant.files)
+        first = [*({module} & names), *RELATED.get(module, ())]
     knowing = tuple((*FAST, *FILES[name]) for name in first)
     if quick:
         return knowing
