@@ -102,7 +102,7 @@ RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "guard": ("attacks", "control"),
     "listing": ("control", "journal"),
     "part": ("session", "client"),
-    "authentication": ("session", "sasl"),
+    "authentication": ("session", "sasl", "oauth"),
     "syntax": ("session", "client"),
     "text": ("operations", "coercion", "loading"),
     "paths": ("operations", "app"),
@@ -362,15 +362,20 @@ class Worker:
 
 
 class _Report:
-    """Write down the first test that failed."""
+    """Write down the first test that failed, wherever that may have gone to meanwhile."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and not Path("failed").exists():
-            Path("failed").write_text(report.nodeid, encoding="utf-8")
+        self._note(report, report.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed and not Path("failed").exists():
-            Path("failed").write_text(f"{report.nodeid} (start)", encoding="utf-8")
+        self._note(report, f"{report.nodeid} (start)")
+
+    def _note(self, report: pytest.TestReport | pytest.CollectReport, text: str) -> None:
+        if report.failed and not self._file.exists():
+            self._file.write_text(text, encoding="utf-8")
 
 
 def _run(folder: Path, trial: Trial) -> NoReturn:
@@ -382,7 +387,8 @@ def _run(folder: Path, trial: Trial) -> NoReturn:
         output = os.open("output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(output, stream)
-        Path("failed").unlink(missing_ok=True)
+        failed = folder / "failed"
+        failed.unlink(missing_ok=True)
         sys.path[0] = os.environ["PYTHONPATH"] = str(folder)
         os.environ.pop("CI", None)
         if trial.mutant:
@@ -392,7 +398,7 @@ def _run(folder: Path, trial: Trial) -> NoReturn:
             _break(folder, trial.mutant)
         module = importlib.import_module("mockserver")
         assert Path(str(module.__file__)).is_relative_to(folder), module.__file__
-        code = int(pytest.main([*OPTIONS, *trial.stages[0]], plugins=[_Report()]))
+        code = int(pytest.main([*OPTIONS, *trial.stages[0]], plugins=[_Report(failed)]))
     except BaseException:  # noqa: BLE001  # a child must never go on as its parent would
         traceback.print_exc()
     sys.stdout.flush()
