@@ -5,24 +5,27 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import unquote, urlencode, urlsplit
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Scope
 
 from mockserver.base import masking
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import host_name, shared
+from mockserver.base.text import host_name
+from mockserver.base.version import __version__
 from mockserver.journal.trace import Headers, TokenRequest, Trace
-from mockserver.oauth.idp import discovery_url
-
-if TYPE_CHECKING:
-    import httpx2
+from mockserver.oauth.idp import FORM, discovery_url
 
 _TIMEOUT_S: Final = 30
 _MAX_REASON: Final = 500
+_PORTS: Final = {"http": 80, "https": 443}
+_OWN_HEADERS: Final = (
+    ("Accept", "application/json"),
+    ("User-Agent", f"keyfactor-mock/{__version__}"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,41 +46,29 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
     `play` returns the server behind a token URL; nothing is dialled. The trace gets each request.
     Problem 400 names the TokenEndpoint, and never a secret.
     """
-    import httpx2  # noqa: PLC0415  # takes as long as half of the program, and only OAuth needs it
-
     url = _url(grant.token_endpoint)
-    transport = httpx2.ASGITransport(play(url))
-    async with httpx2.AsyncClient(transport=transport, trust_env=False) as http:
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return await _TokenClient(grant, url, http, trace).fetch()
-        except TimeoutError:
-            text = f"TokenEndpoint {masking.url(url)}: no answer within {_TIMEOUT_S} seconds"
-            raise Problem(Kind.TOKEN, text) from None
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            return await _TokenClient(grant, url, play(url), trace).fetch()
+    except TimeoutError:
+        text = f"TokenEndpoint {masking.url(url)}: no answer within {_TIMEOUT_S} seconds"
+        raise Problem(Kind.TOKEN, text) from None
 
 
 def _url(text: str) -> str:
-    """Return a token endpoint with a host in A-labels; Problem for one that cannot be called."""
-    from httpx2 import URL, InvalidURL  # noqa: PLC0415  # as above
-
-    try:
-        parts = urlsplit(text)
-        port = f":{parts.port}" if parts.port else ""
-        url = URL(parts._replace(netloc=host_name(parts.hostname or "") + port).geturl())
-        _ = url.host  # what every request asks for: it reads the A-labels again
-    except (InvalidURL, ValueError):
-        shown = f"TokenEndpoint {masking.url(text)}: its host is no name that IDNA knows"
-        raise Problem(Kind.TOKEN, shown) from None
-    return str(url)
+    """Return a token endpoint with its host in A-labels, and without the port that is usual."""
+    parts = urlsplit(text)
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return parts._replace(netloc=host_name(parts.hostname or "") + port).geturl()
 
 
 class _TokenClient:
     """The requests to one identity provider for one token."""
 
-    def __init__(self, grant: Grant, url: str, http: "httpx2.AsyncClient", trace: Trace) -> None:
+    def __init__(self, grant: Grant, url: str, server: ASGIApp, trace: Trace) -> None:
         self._grant = grant
         self._url = url
-        self._http = http
+        self._server = server
         self._trace = trace
 
     async def fetch(self) -> Secret:
@@ -92,63 +83,86 @@ class _TokenClient:
             raise self._problem("the token_type is not Bearer")
         return Secret(text)
 
-    def _form(self) -> dict[str, str]:
+    def _form(self) -> bytes:
         asked = {"scope": self._grant.scope, "audience": self._grant.audience}
-        return {
+        form = {
             "grant_type": "client_credentials",
             "client_id": self._grant.client_id,
             "client_secret": self._grant.client_secret.reveal(),
             **{name: value for name, value in asked.items() if value is not None},
         }
+        return urlencode(form).encode()
 
-    async def _ask(self, kind: str, url: str, form: dict[str, str] | None = None) -> Json:
+    async def _ask(self, kind: str, url: str, form: bytes | None = None) -> Json:
         """Send a GET, or a POST where there is a form, and return the object of the answer."""
-        request = self._request(url, form)
+        headers = self._headers(url, form)
         record = TokenRequest(
             masking.url(url),
             kind,
-            _kept(request.headers.raw),
+            tuple(masking.headers(headers)),
             scope=self._grant.scope if form else None,
             audience=self._grant.audience if form else None,
         )
         self._trace.token_requests.append(record)
         try:
             with self._trace.step(f"token request {kind}"):
-                response = await self._http.send(request)
+                status, content = await _answer(self._server, url, headers, form)
         except OSError as error:
             raise self._problem(f"{kind} request: {error}") from None
-        self._trace.token_requests[-1] = replace(record, status=response.status_code)
-        if response.status_code != 200:  # noqa: PLR2004  # an HTTP status
-            reason = f"{kind} request: HTTP {response.status_code}{_oauth_error(response.content)}"
-            raise self._problem(reason)
-        answer = _json_object(response.content)
+        self._trace.token_requests[-1] = _lately(replace(record, status=status))
+        if status != 200:  # noqa: PLR2004  # an HTTP status
+            raise self._problem(f"{kind} request: HTTP {status}{_oauth_error(content)}")
+        answer = _json_object(content)
         if answer is None:
             raise self._problem(f"the {kind} answer is no JSON object")
         return answer
 
-    def _request(self, url: str, form: dict[str, str] | None) -> "httpx2.Request":
-        headers = list(self._grant.request_headers)
-        if form is None:
-            return self._http.build_request("GET", url, headers=headers)
-        # Whatever RequestHeaders say, the body is a form.
-        headers = [pair for pair in headers if pair[0].lower() != "content-type"]
-        return self._http.build_request("POST", url, headers=headers, data=form)
+    def _headers(self, url: str, form: bytes | None) -> Headers:
+        """Return the headers of a request; a RequestHeader stands in for ours of that name."""
+        own = [("Host", urlsplit(url).netloc), *_OWN_HEADERS]
+        given = self._grant.request_headers
+        if form is not None:
+            # Whatever RequestHeaders say, the body is a form.
+            given = tuple(pair for pair in given if pair[0].lower() != "content-type")
+            own += [("Content-Type", FORM), ("Content-Length", str(len(form)))]
+        names = {name.lower() for name, _ in given}
+        return *(pair for pair in own if pair[0].lower() not in names), *given
 
     def _problem(self, reason: str) -> Problem:
         return Problem(Kind.TOKEN, f"TokenEndpoint {masking.url(self._url)}: {reason}")
 
 
-def _kept(raw: list[tuple[bytes, bytes]]) -> Headers:
-    """Return headers as the journal keeps them; most requests have the same ones."""
-    pairs = [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
-    names, values = zip(*masking.headers(pairs), strict=True)
-    return _lately(tuple(zip(shared(names), shared(values), strict=True)))
+async def _answer(
+    server: ASGIApp, url: str, headers: Headers, form: bytes | None
+) -> tuple[int, bytes]:
+    """Send a request to an ASGI application (ASGI 3.0, HTTP); return status and body."""
+    parts = urlsplit(url)
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET" if form is None else "POST",
+        "scheme": parts.scheme,
+        "path": unquote(parts.path) or "/",
+        "query_string": parts.query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
+    }
+    answer: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": form or b""}
+
+    async def send(message: Message) -> None:
+        answer.append(message)
+
+    await server(scope, receive, send)
+    return answer[0]["status"], b"".join(message.get("body", b"") for message in answer)
 
 
 @lru_cache(maxsize=8)
-def _lately(headers: Headers) -> Headers:
-    """Return equal headers, if there were any lately, so that they are held once."""
-    return headers
+def _lately(request: TokenRequest) -> TokenRequest:
+    """Return an equal request, if there was one lately, so that it is held once."""
+    return request
 
 
 def _json_object(content: bytes | str) -> Json | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import ECKey
 
 MOUNT: Final = "/_mock/idp"
+FORM: Final = "application/x-www-form-urlencoded"
 # Clients look for either name after the path of the issuer (OpenID Connect Discovery 1.0, 4) or
 # before it (RFC 8414, 3.1).
 METADATA: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
@@ -40,7 +41,6 @@ _MAX_KEPT: Final = 500  # characters of what a client asked for
 _Keep = Callable[[TokenCall], None]
 _Answer = Callable[[Request], Awaitable[Response]]
 
-_FORM: Final = "application/x-www-form-urlencoded"
 _STATUS: Final = {Kind.TOO_LARGE: 413, Kind.MEDIA_TYPE: 415}  # of what RFC 6749 does not foresee
 _NOT_STORED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749, 5.1
 _OWN_ISSUER = re.compile(r"/_mock(?:/ns/[^/]+)?/idp")
@@ -269,8 +269,8 @@ def _authenticated(
 
 
 async def _form(request: Request) -> Mapping[str, str]:
-    if media_type(request.headers.get("content-type", "")) != _FORM:
-        raise _GrantError("invalid_request", f"send the parameters as {_FORM}")
+    if media_type(request.headers.get("content-type", "")) != FORM:
+        raise _GrantError("invalid_request", f"send the parameters as {FORM}")
     try:
         body = (await wire.read_body(request)).decode()
         pairs = parse_qsl(body, errors="strict", max_num_fields=_MAX_PARAMETERS)
