@@ -28,7 +28,7 @@ class Documents(BuildHookInterface[Any]):
                 name = kept.place.relative_to(self.root)
                 made = self._folder / name
                 made.parent.mkdir(parents=True, exist_ok=True)
-                made.write_bytes(kept.text(read_yaml(path)))
+                made.write_bytes(kept.octets(read_yaml(path)))
                 build_data["force_include"][str(made)] = f"mockserver/{name.as_posix()}"
 
     def finalize(self, version: str, _: dict[str, Any], __: str) -> None:

@@ -1,6 +1,8 @@
 """How our own files are read, and those of a user."""
 
+import json
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,10 +36,8 @@ def names(folder: Path) -> list[str]:
 
 def test_a_file_of_ours_is_parsed_once(ours: Path) -> None:
     assert read_ours(ours) == {"a": 1}
-    assert names(ours.parent) == ["__pycache__", "__pycache__/v1.jsonl", "v1.yaml"]
-    mark, value = place(ours).read_bytes().splitlines(keepends=True)
-    assert value == b'{"a":1}'
-    place(ours).write_bytes(mark + b'{"a":2}')  # it is this that is read
+    assert names(ours.parent) == ["__pycache__", "__pycache__/v1.marshal", "v1.yaml"]
+    place(ours).write_bytes(Kept(ours, b"a: 1").octets({"a": 2}))  # it is this that is read
     assert read_ours(ours) == {"a": 2}
     assert read_yaml(ours) == {"a": 1}
 
@@ -66,7 +66,34 @@ def test_another_parser_reads_anew(
         kept._code.cache_clear()  # noqa: SLF001  # as above
 
 
-@pytest.mark.parametrize("size", [0, 10, 67, 70])
+def test_what_is_damaged_is_not_read(ours: Path) -> None:
+    other = Kept(ours, b"a: 1").octets({"a": 2}).splitlines()
+    read_ours(ours)
+    whole = place(ours).read_bytes()
+    place(ours).write_bytes(b"\n".join([*whole.splitlines()[:2], *other[2:]]))
+    assert read_ours(ours) == {"a": 1}
+    assert place(ours).read_bytes() == whole
+
+
+def test_what_is_kept_is_the_same_value_in_the_same_order(ours: Path) -> None:
+    value = {"b": [1, True, 1.0, "1", None, {"x": []}], "a": {"x": []}, "1": 0.5, "ü": -(10**20)}
+    ours.write_text(json.dumps(value))
+    assert [json.dumps(read_ours(ours)) for _ in range(2)] == [json.dumps(value)] * 2
+
+
+def test_what_is_kept_does_not_depend_on_the_process() -> None:
+    code = "import sys; from pathlib import Path; from mockserver.base.kept import Kept; "
+    code += "from mockserver.base.documents import read_yaml; path = Path(sys.argv[1]); "
+    code += "sys.stdout.buffer.write(Kept(path, b'').octets(read_yaml(path)))"
+    path = Path(__file__).parents[2] / "openapi" / "v2.yaml"
+    first, second = (
+        subprocess.check_output([sys.executable, "-c", code, path], env=env)
+        for env in (os.environ | {"PYTHONHASHSEED": seed} for seed in ("1", "2"))
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("size", [0, 10, 67, 70, 135])
 def test_half_of_what_is_kept_is_nothing(ours: Path, size: int) -> None:
     read_ours(ours)
     whole = place(ours).read_bytes()
@@ -89,7 +116,7 @@ def test_where_nothing_can_be_kept_it_is_read_all_the_same(ours: Path) -> None:
     (ours.parent / "__pycache__").unlink()
     place(ours).mkdir(parents=True)
     assert read_ours(ours) == {"a": 1}
-    assert names(ours.parent) == ["__pycache__", "__pycache__/v1.jsonl", "v1.yaml"]
+    assert names(ours.parent) == ["__pycache__", "__pycache__/v1.marshal", "v1.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -133,5 +160,5 @@ def test_many_may_read_at_once(ours: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(turn, range(200)))
-    assert names(ours.parent) == ["__pycache__", "__pycache__/v1.jsonl", "v1.yaml"]
+    assert names(ours.parent) == ["__pycache__", "__pycache__/v1.marshal", "v1.yaml"]
     assert read_ours(ours) == documents._parsed(ours, ours.read_bytes(), DocumentError)  # noqa: SLF001

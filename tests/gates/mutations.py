@@ -313,8 +313,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a secret header is masked",
     ),
     (
-        'vars(self).setdefault("_trusted", _Issuer(key, begin + rest))',
-        'vars(self)["_trusted"] = _Issuer(key, begin + rest)',
+        'vars(self).setdefault("_trusted", _Issued(key, begin + rest))',
+        'vars(self)["_trusted"] = _Issued(key, begin + rest)',
         "an authority that was asked for stays",
     ),
     (
@@ -354,13 +354,23 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # What is remembered, and written
     (
-        "json.loads(text[len(mark) :]) if text.startswith(mark) else None",
-        "json.loads(text[len(mark) :])",
+        "if mark == self._mark and check == _hash(octets):",
+        "if check == _hash(octets):",
         "what is kept of another content is not read",
     ),
     (
-        "sha256(_code() + self._content)",
-        "sha256(self._content)",
+        "mark == self._mark and check == _hash(octets):",
+        "mark == self._mark:",
+        "what is damaged is not read",
+    ),
+    (
+        "known.setdefault(json.dumps(value), value)",
+        "known.setdefault(str(value), value)",
+        "what is kept is the same value",
+    ),
+    (
+        "_hash(_code() + self._content)",
+        "_hash(self._content)",
         "what is kept by another parser is not read",
     ),
     (
@@ -571,8 +581,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "only a Bearer token is taken",
     ),
     (
-        "        headers = list(self._grant.request_headers)\n",
-        "        headers = list(self._grant.request_headers) if form else []\n",
+        "        given = self._grant.request_headers\n",
+        "        given = self._grant.request_headers if form else ()\n",
         "RequestHeaders go with every request to the identity provider",
     ),
     # Certificates

@@ -112,7 +112,7 @@ def test_of_a_world_of_a_user_nothing_is_kept_beside_ours_either(elsewhere: Path
     outside = written(elsewhere.parent, "extends: default\nlenient: true\n", "outside.yaml")
     for path in (mine, elsewhere / ".." / outside.name):
         load(path)
-    kept = {path.stem for path in elsewhere.parent.rglob("*.jsonl")}
+    kept = {path.stem for path in elsewhere.parent.rglob("*.marshal")}
     assert kept - {"schema"} == {"default", "fuzz"}
 
 
