@@ -20,7 +20,8 @@ _MAX_ENTRIES: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _MAX_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 _ENTRY_BYTES: Final = 1_024  # of an entry and its place, beside what is in it
-_PART_BYTES: Final = 160  # of a header, a violation or a step, beside its octets
+_PART_BYTES: Final = 160  # of a header or a violation, beside its octets
+_STEPS: Final = 3  # parts that the steps of a call take together
 _WHOLE: Final = frozenset((str, bytes, int, float, bool, type(None), datetime))
 _SLICE_S: Final = 0.02  # of looking at entries before others have their turn
 
@@ -300,7 +301,7 @@ def _octets_of_call(call: Exchange) -> int:
     problem, permission = call.problem, call.permission
     headers = call.request.headers
     texts = [call.method, call.path, call.version, call.identity, call.request.kept]
-    parts = len(headers) + len(call.violations) + len(call.steps)
+    parts = len(headers) + len(call.violations) + _STEPS
     if problem is not None:
         texts += problem.message, problem.field
     for each in call.violations:

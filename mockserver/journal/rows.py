@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache
+from itertools import starmap
 from operator import attrgetter
 from typing import Any, Final
 
@@ -22,28 +23,34 @@ letters: Final[_Column] = "".join
 
 
 class _Rows:
-    """A field of a frozen dataclass: a tuple of tuples, which takes a fifth of their room."""
+    """A field of a frozen dataclass: a tuple of rows, which take a fifth of their room."""
 
-    def __init__(self, columns: tuple[_Column, ...]) -> None:
+    def __init__(self, columns: tuple[_Column, ...], kind: Any) -> None:  # noqa: ANN401  # a type
         self._columns = columns
+        self._kind = kind
+        self._told = kind and attrgetter(*[each.name for each in fields(kind)])
 
     def __set_name__(self, _: type, name: str) -> None:
         self.kept_as = f"_{name}"
 
-    def __get__(self, kept: object | None, _: type) -> tuple[tuple[Any, ...], ...]:
+    def __get__(self, kept: object | None, _: type) -> tuple[Any, ...]:
         if kept is None:
             raise AttributeError(self.kept_as)  # or the field would have this as its default
-        return tuple(zip(*getattr(kept, self.kept_as), strict=True))
+        found = zip(*getattr(kept, self.kept_as), strict=True)
+        return tuple(found if self._kind is None else starmap(self._kind, found))
 
-    def __set__(self, kept: object, rows: Iterable[tuple[Any, ...]]) -> None:
-        columns = tuple(zip(*rows, strict=True))
+    def __set__(self, kept: object, rows: Iterable[Any]) -> None:
+        columns = tuple(zip(*map(self._told, rows) if self._told else rows, strict=True))
         pairs = zip(self._columns, columns, strict=columns != ())
         object.__setattr__(kept, self.kept_as, tuple(hold(column) for hold, column in pairs))
 
 
-def rows(*columns: _Column) -> Any:  # noqa: ANN401  # the type that the field is declared with
-    """Declare a field of rows by what holds each of their columns; it has no default."""
-    return _Rows(columns)
+def rows(*columns: _Column, kind: type | None = None) -> Any:  # noqa: ANN401  # that of the field
+    """Declare a field of rows by what holds each of their columns; it has no default.
+
+    A row is a tuple, or a dataclass of that `kind`.
+    """
+    return _Rows(columns, kind)
 
 
 def held(kept: object) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from os import urandom
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
@@ -185,7 +186,7 @@ class Exchange:
     delivery: Delivery | None
     message_id: str | None
     lenient: tuple[Note, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = rows(texts, numbers, numbers, kind=Step)
     ended: bool = True
     upgrade: Upgrade | None = field(default=None, repr=False, compare=False)
 
@@ -306,8 +307,8 @@ class Trace:
         self, name: str, provider: str | None = None, parameters: Mapping[str, Any] | None = None
     ) -> None:
         """Record that a secret is read: a literal, or from a provider with masked parameters."""
-        source = "literal" if provider is None else "pam"
-        self.secrets.append(SecretRead(name, source, provider, parameters))
+        read = _literal(name) if provider is None else SecretRead(name, "pam", provider, parameters)
+        self.secrets.append(read)
 
     def step(self, name: str) -> "_Timed":
         """Record how long a part of the call takes, however it ends."""
@@ -362,6 +363,11 @@ class _Timed:
     def __exit__(self, *_: object) -> None:
         ended = _milliseconds(self._trace.started)
         self._trace.steps.append(Step(self._name, self._began, round(ended - self._began, 3)))
+
+
+@lru_cache(maxsize=64)  # so that what recurs is held once
+def _literal(field: str) -> SecretRead:
+    return SecretRead(field, "literal")
 
 
 def _refusal(problem: Problem, errors: Errors) -> Refusal:

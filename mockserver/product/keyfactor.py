@@ -236,6 +236,7 @@ def _notes(body: Json) -> Iterator[Note]:
             yield _note(NoteKind.ASTERISKS, field, text)
 
 
+@lru_cache(maxsize=64)  # so that what recurs is held once
 def _note(kind: NoteKind, field: str, text: str) -> Note:
     return Note(f"/{field}", kind, f"{field}: {text}.", kind)
 
