@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from weakref import finalize
 
 from mockserver.base.text import host_name
 
 if TYPE_CHECKING:
-    import trustme
     from cryptography import x509
 
 Kind = Literal["good", "expired", "name", "untrusted"]
@@ -94,7 +93,7 @@ class Authority:
             key, begin, rest = told.partition(b"-----BEGIN CERTIFICATE-----")
             if rest and process.returncode == 0:
                 # Somebody may have asked meanwhile.
-                vars(self).setdefault("_trusted", _Issuer(key, begin + rest))
+                vars(self).setdefault("_trusted", _Issued(key, begin + rest))
 
     @property
     def pem(self) -> bytes:
@@ -137,20 +136,23 @@ class Authority:
         return context
 
     @cached_property
-    def _trusted(self) -> "_Issuer":
+    def _trusted(self) -> "_Issued":
         return _new_authority()
 
     @cached_property
-    def _untrusted(self) -> "_Issuer":
+    def _untrusted(self) -> "_Issued":
         return _new_authority()
 
     def _issue(self, names: tuple[str, ...], kind: Kind) -> ssl.SSLContext:
         authority = self._untrusted if kind == "untrusted" else self._trusted
         begin = datetime.now(UTC) - (2 * _VALIDITY if kind == "expired" else timedelta(days=1))
-        certificate = _leaf(authority, (_OTHER_NAME,) if kind == "name" else names, begin)
+        leaf = _leaf(authority, (_OTHER_NAME,) if kind == "name" else names, begin)
         context = _context(ssl.PROTOCOL_TLS_SERVER)
-        # By way of a private file, removed at once: OpenSSL's binding in Python reads no other.
-        certificate.configure_cert(context)
+        # Python's binding of OpenSSL reads files only; this folder is its owner's alone.
+        with TemporaryDirectory(prefix="keyfactor-mock-") as folder:
+            file = Path(folder, "leaf.pem")
+            file.write_bytes(b"".join(leaf))
+            context.load_cert_chain(file)
         return context
 
 
@@ -187,17 +189,16 @@ def _remove(folder: Path, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Issuer(NamedTuple):
-    """The key and the certificate of an authority, as PEM."""
+class _Issued(NamedTuple):
+    """A certificate and its key, as PEM."""
 
     key: bytes
     certificate: bytes
 
 
-def _leaf(authority: _Issuer, names: Iterable[str], begin: datetime) -> "trustme.LeafCert":
+def _leaf(authority: _Issued, names: Iterable[str], begin: datetime) -> _Issued:
     """Issue a certificate for the names, those too that `CA.issue_cert` refuses (`mail_1.test`)."""
-    import trustme  # noqa: PLC0415  # see below
-    from cryptography import x509  # noqa: PLC0415
+    from cryptography import x509  # noqa: PLC0415  # see below
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
     from cryptography.x509 import oid  # noqa: PLC0415
@@ -218,7 +219,7 @@ def _leaf(authority: _Issuer, names: Iterable[str], begin: datetime) -> "trustme
         builder = builder.add_extension(extension, critical=False)
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     secret = key.private_bytes(pem, form, serialization.NoEncryption())
-    return trustme.LeafCert(secret, builder.sign(signer, hashes.SHA256()).public_bytes(pem), [])
+    return _Issued(secret, builder.sign(signer, hashes.SHA256()).public_bytes(pem))
 
 
 def _checked(name: str) -> str:
@@ -244,12 +245,12 @@ def _general_name(name: str) -> "x509.GeneralName":
         return x509.DNSName(name)
 
 
-def _new_authority() -> _Issuer:
+def _new_authority() -> _Issued:
     # Imported when first needed: it takes as long as half of the rest of the program.
     import trustme  # noqa: PLC0415  # see above
 
     made = trustme.CA(organization_name="keyfactor-mock", key_type=trustme.KeyType.ECDSA)
-    return _Issuer(made.private_key_pem.bytes(), made.cert_pem.bytes())
+    return _Issued(made.private_key_pem.bytes(), made.cert_pem.bytes())
 
 
 if __name__ == "__main__":  # for `prepare`

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
-from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime, unquote
 from functools import partial
 from itertools import groupby
@@ -148,7 +147,7 @@ class _Left:
 def _divided(mail: str) -> _Part:
     whole, after = _before_empty_line(mail)
     head = "".join(whole[:_MAX_HEAD].splitlines(keepends=True)[:_MAX_LINES])
-    message = HeaderParser(policy=compat32).parsestr(head)
+    message = HeaderParser().parsestr(head)
     # From a line on that is no header, all is body.
     rest = len(message.get_payload())
     begin = len(head) - rest if rest else after

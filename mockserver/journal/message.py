@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.message import EmailMessage
 from functools import cached_property
 from typing import ClassVar, Final, TypeVar, cast
@@ -52,7 +52,9 @@ class Message:
     @property
     def parsed(self) -> EmailMessage:
         """Parse the mail as the standard library does, which may raise for a malformed one."""
-        return message_from_bytes(self.raw, policy=policy.default)
+        from email.policy import default  # noqa: PLC0415  # slow, and few ask
+
+        return message_from_bytes(self.raw, policy=default)
 
     @property
     def text(self) -> str:
