@@ -31,7 +31,6 @@ from mockserver.journal.journal import Entry, Shelf
 from mockserver.journal.state import State, States
 from mockserver.journal.story import exchange_text, message_line, session_text, token_line
 from mockserver.oauth.idp import MOUNT, IdentityProvider
-from mockserver.product import certificates
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
 
@@ -256,15 +255,19 @@ class Control:
         return Response(self._authority.pem, headers=_HEADERS, media_type="application/x-pem-file")
 
     async def _crl(self, request: Request) -> Response:
+        from mockserver.product.certificates import revocations  # noqa: PLC0415  # few need it
+
         asked = next(iter(_asked(request, "authority")), None)
         try:
-            octets = certificates.revocations(self._state(request), asked)
+            octets = revocations(self._state(request), asked)
         except ValueError as unknown:
             raise Problem(Kind.CONTROL, str(unknown), status=404) from None
         return Response(octets, headers=_HEADERS, media_type="application/pkix-crl")
 
     async def _chain(self, request: Request) -> Response:
-        pem = certificates.chain_pem(self._state(request))
+        from mockserver.product.certificates import chain_pem  # noqa: PLC0415  # few need it
+
+        pem = chain_pem(self._state(request))
         return Response(pem, headers=_HEADERS, media_type="application/x-pem-file")
 
     async def _identity_provider(self, scope: Scope, receive: Receive, send: Send) -> None:

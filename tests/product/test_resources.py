@@ -12,13 +12,13 @@ import pytest
 from mockserver.contract.editions import load_editions
 from mockserver.contract.operations import Operation
 from mockserver.product import security
-from mockserver.product.resources import Resources, _Plan
+from mockserver.product.plans import Plan, Plans
 from support import ADMIN, Caller, Json, refusal
 
 API = "/KeyfactorAPI"
 CONTRACT = load_editions().newest.contract
-RESOURCES = Resources(CONTRACT.operations)
-PLANS = [RESOURCES.plan(each) for each in CONTRACT.operations]
+_PLANS = Plans(CONTRACT.operations)
+PLANS = [_PLANS.of(each) for each in CONTRACT.operations]
 LOCAL = "54ebf9ac-a1e4-48ae-b16e-1bfb9755465c"
 CYBERARK = "16fc28fa-d2e4-4152-9895-ebf261b011b5"
 ENTRIES = "/PamProviders/Local/1/Entries"
@@ -72,7 +72,7 @@ NAMES = {
 CREATING = [each for each in PLANS if each.action == "create" and "{" not in each.operation.path]
 
 
-def other(plan: _Plan, action: str) -> Operation | None:
+def other(plan: Plan, action: str) -> Operation | None:
     """Return the operation of the same collection and version that does something else."""
     found = (
         each.operation
@@ -88,7 +88,7 @@ def other(plan: _Plan, action: str) -> Operation | None:
     return versions.get(plan.operation.version, next(iter(versions.values()), None))
 
 
-def body_for(plan: _Plan, operation: Operation, name: str) -> Json:
+def body_for(plan: Plan, operation: Operation, name: str) -> Json:
     assert operation.request is not None
     assert plan.collection is not None
     path = plan.collection.path
@@ -103,7 +103,7 @@ def body_for(plan: _Plan, operation: Operation, name: str) -> Json:
 class Cycle:
     """The steps of one collection, each by the operation that its document has for it."""
 
-    def __init__(self, caller: Caller, plan: _Plan) -> None:
+    def __init__(self, caller: Caller, plan: Plan) -> None:
         assert plan.collection is not None
         self.path, self.key = plan.collection.path, plan.collection.key
         self.name = NAMES.get(self.path, "Name")
@@ -152,7 +152,7 @@ class Cycle:
 @pytest.mark.parametrize(
     "plan", CREATING, ids=lambda plan: f"{plan.collection.path} {plan.operation.version}"
 )
-def test_an_object_is_made_read_found_replaced_and_removed(caller: Caller, plan: _Plan) -> None:
+def test_an_object_is_made_read_found_replaced_and_removed(caller: Caller, plan: Plan) -> None:
     cycle = Cycle(caller, plan)
     key = cycle.make("first")
     assert cycle.find("FIRST") == [key]
