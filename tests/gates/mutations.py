@@ -489,7 +489,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "of long headers at most one is remembered",
     ),
     (
-        "parts = len(headers) + len(call.violations) + len(call.steps)",
+        "parts = len(headers) + len(call.violations) + _STEPS",
         "parts = len(headers)",
         "each violation and step of a call counts",
     ),
