@@ -1,10 +1,11 @@
 """Rows of what is kept: held by their columns, and made of them for whoever looks."""
 
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache
-from itertools import starmap
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
@@ -22,13 +23,8 @@ texts: Final[_Column] = shared  # those that recur are held once for all rows
 letters: Final[_Column] = "".join
 
 
-class _Rows:
-    """A field of a frozen dataclass: a tuple of rows, which take a fifth of their room."""
-
-    def __init__(self, columns: tuple[_Column, ...], kind: Any) -> None:  # noqa: ANN401  # a type
-        self._columns = columns
-        self._kind = kind
-        self._told = kind and attrgetter(*[each.name for each in fields(kind)])
+class _Field(ABC):
+    """A field of a frozen dataclass that is held in another form than it is given in."""
 
     def __set_name__(self, _: type, name: str) -> None:
         self.kept_as = f"_{name}"
@@ -36,21 +32,57 @@ class _Rows:
     def __get__(self, kept: object | None, _: type) -> tuple[Any, ...]:
         if kept is None:
             raise AttributeError(self.kept_as)  # or the field would have this as its default
-        found = zip(*getattr(kept, self.kept_as), strict=True)
-        return tuple(found if self._kind is None else starmap(self._kind, found))
+        return self._rows(getattr(kept, self.kept_as))
 
     def __set__(self, kept: object, rows: Iterable[Any]) -> None:
-        columns = tuple(zip(*map(self._told, rows) if self._told else rows, strict=True))
+        object.__setattr__(kept, self.kept_as, self._held(rows))
+
+    @abstractmethod
+    def _rows(self, held: tuple[Any, ...]) -> tuple[Any, ...]: ...
+
+    @abstractmethod
+    def _held(self, rows: Iterable[Any]) -> tuple[Any, ...]: ...
+
+
+class _Rows(_Field):
+    """Tuples, held by their columns: that takes a fifth of their room."""
+
+    def __init__(self, columns: tuple[_Column, ...]) -> None:
+        self._columns = columns
+
+    def _rows(self, held: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(zip(*held, strict=True))
+
+    def _held(self, rows: Iterable[Any]) -> tuple[Any, ...]:
+        columns = tuple(zip(*rows, strict=True))
         pairs = zip(self._columns, columns, strict=columns != ())
-        object.__setattr__(kept, self.kept_as, tuple(hold(column) for hold, column in pairs))
+        return tuple(hold(column) for hold, column in pairs)
 
 
-def rows(*columns: _Column, kind: type | None = None) -> Any:  # noqa: ANN401  # that of the field
-    """Declare a field of rows by what holds each of their columns; it has no default.
+class _Flat(_Field):
+    """A few small dataclasses, held by their members alone: that takes half of their room."""
 
-    A row is a tuple, or a dataclass of that `kind`.
-    """
-    return _Rows(columns, kind)
+    def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type
+        self._kind = kind
+        self._members = attrgetter(*[each.name for each in fields(kind)])
+        self._width = len(fields(kind))
+
+    def _rows(self, held: tuple[Any, ...]) -> tuple[Any, ...]:
+        width = self._width
+        return tuple([self._kind(*held[at : at + width]) for at in range(0, len(held), width)])
+
+    def _held(self, rows: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(chain.from_iterable(map(self._members, rows)))
+
+
+def rows(*columns: _Column) -> Any:  # noqa: ANN401  # the type that the field is declared with
+    """Declare a field of rows by what holds each of their columns; it has no default."""
+    return _Rows(columns)
+
+
+def flat(kind: type) -> Any:  # noqa: ANN401  # as above
+    """Declare a field of dataclasses of a kind that has several members; it has no default."""
+    return _Flat(kind)
 
 
 def held(kept: object) -> tuple[object, ...]:
@@ -61,5 +93,5 @@ def held(kept: object) -> tuple[object, ...]:
 
 @cache
 def _getter(kind: Any) -> Callable[[object], tuple[object, ...]]:  # noqa: ANN401  # a type
-    own = {name: each.kept_as for name, each in vars(kind).items() if isinstance(each, _Rows)}
+    own = {name: each.kept_as for name, each in vars(kind).items() if isinstance(each, _Field)}
     return attrgetter(*[own.get(each.name, each.name) for each in fields(kind)])

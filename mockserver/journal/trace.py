@@ -15,7 +15,7 @@ from mockserver.base.masking import Sealed
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.base.text import shared
 from mockserver.contract.upgrade import Upgrade, Upgraded
-from mockserver.journal.rows import letters, numbers, rows, texts
+from mockserver.journal.rows import flat, letters, numbers, rows, texts
 
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
@@ -186,7 +186,7 @@ class Exchange:
     delivery: Delivery | None
     message_id: str | None
     lenient: tuple[Note, ...]
-    steps: tuple[Step, ...] = rows(texts, numbers, numbers, kind=Step)
+    steps: tuple[Step, ...] = flat(Step)
     ended: bool = True
     upgrade: Upgrade | None = field(default=None, repr=False, compare=False)
 
@@ -312,7 +312,7 @@ class Trace:
 
     def step(self, name: str) -> "_Timed":
         """Record how long a part of the call takes, however it ends."""
-        return _Timed(self, name)
+        return _Timed(self, *shared((name,)))
 
     def under_way(self) -> Exchange:
         """Give what there is so far as a value."""
