@@ -34,10 +34,10 @@ class Kept:
 
     def read(self) -> Any:  # noqa: ANN401  # any JSON
         """Return the value, None where there is none of this very content."""
-        with suppress(OSError, ValueError):  # nothing is there, or half of it
+        with suppress(OSError):  # nothing is there
             mark, _, rest = self.place.read_bytes().partition(b"\n")
             check, _, octets = rest.partition(b"\n")
-            # What is damaged could make `marshal` crash.
+            # The second hash finds what is damaged, or half of it: `marshal` could crash of that.
             if mark == self._mark and check == _hash(octets):
                 return marshal.loads(octets)  # noqa: S302  # as Python does with bytecode
         return None
