@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from dataclasses import fields
 
 import pytest
 from starlette.requests import Request
@@ -46,7 +47,8 @@ def keep(mock: MockServer) -> str:
         username=None,
         dialogue=(),
     )
-    exchange = BrokenExchange(**vars(Trace("GET", "/", message_id=message.id).exchange(200, None)))
+    made = Trace("GET", "/", message_id=message.id).exchange(200, None)
+    exchange = BrokenExchange(**{each.name: getattr(made, each.name) for each in fields(made)})
     journal = mock._states.get().journal  # noqa: SLF001  # no client can put such a thing there
     mock._loop.call(lambda: journal.add_message(message))  # noqa: SLF001  # as above
     mock._loop.call(lambda: journal.add_exchange(exchange))  # noqa: SLF001  # as above
