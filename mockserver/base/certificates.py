@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp, mkstemp
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from weakref import finalize
 
@@ -148,11 +148,14 @@ class Authority:
         begin = datetime.now(UTC) - (2 * _VALIDITY if kind == "expired" else timedelta(days=1))
         leaf = _leaf(authority, (_OTHER_NAME,) if kind == "name" else names, begin)
         context = _context(ssl.PROTOCOL_TLS_SERVER)
-        # Python's binding of OpenSSL reads files only; this folder is its owner's alone.
-        with TemporaryDirectory(prefix="keyfactor-mock-") as folder:
-            file = Path(folder, "leaf.pem")
-            file.write_bytes(b"".join(leaf))
+        # Python's binding of OpenSSL reads files only; this one is its owner's alone.
+        descriptor, file = mkstemp(prefix="keyfactor-mock-", suffix=".pem")
+        try:
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(b"".join(leaf))
             context.load_cert_chain(file)
+        finally:
+            Path(file).unlink()
         return context
 
 

@@ -57,7 +57,7 @@ class Kept:
                 new.unlink(missing_ok=True)
 
     def octets(self, value: object) -> bytes:
-        """Return what keeps a value, the same for equal values."""
+        """Return what keeps a value."""
         known: dict[str, Any] = {}
         octets = marshal.dumps(_once(value, known), _FORMAT)
         return b"\n".join((self._mark, _hash(octets), octets))

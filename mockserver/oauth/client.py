@@ -56,10 +56,22 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
 
 
 def _url(text: str) -> str:
-    """Return a token endpoint with its host in A-labels, and without the port that is usual."""
+    """Return a token endpoint as it is called: its host in A-labels, no usual port, no dots."""
     parts = urlsplit(text)
-    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
-    return parts._replace(netloc=host_name(parts.hostname or "") + port).geturl()
+    host, port = host_name(parts.hostname or ""), parts.port or _PORTS[parts.scheme]
+    place = host if port == _PORTS[parts.scheme] else f"{host}:{port}"
+    return parts._replace(netloc=place, path=_without_dots(parts.path)).geturl()
+
+
+def _without_dots(path: str) -> str:
+    """Follow the segments `.` and `..` of a path (RFC 3986, 5.2.4)."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            kept = kept[:1] + kept[1:-1]  # what stands before the first slash stays
+        elif segment != ".":
+            kept.append(segment)
+    return "/".join([*kept, ""] if path.endswith(("/.", "/..")) else kept)
 
 
 class _TokenClient:

@@ -199,6 +199,29 @@ def test_token_endpoints_of_every_form_are_played(caller: Caller, url: str) -> N
     assert (response.status_code, response.text) == (200, "")
 
 
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ("HTTPS://IDP.Test:443/Token", "https://idp.test/Token"),
+        ("http://idp.test:443/token", "http://idp.test:443/token"),
+        ("https://idp.test:0/token", "https://idp.test/token"),
+        ("https://idp.test/a/b/../../token", "https://idp.test/token"),
+        ("https://idp.test/../a/./token", "https://idp.test/a/token"),
+        ("https://idp.test/a/..", "https://idp.test/"),
+        ("https://idp.test/a//.?b=/../c", "https://idp.test/a//?b=***"),
+        ("https://idp.test/%2e%2e/...", "https://idp.test/%2e%2e/..."),
+    ],
+)
+def test_a_token_endpoint_is_called_as_clients_do(caller: Caller, given: str, called: str) -> None:
+    world = {"token_endpoints": {called.partition("?")[0]: {"fault": "garbage"}}}
+    caller.mock.patch_world(world)
+    response = caller.send("2", OAUTH | {"TokenEndpoint": given})
+    assert f"TokenEndpoint {called}: the token answer is no JSON object" in refusal(response)[1]
+    (*_, asked) = caller.exchange(response)["token_requests"]
+    assert asked["url"] == called
+    assert ["Host", called.split("/")[2]] in asked["headers"]
+
+
 # What goes wrong
 
 
