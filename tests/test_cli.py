@@ -1,6 +1,5 @@
 """The command line, as processes."""
 
-import ctypes
 import fcntl
 import gc
 import json
@@ -192,37 +191,6 @@ def test_it_serves_without_a_ready_file() -> None:
     process.stdout.close()
     process.terminate()
     assert process.wait(timeout=20) == 0
-
-
-# Says how many large blocks are apart from the heap before and after the call, in a process of its
-# own: such a block, once freed, has glibc raise its bound.
-BLOCKS = """
-import ctypes
-from mockserver.cli import _return_buffers
-
-ask = ctypes.CDLL(None).mallinfo2
-ask.restype = type("mallinfo2", (ctypes.Structure,), {
-    "_fields_": [(f"field{number}", ctypes.c_size_t) for number in range(10)]
-})
-bytearray(8 * 1024 * 1024)
-before = ask().field3
-block = bytearray(3_000_000)
-raised = ask().field3 - before
-del block
-_return_buffers()
-block = bytearray(6_000_000)
-print(raised, ask().field3 - before)
-"""
-
-
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc")
-def test_large_blocks_go_back_to_the_system(tmp_path: Path) -> None:
-    assert subprocess.check_output([sys.executable, "-c", BLOCKS], text=True) == "0 1\n"
-    with serving(tmp_path) as (process, _):
-        maps, deadline = Path(f"/proc/{process.pid}/maps"), time.monotonic() + 20
-        while "_ctypes" not in maps.read_text():  # which nothing else imports
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
 
 
 def test_a_password_of_an_own_world_is_not_printed(tmp_path: Path) -> None:

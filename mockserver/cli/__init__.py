@@ -48,9 +48,6 @@ _KINDS: Final = ("basic", "oauth")
 # A call leaves nothing for the collector, so it seldom need look: by default at each 700 objects
 # that are new, and at all of them so often that there are pauses of 50 ms.
 _COLLECTED: Final = 10_000, 10, 100
-_MMAP_THRESHOLD: Final = -3  # of glibc's malloc.h
-_LARGE: Final = 128 * 1024  # octets
-_LATER_S: Final = 1  # after the start, when nobody waits for a first answer any more
 _FREE: Final = dict.fromkeys(("port", "https-port", "smtp-port", "smtps-port"), "0")
 
 
@@ -397,23 +394,10 @@ async def _ready(mock: MockServer, ready_file: str | None) -> AsyncIterator[None
         gc.freeze()
         gc.set_threshold(*_COLLECTED)
         gc.enable()
-        asyncio.get_running_loop().call_later(_LATER_S, _return_buffers)
         if ready_file is not None or mock.https_url is not None:  # either tells where the CA is
             await mock.authority.prepare()  # the first calls do not wait for it
         with _ready_file(ready_file, mock):
             yield
-
-
-def _return_buffers() -> None:
-    """Have glibc, where it is there, return large blocks to the system as soon as they are free.
-
-    Each TLS connection has a buffer of 256 KiB. When the first of them is freed, glibc raises its
-    bound for such blocks: the later ones lie among small ones, and stay with the process.
-    """
-    with contextlib.suppress(ImportError, OSError, TypeError, AttributeError):
-        import ctypes  # noqa: PLC0415  # not before it is needed
-
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,13 @@
 """What the contract says of a request, whoever sends it; remembered, as requests recur."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from typing import Final, NamedTuple
 
 from mockserver.base import masking
+from mockserver.base.masking import Sealed
 from mockserver.base.problems import Kind, Note, Violation
 from mockserver.contract.operations import Operation
 
@@ -19,11 +20,11 @@ class _Judged(NamedTuple):
     """What the contract says of a request.
 
     A refused one has `kind` and `message`, another one `body`: as JSON, spelled as in the document,
-    from which each call makes a body of its own. `mask` makes of what was sent the text that the
-    journal shows.
+    from which each call makes a body of its own. `sealed` is what the journal keeps of what was
+    sent, None where the operation knows no body.
     """
 
-    mask: Callable[[bytes], str]
+    sealed: Sealed | None
     notes: Sequence[Note]
     violations: Sequence[Violation]
     kind: Kind = Kind.BODY
@@ -53,9 +54,11 @@ class Judge:
         return judge(operation, sent, lenient=lenient)
 
 
-def mask(operation: Operation, media: str | None) -> Callable[[bytes], str]:
-    """Return what makes of a readable body the text that the journal shows."""
-    return partial(_masked, operation, media)
+def seal(operation: Operation, media: str | None, octets: bytes) -> Sealed | None:
+    """Return what the journal keeps of a readable body, None where the operation knows none."""
+    if operation.request is None:
+        return None
+    return Sealed(octets, partial(_masked, operation, media))
 
 
 def _masked(operation: Operation, media: str | None, octets: bytes) -> str:
@@ -69,10 +72,11 @@ def _judged(operation: Operation, sent: Sent, *, lenient: bool) -> _Judged:
     body = operation.read(media, sent.octets)
     body, notes = operation.relaxed(body, lenient=lenient)
     violations = tuple(operation.check(headers, body, operation.given(sent.path, sent.query)))
+    sealed = seal(operation, media, sent.octets)
     if not violations:
-        return _Judged(mask(operation, media), notes, (), body=json.dumps(body))
+        return _Judged(sealed, notes, (), body=json.dumps(body))
     message = operation.describe(headers, body, violations)
-    return _Judged(mask(operation, media), notes, violations, _kind(violations), message)
+    return _Judged(sealed, notes, violations, _kind(violations), message)
 
 
 def _kind(violations: Sequence[Violation]) -> Kind:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar, Final, TypeVar, cast
 
 from mockserver.base.jsontext import Json
@@ -45,7 +45,7 @@ class Message:
     username: str | None
     envelope: Envelope
     helo: str | None = None
-    parameters: Parameters = field(default_factory=Parameters)
+    parameters: Parameters = field(default_factory=partial(Parameters, {}, ()))
     dialogue: tuple[Said, ...] = rows(letters, texts)
     raw: bytes = field(repr=False)
 

@@ -1,8 +1,7 @@
 """Rows of what is kept: held by their columns, and made of them for whoever looks."""
 
-from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from itertools import chain
@@ -23,66 +22,57 @@ texts: Final[_Column] = shared  # those that recur are held once for all rows
 letters: Final[_Column] = "".join
 
 
-class _Field(ABC):
-    """A field of a frozen dataclass that is held in another form than it is given in."""
+class _Field:
+    """A field of a frozen dataclass that is held in another form than it is shown in."""
+
+    def __init__(self, hold: Callable[[Any], object], show: Callable[[Any], object]) -> None:
+        self._hold = hold
+        self._show = show
 
     def __set_name__(self, _: type, name: str) -> None:
         self.kept_as = f"_{name}"
 
-    def __get__(self, kept: object | None, _: type) -> tuple[Any, ...]:
+    def __get__(self, kept: object | None, _: type) -> object:
         if kept is None:
             raise AttributeError(self.kept_as)  # or the field would have this as its default
-        return self._rows(getattr(kept, self.kept_as))
+        return self._show(getattr(kept, self.kept_as))
 
-    def __set__(self, kept: object, rows: Iterable[Any]) -> None:
-        object.__setattr__(kept, self.kept_as, self._held(rows))
-
-    @abstractmethod
-    def _rows(self, held: tuple[Any, ...]) -> tuple[Any, ...]: ...
-
-    @abstractmethod
-    def _held(self, rows: Iterable[Any]) -> tuple[Any, ...]: ...
-
-
-class _Rows(_Field):
-    """Tuples, held by their columns: that takes a fifth of their room."""
-
-    def __init__(self, columns: tuple[_Column, ...]) -> None:
-        self._columns = columns
-
-    def _rows(self, held: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(zip(*held, strict=True))
-
-    def _held(self, rows: Iterable[Any]) -> tuple[Any, ...]:
-        columns = tuple(zip(*rows, strict=True))
-        pairs = zip(self._columns, columns, strict=columns != ())
-        return tuple(hold(column) for hold, column in pairs)
-
-
-class _Flat(_Field):
-    """A few small dataclasses, held by their members alone: that takes half of their room."""
-
-    def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type
-        self._kind = kind
-        self._members = attrgetter(*[each.name for each in fields(kind)])
-        self._width = len(fields(kind))
-
-    def _rows(self, held: tuple[Any, ...]) -> tuple[Any, ...]:
-        width = self._width
-        return tuple([self._kind(*held[at : at + width]) for at in range(0, len(held), width)])
-
-    def _held(self, rows: Iterable[Any]) -> tuple[Any, ...]:
-        return tuple(chain.from_iterable(map(self._members, rows)))
+    def __set__(self, kept: object, value: object) -> None:
+        object.__setattr__(kept, self.kept_as, self._hold(value))
 
 
 def rows(*columns: _Column) -> Any:  # noqa: ANN401  # the type that the field is declared with
-    """Declare a field of rows by what holds each of their columns; it has no default."""
-    return _Rows(columns)
+    """Declare a field of tuples by what holds each of their columns, in a fifth of their room."""
+
+    def hold(rows: Iterable[tuple[Any, ...]]) -> object:
+        found = tuple(zip(*rows, strict=True))
+        pairs = zip(columns, found, strict=found != ())
+        return tuple(hold(column) for hold, column in pairs)
+
+    return _Field(hold, lambda held: tuple(zip(*held, strict=True)))
 
 
-def flat(kind: type) -> Any:  # noqa: ANN401  # as above
-    """Declare a field of dataclasses of a kind that has several members; it has no default."""
-    return _Flat(kind)
+def flat(kind: Any) -> Any:  # noqa: ANN401  # a type, and as above
+    """Declare a field of a few dataclasses with several members, held in half of their room."""
+    members, width = attrgetter(*[each.name for each in fields(kind)]), len(fields(kind))
+    return _Field(
+        lambda rows: tuple(chain.from_iterable(map(members, rows))),
+        lambda held: tuple([kind(*held[at : at + width]) for at in range(0, len(held), width)]),
+    )
+
+
+def mapping() -> Any:  # noqa: ANN401  # as above
+    """Declare a field of a mapping from texts to texts; whoever changes one changes a copy."""
+    return _Field(_pairs, dict)
+
+
+def mappings() -> Any:  # noqa: ANN401  # as above
+    """Declare a field of several such mappings."""
+    return _Field(lambda each: tuple(map(_pairs, each)), lambda held: tuple(map(dict, held)))
+
+
+def _pairs(each: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(each.items())
 
 
 def held(kept: object) -> tuple[object, ...]:

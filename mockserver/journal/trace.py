@@ -15,7 +15,7 @@ from mockserver.base.masking import Sealed
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.base.text import shared
 from mockserver.contract.upgrade import Upgrade, Upgraded
-from mockserver.journal.rows import flat, letters, numbers, rows, texts
+from mockserver.journal.rows import flat, letters, mapping, mappings, numbers, rows, texts
 
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
@@ -72,8 +72,8 @@ class Envelope:
 class Parameters:
     """The ESMTP parameters of MAIL, and those of RCPT for each recipient (RFC 5321, 4.1.1.11)."""
 
-    mail: Mapping[str, str] = field(default_factory=dict)
-    rcpt: tuple[Mapping[str, str], ...] = ()
+    mail: Mapping[str, str] = mapping()
+    rcpt: tuple[Mapping[str, str], ...] = mappings()
 
 
 @dataclass(frozen=True)
@@ -312,7 +312,7 @@ class Trace:
 
     def step(self, name: str) -> "_Timed":
         """Record how long a part of the call takes, however it ends."""
-        return _Timed(self, *shared((name,)))
+        return _Timed(self, name)
 
     def under_way(self) -> Exchange:
         """Give what there is so far as a value."""

@@ -264,12 +264,13 @@ class Session:
         reply = f"250 2.0.0 Kept as {message_id}"
         lines = enumerate(self._connection.dialogue.lines)
         own = ((who, line) for at, (_, who, line) in lines if at not in self._of_others)
-        mail = self._mail
+        mail, recipients = self._mail, self._mail.recipients
+        given = mail.parameters, *[each for _, each in recipients]
         message = Message(
             raw=content,
-            envelope=_envelope(mail.sender or "", tuple([each for each, _ in mail.recipients])),
+            envelope=_envelope(mail.sender or "", tuple([each for each, _ in recipients])),
             helo=self._peer.name,
-            parameters=Given(mail.parameters, tuple(each for _, each in mail.recipients)),
+            parameters=_given(*[tuple(each.items()) for each in given]),
             relay=part.endpoint,
             tls_mode=part.session.tls_mode,
             tls_version=self._connection.tls_version,
@@ -322,6 +323,12 @@ _VERBS: Final[Mapping[str, _Verb]] = {
 
 
 _envelope: Final = lru_cache(maxsize=8)(Envelope)  # the journal holds each of them once
+_Pairs = tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=8)  # as above
+def _given(mail: _Pairs, *rcpt: _Pairs) -> Given:
+    return Given(dict(mail), tuple(map(dict, rcpt)))
 
 
 @lru_cache(maxsize=128)

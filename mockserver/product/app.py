@@ -17,7 +17,7 @@ from mockserver.base.jsontext import first_value
 from mockserver.base.problems import Kind, Note, NoteKind, Problem
 from mockserver.base.text import cut, one_line
 from mockserver.contract.editions import Edition, Editions
-from mockserver.contract.judging import Judge, Sent, mask
+from mockserver.contract.judging import Judge, Sent, seal
 from mockserver.contract.operations import VERSION_HEADER, Contract, Operation
 from mockserver.http.wire import (
     LEFT,
@@ -199,13 +199,13 @@ class Api:
                     octets = _whole(found, await whole_body(request) if early is None else early)
                     media = found.headers.get("content-type")
                     operation.read(media, octets)
-                    _seal(found, octets, mask(operation, media))
+                    trace.body = seal(operation, media, octets)
             raise
         octets = _whole(found, await whole_body(request) if early is None else early)
         with trace.step("check"):
             sent = Sent(found.path, tuple(query), operation.headers(found.headers), octets)
             judged = self._judge.judge(operation, sent, lenient=found.world.lenient)
-        _seal(found, octets, judged.mask)
+        trace.body = judged.sealed
         trace.lenient += judged.notes
         trace.violations = judged.violations
         if judged.violations:
@@ -324,12 +324,6 @@ def _whole(found: _Admitted, octets: bytes | Problem) -> bytes:
         found.trace.lenient.append(Note("", NoteKind.TRAILING_TEXT, text, NoteKind.TRAILING_TEXT))
         return first
     return octets
-
-
-def _seal(found: _Admitted, octets: bytes, shown: Callable[[bytes], str]) -> None:
-    """Have the journal keep a body that can be read."""
-    if found.operation.request is not None:
-        found.trace.body = masking.Sealed(octets, shown)
 
 
 def _answered(value: object, status: int) -> Response:

@@ -354,11 +354,6 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     # What is remembered, and written
     (
-        "        asyncio.get_running_loop().call_later(_LATER_S, _return_buffers)\n",
-        "",
-        "large blocks that are free go back to the system",
-    ),
-    (
         "if mark == self._mark and check == _hash(octets):",
         "if check == _hash(octets):",
         "what is kept of another content is not read",
