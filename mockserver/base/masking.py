@@ -4,7 +4,6 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
@@ -191,6 +190,8 @@ class _Masks:
             return True
         if not self._known or key.lower() in self._known:
             return False
+        from difflib import get_close_matches  # noqa: PLC0415  # for mistakes alone
+
         self._looked_up += 1
         if self._looked_up > _LOOKED_UP:
             return True

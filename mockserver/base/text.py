@@ -1,6 +1,5 @@
 """Texts as people and keys have them: names that look alike, host names, and what may be shown."""
 
-import difflib
 import heapq
 import ipaddress
 import re
@@ -53,6 +52,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Of very many, those whose letters are the same are compared.
     """
+    import difflib  # noqa: PLC0415  # for mistakes alone
+
     names = {key[:_COMPARED].casefold(): key for key in known}
     wanted = name[:_COMPARED].casefold()
     keys: Iterable[str] = names

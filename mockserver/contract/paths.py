@@ -1,6 +1,5 @@
 """Paths of documents, in which a segment in braces stands for any, and what is at them."""
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -58,6 +57,8 @@ class Paths(Generic[_T]):
 @lru_cache(maxsize=1_024)
 def _near(path: str, known: tuple[str, ...]) -> list[str]:
     """Return the known path that was probably meant, or none: one of the same area, or a typo."""
+    import difflib  # noqa: PLC0415  # for mistakes alone
+
     area = path.lower().split("/")[1:2]
     related = {each.lower(): each for each in known if each.lower().split("/")[1:2] == area}
     paths = related or {each.lower(): each for each in known}

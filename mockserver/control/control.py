@@ -5,15 +5,13 @@ import json
 import re
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base.certificates import Authority
 from mockserver.base.jsontext import Json, parse_json, plain_text
@@ -33,6 +31,9 @@ from mockserver.journal.story import exchange_text, message_line, session_text, 
 from mockserver.oauth.idp import MOUNT, IdentityProvider
 from mockserver.world.reading import WorldError
 from mockserver.world.rules import masked
+
+if TYPE_CHECKING:
+    from starlette.routing import Mount, Route
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 _PATCHES: Final = ("application/merge-patch+json", "application/json")  # RFC 5789, 3.1
@@ -69,10 +70,12 @@ class Control:
         self._lists = Lists(_HEADERS)
 
     @cached_property
-    def _app(self) -> Starlette:
+    def _app(self) -> ASGIApp:
         return wire.application(self._routes(), _shown, f"not a control call; {PREFIX} lists them")
 
-    def _routes(self) -> list[Route | Mount]:
+    def _routes(self) -> "list[Route | Mount]":
+        from starlette.routing import Mount, Route  # noqa: PLC0415  # see `wire.application`
+
         return [
             Route("/livez", self._livez),
             Route("/readyz", self._readyz),
@@ -122,9 +125,7 @@ class Control:
         return Response(text, 200 if ready else 503, _HEADERS, "text/plain")
 
     async def _index(self, _: Request) -> Response:
-        links = sorted(
-            {route.path for route in self._app.routes if isinstance(route, Route | Mount)}
-        )
+        links = sorted({each.path for each in self._routes()})
         return _json({**self._status(), "states": list(self._states), "links": links})
 
     async def _messages(self, request: Request) -> Response:

@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.base.jsontext import Json
@@ -119,6 +118,8 @@ class Inbox:
 
     @cached_property
     def _app(self) -> ASGIApp:
+        from starlette.routing import Route  # noqa: PLC0415  # see `wire.application`
+
         return wire.application(
             [
                 Route("/", self._page),

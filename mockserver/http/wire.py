@@ -8,19 +8,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mockserver.base.jsontext import compact_json, dotnet_text
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.base.text import cut
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 _MAX_BODY: Final = 1024 * 1024
 MAX_DISCARDED: Final = 16 * 1024 * 1024
@@ -177,13 +178,16 @@ class Net:
 
 
 def application(
-    routes: Sequence[BaseRoute], show: Callable[[Request, Problem], Response], no_part: str
-) -> Starlette:
+    routes: "Sequence[BaseRoute]", show: Callable[[Request, Problem], Response], no_part: str
+) -> ASGIApp:
     """Make an application of routes that answers every refusal by `show`.
 
     `no_part` ends the sentence on a path or a method that no route has. An error that nobody
     foresaw is left to the net around the whole application.
     """
+    # The first call that needs them imports them: they take as long as a tenth of the start.
+    from starlette.applications import Starlette  # noqa: PLC0415
+    from starlette.routing import Route  # noqa: PLC0415
 
     async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)  # noqa: S101  # the handler of this class
