@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
+from urllib.parse import urlsplit
 
 _WELL_COMPARED: Final = 30  # names
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _COMPARED: Final = 80  # characters of a name; whoever sends more meant no known one
+_PORTS: Final = {"http": 80, "https": 443}  # RFC 9110, 4.2.1 and 4.2.2
 _RECURRING: Final = 128  # characters; what is longer seldom comes again
 
 
@@ -86,6 +88,29 @@ def host_name(host: str) -> str:
     if ":" in host:
         return f"[{ipaddress.IPv6Address(host.removeprefix('[').removesuffix(']'))}]"
     return _a_labels(host).lower().removesuffix(".")
+
+
+def normal_url(url: str) -> str:
+    """Return an http or https URL as clients call it (RFC 3986, 6.2.2 and 6.2.3).
+
+    Its host is as keys have it, its port is left out where it is the usual one, and `.` and `..` in
+    its path are followed. ValueError as for a host name.
+    """
+    parts = urlsplit(url)
+    host, usual = host_name(parts.hostname or ""), _PORTS.get(parts.scheme)
+    place = host if (parts.port or usual) == usual else f"{host}:{parts.port}"
+    return parts._replace(netloc=place, path=_without_dots(parts.path) or "/").geturl()
+
+
+def _without_dots(path: str) -> str:
+    """Follow the segments `.` and `..` of a path (RFC 3986, 5.2.4)."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            kept = kept[:1] + kept[1:-1]  # what stands before the first slash stays
+        elif segment != ".":
+            kept.append(segment)
+    return "/".join([*kept, ""] if path.endswith(("/.", "/..")) else kept)
 
 
 def _a_labels(host: str) -> str:

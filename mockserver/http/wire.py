@@ -185,7 +185,7 @@ def application(
     `no_part` ends the sentence on a path or a method that no route has. An error that nobody
     foresaw is left to the net around the whole application.
     """
-    # The first call that needs them imports them: they take as long as a tenth of the start.
+    # The first call that needs them imports them, as they take some milliseconds of a start.
     from starlette.applications import Starlette  # noqa: PLC0415
     from starlette.routing import Route  # noqa: PLC0415
 

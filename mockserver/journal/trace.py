@@ -366,8 +366,8 @@ class _Timed:
 
 
 @lru_cache(maxsize=64)  # so that what recurs is held once
-def _literal(field: str) -> SecretRead:
-    return SecretRead(field, "literal")
+def _literal(name: str) -> SecretRead:
+    return SecretRead(name, "literal")
 
 
 def _refusal(problem: Problem, errors: Errors) -> Refusal:

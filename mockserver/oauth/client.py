@@ -14,14 +14,13 @@ from mockserver.base import masking
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Kind, Problem
-from mockserver.base.text import host_name
+from mockserver.base.text import normal_url
 from mockserver.base.version import __version__
 from mockserver.journal.trace import Headers, TokenRequest, Trace
 from mockserver.oauth.idp import FORM, discovery_url
 
 _TIMEOUT_S: Final = 30
 _MAX_REASON: Final = 500
-_PORTS: Final = {"http": 80, "https": 443}
 _OWN_HEADERS: Final = (
     ("Accept", "application/json"),
     ("User-Agent", f"keyfactor-mock/{__version__}"),
@@ -46,32 +45,13 @@ async def token(grant: Grant, play: Callable[[str], ASGIApp], trace: Trace) -> S
     `play` returns the server behind a token URL; nothing is dialled. The trace gets each request.
     Problem 400 names the TokenEndpoint, and never a secret.
     """
-    url = _url(grant.token_endpoint)
+    url = normal_url(grant.token_endpoint)
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             return await _TokenClient(grant, url, play(url), trace).fetch()
     except TimeoutError:
         text = f"TokenEndpoint {masking.url(url)}: no answer within {_TIMEOUT_S} seconds"
         raise Problem(Kind.TOKEN, text) from None
-
-
-def _url(text: str) -> str:
-    """Return a token endpoint as it is called: its host in A-labels, no usual port, no dots."""
-    parts = urlsplit(text)
-    host, port = host_name(parts.hostname or ""), parts.port or _PORTS[parts.scheme]
-    place = host if port == _PORTS[parts.scheme] else f"{host}:{port}"
-    return parts._replace(netloc=place, path=_without_dots(parts.path)).geturl()
-
-
-def _without_dots(path: str) -> str:
-    """Follow the segments `.` and `..` of a path (RFC 3986, 5.2.4)."""
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            kept = kept[:1] + kept[1:-1]  # what stands before the first slash stays
-        elif segment != ".":
-            kept.append(segment)
-    return "/".join([*kept, ""] if path.endswith(("/.", "/..")) else kept)
 
 
 class _TokenClient:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mockserver.base.masking import Secret
 from mockserver.base.problems import Errors
 from mockserver.base.sasl import MECHANISMS
-from mockserver.base.text import host_name
+from mockserver.base.text import host_name, normal_url
 
 _T = TypeVar("_T")
 
@@ -213,7 +213,7 @@ class World:
         The most specific key wins: the URL, the URL without its query, `host`, `*.suffix`, `*`.
         Raises ValueError when it is no URL with a host.
         """
-        name, normal = host_name(urlsplit(url).hostname or ""), _url(url)
+        name, normal = host_name(urlsplit(url).hostname or ""), normal_url(url)
         return _most_specific(self.token_endpoints, (normal, normal.partition("?")[0], name), name)
 
     def user(self, name: str) -> User | None:
@@ -268,11 +268,4 @@ def relay_key(key: str) -> str:
 
 def endpoint_key(key: str) -> str:
     """Return a key of `token_endpoints` in the form that look-ups have, in the same way."""
-    return _url(key) if "://" in key else relay_key(key)
-
-
-def _url(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{host_name(parts.hostname or '')}:{port}{parts.path or '/'}{query}"
+    return normal_url(key) if "://" in key else relay_key(key)

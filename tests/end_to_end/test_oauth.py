@@ -213,13 +213,15 @@ def test_token_endpoints_of_every_form_are_played(caller: Caller, url: str) -> N
     ],
 )
 def test_a_token_endpoint_is_called_as_clients_do(caller: Caller, given: str, called: str) -> None:
-    world = {"token_endpoints": {called.partition("?")[0]: {"fault": "garbage"}}}
-    caller.mock.patch_world(world)
-    response = caller.send("2", OAUTH | {"TokenEndpoint": given})
-    assert f"TokenEndpoint {called}: the token answer is no JSON object" in refusal(response)[1]
-    (*_, asked) = caller.exchange(response)["token_requests"]
-    assert asked["url"] == called
-    assert ["Host", called.split("/")[2]] in asked["headers"]
+    # An entry of the world may say it either way, but for the letter case of its scheme.
+    for key in (called.partition("?")[0], given.replace("HTTPS:", "https:")):
+        caller.mock.reset()
+        caller.mock.patch_world({"token_endpoints": {key: {"fault": "garbage"}}})
+        response = caller.send("2", OAUTH | {"TokenEndpoint": given})
+        assert f"TokenEndpoint {called}: the token answer is no JSON object" in refusal(response)[1]
+        (*_, asked) = caller.exchange(response)["token_requests"]
+        assert asked["url"] == called
+        assert ["Host", called.split("/")[2]] in asked["headers"]
 
 
 # What goes wrong

@@ -3,12 +3,22 @@
 import copy
 import pickle
 import tracemalloc
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, asdict, dataclass, replace
 
 import pytest
 
 from mockserver.journal.journal import _octets
-from mockserver.journal.rows import held, letters, numbers, rows, texts
+from mockserver.journal.rows import (
+    flat,
+    held,
+    letters,
+    mapping,
+    mappings,
+    numbers,
+    rows,
+    texts,
+)
 
 ROWS = ((0.5, "C", "EHLO a.test"), (1.25, "S", "250 OK"))
 
@@ -71,3 +81,41 @@ def test_what_is_held_takes_less_room() -> None:
     name, columns = held(Talk("a", ROWS * 100))
     assert name == "a"
     assert _octets(columns) < _octets(ROWS * 100) / 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something small."""
+
+    name: str
+    ms: float
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Something with parts and mappings."""
+
+    parts: tuple[Part, ...] = flat(Part)
+    one: Mapping[str, str] = mapping()
+    more: tuple[Mapping[str, str], ...] = mappings()
+
+
+WHOLE = Whole((Part("check", 0.5), Part("delivery", 1.5)), {"SIZE": "1"}, ({}, {"NOTIFY": "x"}))
+
+
+def test_parts_and_mappings_are_the_same_whoever_looks() -> None:
+    parts = Part("check", 0.5), Part("delivery", 1.5)
+    more: tuple[dict[str, str], ...] = ({}, {"NOTIFY": "x"})
+    for copied in (WHOLE, replace(WHOLE), copy.deepcopy(WHOLE), pickle.loads(pickle.dumps(WHOLE))):
+        assert (copied.parts, copied.one, copied.more) == (parts, {"SIZE": "1"}, more)
+        assert copied == WHOLE != replace(WHOLE, parts=())
+    plain = {"parts": tuple(map(asdict, parts)), "one": {"SIZE": "1"}, "more": more}
+    assert asdict(WHOLE) == plain
+    assert repr(parts) in repr(WHOLE)
+
+
+def test_whoever_changes_a_mapping_changes_a_copy() -> None:
+    for each in (WHOLE.one, *WHOLE.more):
+        assert isinstance(each, dict)
+        each["SIZE"] = "2"
+    assert (WHOLE.one, WHOLE.more) == ({"SIZE": "1"}, ({}, {"NOTIFY": "x"}))

@@ -519,3 +519,12 @@ def test_a_server_imports_the_libraries_of_oauth_only_when_it_needs_them() -> No
     code = "import sys, mockserver.server; print({'httpx2', 'joserfc'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_start_imports_nothing_that_only_some_calls_need() -> None:
+    late = {
+        *("starlette.applications", "starlette.routing", "difflib", "email.policy", "trustme"),
+        *("aiosmtpd", "aiosmtplib", "cryptography", "mockserver.product.uses"),
+    }
+    code = f"import sys, mockserver.cli; print({late} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
