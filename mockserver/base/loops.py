@@ -37,18 +37,26 @@ class LoopThread:
         self._start = start
         self._stop = stop
         self._lock = Lock()
-        self._began = self._runs = self._asked_to_stop = self._forked = False
-        self._started: Future[None] = Future()
+        self._began = self._runs = self._ran = self._asked_to_stop = self._forked = False
+        # Not a Future: an interrupt in the wrong moment leaves the lock within it held for ever.
+        self._starting = Lock()
+        self._starting.acquire()
+        self._refused: BaseException | None = None
         self._failed: BaseException | None = None
         self._wish: Future[None] = Future()
         self._thread = Thread(target=self._main, name="keyfactor-mock", daemon=True)
         _THREADS.add(self)
         try:
-            self._thread.start()
-            self._started.result()
+            self._begin()
         except BaseException:
             self.stop()  # an interrupt finds it started, or about to be
             raise
+
+    def _begin(self) -> None:
+        self._thread.start()
+        self._starting.acquire()
+        if self._refused is not None:
+            raise self._refused
 
     def ask(self, read: Callable[[], _Result]) -> _Result:
         """Call a function on the loop, and where that has ended, here: nothing else calls then."""
@@ -111,16 +119,17 @@ class LoopThread:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(self._serve())
         except BaseException as error:  # noqa: BLE001  # raised in the thread that waits for it
-            if self._started.done():
+            if self._ran:
                 self._failed = error
             else:
-                self._started.set_exception(error)
+                self._refused = error
+                self._starting.release()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         await self._start()
-        self._runs = True
-        self._started.set_result(None)
+        self._runs = self._ran = True
+        self._starting.release()
         await asyncio.wrap_future(self._wish)
         try:
             await self._stop()
