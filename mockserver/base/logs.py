@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,8 +39,8 @@ def info(log: logging.Logger, fields: Mapping[str, object]) -> None:
             log.info(_pairs(fields), extra={"fields": fields})
 
 
-# When, the level, the text or None, and the fields.
-_Said = tuple[datetime, str, str | None, Mapping[str, object]]
+# When, in seconds, the level, the text or None, and the fields.
+_Said = tuple[float, str, str | None, Mapping[str, object]]
 
 
 class _Lines(logging.Handler):
@@ -65,7 +66,7 @@ class _Lines(logging.Handler):
 
         On a loop the lines of one turn are made together at its end, when answers are on their way.
         """
-        self._said.append((datetime.now(UTC), level, text, fields))
+        self._said.append((time.time(), level, text, fields))
         due = self._due  # once: another thread may be writing
         if due is not None and due.is_running():
             return  # one that has ended will not write
@@ -86,37 +87,44 @@ class _Lines(logging.Handler):
                 self._stream.flush()
 
     def _line(
-        self, moment: datetime, level: str, text: str | None, fields: Mapping[str, object]
+        self, moment: float, level: str, text: str | None, fields: Mapping[str, object]
     ) -> str:
-        now = moment.isoformat(timespec="milliseconds")
+        second, thousandths = divmod(int(moment * 1_000), 1_000)
+        now = f"{_second(second)}.{thousandths:03}+00:00"
         if self._as_json:
             return f"{json.dumps({'time': now, 'level': level.lower(), **fields})}\n"
-        line = f"{now} {level} {_pairs(fields) if text is None else text}"
-        if not line.isprintable():
-            line = line.encode("unicode_escape").decode("ascii")
-        return f"{line}\n"
+        if text is not None and not text.isprintable():
+            text = text.encode("unicode_escape").decode("ascii")
+        return f"{now} {level} {_pairs(fields) if text is None else text}\n"
+
+
+@lru_cache(maxsize=1)
+def _second(number: int) -> str:
+    return datetime.fromtimestamp(number, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _pairs(fields: Mapping[str, object]) -> str:
     # Ids and times never come again, the rest often does.
-    recurring = tuple([(name, "" if name in _NEW else fields[name]) for name in fields])
-    return _template(recurring) % tuple([fields[name] for name in fields if name in _NEW])
+    recurring = tuple([fields[name] for name in fields if name not in _NEW])
+    return _template(tuple(fields), recurring) % fields
 
 
 @lru_cache(maxsize=64)
-def _template(fields: tuple[tuple[str, object], ...]) -> str:
-    """Return the fields for the log, with a `%s` where a new value goes."""
-    pairs = [
-        f"{name}=%s" if name in _NEW else f"{name}={_quoted(str(value)).replace('%', '%%')}"
-        for name, value in fields
-        if value is not None
-    ]
-    text = " ".join(pairs)
+def _template(names: tuple[str, ...], recurring: tuple[object, ...]) -> str:
+    """Return the fields for the log, with a place for each that is new."""
+    values = iter(recurring)
+    places = [f"%({name})s" if name in _NEW else _place(next(values)) for name in names]
+    pairs = zip(names, places, strict=True)
+    text = " ".join(f"{name}={place}" for name, place in pairs if place is not None)
     if len(text) > _LONG:
         _template.cache_clear()
     return text
 
 
-def _quoted(text: str) -> str:
-    """Return a value, in quotes if it could be taken for several."""
-    return text if text.isprintable() and not _APART.search(text) else json.dumps(text)
+def _place(value: object) -> str | None:
+    """Return a value, in quotes if it could be taken for several; None stays."""
+    if value is None:
+        return None
+    text = str(value)
+    quoted = json.dumps(text) if _APART.search(text) or not text.isprintable() else text
+    return quoted.replace("%", "%%")

@@ -25,8 +25,8 @@ class _Judged(NamedTuple):
     """
 
     sealed: Sealed | None
-    notes: Sequence[Note]
-    violations: Sequence[Violation]
+    notes: tuple[Note, ...]
+    violations: tuple[Violation, ...]
     kind: Kind = Kind.BODY
     message: str = ""
     body: str = "null"
@@ -72,11 +72,11 @@ def _judged(operation: Operation, sent: Sent, *, lenient: bool) -> _Judged:
     body = operation.read(media, sent.octets)
     body, notes = operation.relaxed(body, lenient=lenient)
     violations = tuple(operation.check(headers, body, operation.given(sent.path, sent.query)))
-    sealed = seal(operation, media, sent.octets)
+    noted = seal(operation, media, sent.octets), tuple(notes), violations
     if not violations:
-        return _Judged(sealed, notes, (), body=json.dumps(body))
+        return _Judged(*noted, body=json.dumps(body))
     message = operation.describe(headers, body, violations)
-    return _Judged(sealed, notes, violations, _kind(violations), message)
+    return _Judged(*noted, _kind(violations), message)
 
 
 def _kind(violations: Sequence[Violation]) -> Kind:

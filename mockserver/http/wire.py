@@ -99,30 +99,36 @@ def product_json(value: object, status: int) -> Response:
 class _Json(Response):
     """Answer JSON; Starlette would look through headers of which there are none."""
 
-    def __init__(self, text: str, status: int) -> None:
+    def __init__(self, text: str, status: int, *, chunked: bool = False) -> None:
         self.status_code = status
         self.background = None
         self.body = text.encode()
-        length = b"%d" % len(self.body)
-        self.raw_headers = [(b"content-length", length), (b"content-type", _JSON)]
+        self.raw_headers = [(b"content-type", _JSON)]
+        if not chunked:
+            self.raw_headers.insert(0, (b"content-length", b"%d" % len(self.body)))
 
 
 _JSON: Final = b"application/json; charset=utf-8"
 
 
 def refuse(
-    problem: Problem, errors: Errors, written: Callable[[str], str] = dotnet_text
+    problem: Problem,
+    errors: Errors,
+    written: Callable[[str], str] = dotnet_text,
+    *,
+    chunked: bool = False,
 ) -> Response:
     """Answer a problem: the recorded two-member body, or an empty one for a 401.
 
-    `written` makes JSON of its message: as the product does, or plainly where the mock speaks.
+    `written` makes JSON of its message: as the product does, or plainly where the mock speaks. A
+    `chunked` body has no length, so that a listener of HTTP/1.1 writes it in chunks.
     """
     status, code = problem.told(errors)
     if status == 401:  # noqa: PLR2004  # an HTTP status
         response = Response(status_code=401)
     else:
         text = f'{{"ErrorCode":"{code}","Message":{written(problem.message)}}}'
-        response = _Json(text, status)
+        response = _Json(text, status, chunked=chunked)
     if problem.headers:
         response.headers.update(problem.headers)
     return response

@@ -4,7 +4,6 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
-from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
@@ -52,13 +51,12 @@ def rows(*columns: _Column) -> Any:  # noqa: ANN401  # the type that the field i
     return _Field(hold, lambda held: tuple(zip(*held, strict=True)))
 
 
-def flat(kind: Any) -> Any:  # noqa: ANN401  # a type, and as above
-    """Declare a field of a few dataclasses with several members, held in half of their room."""
-    members, width = attrgetter(*[each.name for each in fields(kind)]), len(fields(kind))
-    return _Field(
-        lambda rows: tuple(chain.from_iterable(map(members, rows))),
-        lambda held: tuple([kind(*held[at : at + width]) for at in range(0, len(held), width)]),
-    )
+def late(show: Callable[[tuple[Any, ...]], object]) -> Any:  # noqa: ANN401  # as above
+    """Declare a field of a tuple as it was recorded, of which `show` makes what somebody sees.
+
+    It is given what was seen as well, where an entry is made of another one.
+    """
+    return _Field(tuple, show)
 
 
 def mapping() -> Any:  # noqa: ANN401  # as above

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from os import urandom
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Sealed
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
 from mockserver.base.text import shared
 from mockserver.contract.upgrade import Upgrade, Upgraded
-from mockserver.journal.rows import flat, letters, mapping, mappings, numbers, rows, texts
+from mockserver.journal.rows import late, letters, mapping, mappings, numbers, rows, texts
 
 Headers = tuple[tuple[str, str], ...]
 _Speaker = Literal["C", "S"]
@@ -33,10 +33,9 @@ def new_id() -> str:
     return f"{int.from_bytes(urandom(16), 'big') & _RANDOM | _VERSION_4:032x}"
 
 
-def _milliseconds(since: float) -> float:
-    """Return the milliseconds since a `time.perf_counter()`, to the microsecond."""
-    microseconds = int((time.perf_counter() - since) * 1_000_000)
-    return microseconds / 1_000  # to round them would take three times as long
+def _milliseconds(seconds: float) -> float:
+    """Return seconds as milliseconds, to the microsecond."""
+    return int(seconds * 1_000_000) / 1_000  # to round them would take three times as long
 
 
 def timestamp(moment: datetime) -> str:
@@ -159,6 +158,20 @@ class Step:
     duration_ms: float
 
 
+def _steps(kept: tuple[Any, ...]) -> tuple[Step, ...]:
+    """Make the steps of when a call came and the marks that `Trace` set; made ones stay."""
+    match kept:
+        case (float(started), *marks):
+            return tuple([_step(started, *marks[at : at + 3]) for at in range(0, len(marks), 3)])
+        case _:
+            return kept
+
+
+def _step(started: float, name: str, began: float, ended: float) -> Step:
+    ms = _milliseconds(began - started)
+    return Step(name, ms, round(_milliseconds(ended - started) - ms, 3))
+
+
 @dataclass(frozen=True)
 class Exchange:
     """One API call and all that it caused; nothing secret is in it.
@@ -186,7 +199,7 @@ class Exchange:
     delivery: Delivery | None
     message_id: str | None
     lenient: tuple[Note, ...]
-    steps: tuple[Step, ...] = flat(Step)
+    steps: tuple[Step, ...] = late(_steps)
     ended: bool = True
     upgrade: Upgrade | None = field(default=None, repr=False, compare=False)
 
@@ -246,7 +259,7 @@ class Dialogue:
 
     def add(self, who: _Speaker, line: str) -> None:
         """Append one line without its line end."""
-        self.lines.append((_milliseconds(self.started), who, line))
+        self.lines.append((_milliseconds(time.perf_counter() - self.started), who, line))
 
 
 @dataclass
@@ -294,13 +307,14 @@ class Trace:
     identity: str | None = None
     permission: Permission | None = None
     body: str | Sealed | None = None
-    violations: Sequence[Violation] = ()
-    secrets: list[SecretRead] = field(default_factory=list)
-    token_requests: list[TokenRequest] = field(default_factory=list)
+    violations: tuple[Violation, ...] = ()
+    secrets: tuple[SecretRead, ...] = ()
+    token_requests: tuple[TokenRequest, ...] = ()
     delivery: Attempt | None = None
     message_id: str | None = None
-    lenient: list[Note] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    lenient: tuple[Note, ...] = ()
+    # Of each step its name, its begin and its end, in the seconds of `started`.
+    marks: tuple[str | float, ...] = ()
     asked: Asked | None = None
 
     def secret(
@@ -308,7 +322,11 @@ class Trace:
     ) -> None:
         """Record that a secret is read: a literal, or from a provider with masked parameters."""
         read = _literal(name) if provider is None else SecretRead(name, "pam", provider, parameters)
-        self.secrets.append(read)
+        self.secrets += (read,)
+
+    def note(self, *notes: Note) -> None:
+        """Record what is worth a note."""
+        self.lenient += notes
 
     def step(self, name: str) -> "_Timed":
         """Record how long a part of the call takes, however it ends."""
@@ -326,7 +344,7 @@ class Trace:
         return Exchange(
             id=self.request_id,
             received_at=self.received_at,
-            duration_ms=_milliseconds(self.started),
+            duration_ms=_milliseconds(time.perf_counter() - self.started),
             method=method,
             path=path,
             version=self.version,
@@ -336,14 +354,14 @@ class Trace:
             deprecated=self.deprecated,
             permission=self.permission,
             request=Received(self.headers, self.body),
-            violations=tuple(self.violations),
+            violations=self.violations,
             problem=None if problem is None else _refusal(problem, errors),
-            secrets=tuple(self.secrets),
-            token_requests=tuple(self.token_requests),
+            secrets=self.secrets,
+            token_requests=self.token_requests,
             delivery=None if self.delivery is None else self.delivery.kept(),
             message_id=self.message_id,
-            lenient=tuple(self.lenient),
-            steps=tuple(self.steps),
+            lenient=self.lenient,
+            steps=cast("tuple[Step, ...]", (self.started, *self.marks)),
             upgrade=self.upgrade,
         )
 
@@ -356,13 +374,12 @@ class _Timed:
     def __init__(self, trace: Trace, name: str) -> None:
         self._trace = trace
         self._name = name
-        self._began = _milliseconds(trace.started)
+        self._began = time.perf_counter()
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None:
-        ended = _milliseconds(self._trace.started)
-        self._trace.steps.append(Step(self._name, self._began, round(ended - self._began, 3)))
+        self._trace.marks += self._name, self._began, time.perf_counter()
 
 
 @lru_cache(maxsize=64)  # so that what recurs is held once

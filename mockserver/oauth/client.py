@@ -95,13 +95,14 @@ class _TokenClient:
             scope=self._grant.scope if form else None,
             audience=self._grant.audience if form else None,
         )
-        self._trace.token_requests.append(record)
+        asked = self._trace.token_requests
+        self._trace.token_requests = (*asked, record)
         try:
             with self._trace.step(f"token request {kind}"):
                 status, content = await _answer(self._server, url, headers, form)
         except OSError as error:
             raise self._problem(f"{kind} request: {error}") from None
-        self._trace.token_requests[-1] = _lately(replace(record, status=status))
+        self._trace.token_requests = (*asked, _lately(replace(record, status=status)))
         if status != 200:  # noqa: PLR2004  # an HTTP status
             raise self._problem(f"{kind} request: HTTP {status}{_oauth_error(content)}")
         answer = _json_object(content)

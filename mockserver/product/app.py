@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -62,7 +62,8 @@ class Api:
         base_path: str,
     ) -> None:
         self._editions = editions
-        contract = editions.newest.contract
+        self._newest = editions.newest
+        contract = self._newest.contract
         self._methods = _methods(contract, command)
         self._tags = {operation.id: operation.tag for operation in contract.operations}
         self._resources: dict[str, Resources] = {}  # by edition
@@ -89,13 +90,12 @@ class Api:
         trace = Trace(request.method, request.scope["path"], masked)
         state.journal.begin_exchange(trace)
         outcome, broken = await self._perform(request, headers, state, trace)
-        problem = outcome if isinstance(outcome, Problem) else None
-        response = refuse(outcome, world.errors) if isinstance(outcome, Problem) else outcome
-        if problem and response.body and request.scope["http_version"] != "1.0":
-            # The product writes errors in chunks (recorded), as the listener does without a length.
-            response.raw_headers = [
-                pair for pair in response.raw_headers if pair[0] != b"content-length"
-            ]
+        if isinstance(outcome, Problem):
+            # The product writes errors in chunks (recorded), which HTTP/1.0 does not know.
+            chunked = request.scope["http_version"] != "1.0"
+            problem, response = outcome, refuse(outcome, world.errors, chunked=chunked)
+        else:
+            problem, response = None, outcome
         response.raw_headers += self._on_every_answer(world, trace)
         answer, status, problem = _ended(request, response, problem, broken)
         exchange = trace.exchange(status, problem, world.errors)
@@ -112,22 +112,24 @@ class Api:
             return contract.operation(self.below(trace.path), trace.method, trace.version).id
         return None
 
-    def _on_every_answer(self, world: World, trace: Trace) -> Iterator[tuple[bytes, bytes]]:
-        """Give the headers of every answer: three are recorded, the last one is ours."""
-        identity, edition = trace.request_id, self._editions[world.edition]
+    def _on_every_answer(self, world: World, trace: Trace) -> list[tuple[bytes, bytes]]:
+        """Return the headers of every answer: three are recorded, the last one is ours."""
+        identity, edition = trace.request_id.encode(), self._editions[world.edition]
+        found = []
         if trace.deprecated and world.deprecation_header:
-            yield b"deprecation", _DEPRECATED_SINCE
+            found.append((b"deprecation", _DEPRECATED_SINCE))
         if edition.version_headers:
             if (versions := self._supported(world, edition, trace)) is not None:
-                yield b"api-supported-versions", versions.encode()
+                found.append((b"api-supported-versions", versions.encode()))
             groups = identity[:8], identity[8:12], identity[12:16], identity[16:20], identity[20:]
-            yield b"x-keyfactor-correlation-id", "-".join(groups).encode()
-            yield b"x-keyfactor-product-version", self._product(world, edition).encode()
-        yield b"x-mock-request-id", identity.encode()
+            found.append((b"x-keyfactor-correlation-id", b"-".join(groups)))
+            found.append((b"x-keyfactor-product-version", self._product(world, edition).encode()))
+        found.append((b"x-mock-request-id", identity))
+        return found
 
     def _product(self, world: World, edition: Edition) -> str:
         """Return the version that a world names, or that of its edition where it names none."""
-        named = world.product_version != self._editions.newest.product_version
+        named = world.product_version != self._newest.product_version
         return world.product_version if named else edition.product_version
 
     def _supported(self, world: World, edition: Edition, trace: Trace) -> str | None:
@@ -168,7 +170,8 @@ class Api:
     ) -> "_Admitted | Response":
         """Take the first steps: 404, 401, 405; OPTIONS is answered here."""
         world = state.world
-        contract = self._editions[world.edition].contract
+        edition = self._editions[world.edition]
+        contract = edition.contract
         trace.version = contract.version(headers.get(VERSION_HEADER))
         # Not request.url.path: that ends where a %3F was, and drops line ends.
         path = self.below(request.scope["path"])
@@ -180,8 +183,9 @@ class Api:
         trace.operation = operation.id
         trace.deprecated = operation.deprecated
         if operation.deprecated:
-            trace.upgrade = self._editions[world.edition].upgrades.get(operation.id)
-        return _Admitted(request, state, world, trace, path, headers, identity, operation)
+            trace.upgrade = edition.upgrades.get(operation.id)
+        caller = headers, identity
+        return _Admitted(request, state, world, trace, contract, path, *caller, operation)
 
     async def _operate(
         self, found: "_Admitted", early: bytes | Problem | None
@@ -206,16 +210,15 @@ class Api:
             sent = Sent(found.path, tuple(query), operation.headers(found.headers), octets)
             judged = self._judge.judge(operation, sent, lenient=found.world.lenient)
         trace.body = judged.sealed
-        trace.lenient += judged.notes
+        trace.note(*judged.notes)
         trace.violations = judged.violations
         if judged.violations:
             return Problem(judged.kind, judged.message)
         body = json.loads(judged.body)
         filled = operation.filled(body or {})
         trace.asked = Asked(body, given, tuple(dict(query)))
-        contract = self._editions[found.world.edition].contract
         caller = found.state, found.world, found.identity
-        call = Call(*caller, given, filled, trace, contract, found.headers)
+        call = Call(*caller, given, filled, trace, found.contract, found.headers)
         return _answered(await self._done(operation, call), operation.status)
 
     def _done(self, operation: Operation, call: Call) -> Awaitable[object]:
@@ -229,13 +232,13 @@ class Api:
 
     def below(self, path: str) -> str:
         """Return the path below the base path, slashes folded; letter case is free. Problem 404."""
-        folded = "/" + "/".join(part for part in path.split("/") if part)
+        folded = "/" + "/".join([part for part in path.split("/") if part])
         base, below = folded[: len(self._base_path)], folded[len(self._base_path) :]
         if base.lower() == self._base_path.lower() and below[:1] == "/":
             return below
         text = f": the API is below {self._base_path}, the control calls are below /_mock"
         if folded.lower() == self._base_path.lower():
-            example = self._base_path + self._editions.newest.contract.operations[0].path
+            example = self._base_path + self._newest.contract.operations[0].path
             text = f" itself: a path of the API goes on, such as {example}"
         raise Problem(Kind.NOT_FOUND, f"nothing is at {cut(folded)}{text}")
 
@@ -247,6 +250,7 @@ class _Admitted(NamedTuple):
     state: State
     world: World
     trace: Trace
+    contract: Contract
     path: str
     headers: Mapping[str, str]
     identity: access.Identity
@@ -321,7 +325,7 @@ def _whole(found: _Admitted, octets: bytes | Problem) -> bytes:
         raise octets
     if found.world.lenient and (first := first_value(octets)) is not octets:
         text = "the text after the JSON object was ignored"
-        found.trace.lenient.append(Note("", NoteKind.TRAILING_TEXT, text, NoteKind.TRAILING_TEXT))
+        found.trace.note(Note("", NoteKind.TRAILING_TEXT, text, NoteKind.TRAILING_TEXT))
         return first
     return octets
 

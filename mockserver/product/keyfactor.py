@@ -73,7 +73,7 @@ class KeyfactorCommand:
 
     async def test_smtp_v1(self, call: Call) -> Json:
         """Send a test mail, and answer with the settings without the password (table 890)."""
-        call.trace.lenient += _notes(call.body)
+        call.trace.note(*_notes(call.body))
         body = call.body
         login = None
         if body["RelayAuthenticationType"] == BASIC:
@@ -84,7 +84,7 @@ class KeyfactorCommand:
 
     async def test_smtp_v2(self, call: Call) -> None:
         """Send a test mail."""
-        call.trace.lenient += _notes(call.body)
+        call.trace.note(*_notes(call.body))
         body = call.body
         login: Login | None = None
         if body["RelayAuthenticationType"] == BASIC:

@@ -61,10 +61,10 @@ class Resources:
         if operation.named.get("any_role"):
             access.require_a_role(call.identity, call.trace)
             text = "the document names no permission, so any role suffices"
-            call.trace.lenient.append(Note("", NoteKind.ANY_ROLE, text, NoteKind.ANY_ROLE))
+            call.trace.note(Note("", NoteKind.ANY_ROLE, text, NoteKind.ANY_ROLE))
         if plan.collection is None:
             text = "the answer is an example made by its schema; nothing is kept"
-            call.trace.lenient.append(Note("", NoteKind.SAMPLED, text, NoteKind.SAMPLED))
+            call.trace.note(Note("", NoteKind.SAMPLED, text, NoteKind.SAMPLED))
             return operation.answer and operation.answer.sample
         # The code of all resources, which a start need not wait for.
         from mockserver.product.uses import use  # noqa: PLC0415

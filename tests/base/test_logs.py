@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -43,6 +44,20 @@ def test_a_line_without_a_loop_is_written_at_once(capsys: pytest.CaptureFixture[
     first, second = capsys.readouterr().err.splitlines()
     assert first.partition(" ")[2] == r'INFO id=a b path="a \"b" ms=1.5'
     assert second.partition(" ")[2] == r"WARNING two\nlines"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_line_says_to_the_millisecond_when_it_was_said(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = datetime.now(UTC)
+    with configured(log_format):
+        logs.info(log, {"id": "1"})
+    line = capsys.readouterr().err
+    said = line.split()[0] if log_format == "text" else json.loads(line)["time"]
+    moment = datetime.fromisoformat(said)
+    assert said == moment.isoformat(timespec="milliseconds")
+    assert began - timedelta(milliseconds=1) < moment < datetime.now(UTC)
 
 
 def test_lines_of_one_turn_of_a_loop_are_written_together_and_in_order(

@@ -86,13 +86,13 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a deprecated operation says so only where the world does",
     ),
     (
-        'if problem and response.body and request.scope["http_version"] != "1.0":',
-        "if False:",
+        'chunked = request.scope["http_version"] != "1.0"',
+        "chunked = False",
         "errors come in chunks",
     ),
     (
-        'if problem and response.body and request.scope["http_version"] != "1.0":',
-        "if problem and response.body:",
+        'chunked = request.scope["http_version"] != "1.0"',
+        "chunked = True",
         "HTTP/1.0 knows no chunks",
     ),
     (
@@ -121,7 +121,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "white space around a header value does not count",
     ),
     (
-        'folded = "/" + "/".join(part for part in path.split("/") if part)',
+        'folded = "/" + "/".join([part for part in path.split("/") if part])',
         "folded = path",
         "repeated slashes are one",
     ),

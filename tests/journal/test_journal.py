@@ -99,15 +99,15 @@ LONG = "x" * 10_000
         Trace(LONG, "/").exchange(200, None),
         Trace("POST", "/", (("x-long", LONG),)).exchange(200, None),
         Trace("POST", "/", identity=LONG).exchange(200, None),
-        Trace("POST", "/", violations=[Violation("/Host", "type", LONG, "/")]).exchange(400, None),
-        Trace("POST", "/", lenient=[Note(LONG, "x", "y", NoteKind.UNUSED)]).exchange(200, None),
+        Trace("POST", "/", violations=(Violation("/Host", "type", LONG, "/"),)).exchange(400, None),
+        Trace("POST", "/", lenient=(Note(LONG, "x", "y", NoteKind.UNUSED),)).exchange(200, None),
         Trace("POST", "/").exchange(400, Problem(Kind.BODY, LONG), ERRORS),
         Trace("POST", "/", permission=Permission((LONG,), (), granted=False)).exchange(403, None),
         Trace(
-            "POST", "/", token_requests=[TokenRequest("https://x", "token", (("a", LONG),))]
+            "POST", "/", token_requests=(TokenRequest("https://x", "token", (("a", LONG),)),)
         ).exchange(200, None),
         Trace(
-            "POST", "/", secrets=[SecretRead("ClientId", "pam", "1", {"SecretName": LONG})]
+            "POST", "/", secrets=(SecretRead("ClientId", "pam", "1", {"SecretName": LONG}),)
         ).exchange(200, None),
         Trace(
             "POST",
