@@ -4,8 +4,9 @@ import base64
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
@@ -211,14 +212,20 @@ class Key(NamedTuple):
 
     def check(self, template: Json) -> None:
         """Refuse a key that a template does not list in its KeyTypes."""
-        listed = [each.strip() for each in str(template.get("KeyTypes") or "").split(",")]
-        for each in filter(None, listed):
-            kind, _, detail = each.partition(" ")
-            if kind == self.kind and self._detail in {*re.split("[ /]", detail), detail}:
-                return
-        if any(listed):
+        listed = _listed(str(template.get("KeyTypes") or ""))
+        if listed and not any((self.kind, self._detail) in keys for keys in listed.values()):
             name = template["CommonName"]
             _refuse(f"The key {self} is not allowed by the template '{name}': {', '.join(listed)}.")
+
+
+@lru_cache(maxsize=64)
+def _listed(text: str) -> Mapping[str, Collection[tuple[str, str]]]:
+    """Return the sorts of KeyTypes, such as `RSA 2048/4096, Ed25519`, with the keys of each."""
+    listed = {}
+    for each in filter(None, map(str.strip, text.split(","))):
+        kind, _, detail = each.partition(" ")
+        listed[each] = {(kind, one) for one in (detail, *re.split("[ /]", detail))}
+    return listed
 
 
 def key_of(public: object) -> Key:
@@ -325,8 +332,8 @@ def _parsed(text: str) -> tuple[Asked, bool]:
             request = x509.load_pem_x509_csr(text.encode())
         else:
             request = x509.load_der_x509_csr(base64.b64decode("".join(text.split()), validate=True))
-        extensions = [each.value for each in request.extensions]
-        lists = (each for each in extensions if isinstance(each, x509.SubjectAlternativeName))
+        oid = x509.SubjectAlternativeName.oid
+        lists = (each.value for each in request.extensions if each.oid == oid)
         asked = Asked(request.subject, [*next(lists, ())], request.public_key())
         is_signed = request.is_signature_valid
     except bad:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from functools import cache, partial
 from os import PathLike
 from pathlib import Path
@@ -78,8 +77,8 @@ def with_resources(
     data = {**world.data, **others, "resources": {**world.resources, **tables}}
     if others:
         return _world(data)
-    changed = copy(world)  # with its callers, who are looked up once
-    object.__setattr__(changed, "data", data)
+    changed = object.__new__(World)
+    vars(changed).update(vars(world), data=data)  # with its callers, who are looked up once
     return changed
 
 

@@ -599,8 +599,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a name is visible ASCII",
     ),
     (
-        "if kind == self.kind and self._detail in",
-        "if kind == self.kind or self._detail in",
+        "(self.kind, self._detail) in keys for",
+        "self.kind in dict(keys) for",
         "a template lists the keys that it takes",
     ),
     ("self.usage & _OF_LEAF or _USUAL", "self.usage or _USUAL", "no certificate may sign others"),
