@@ -444,7 +444,7 @@ def test_a_refusal_names_stage_and_reply(
             "tls",
             "no answer within 0.1 seconds",
         ),
-        ({"delay": 0.15}, {"timeout": 0.2}, "ehlo", "no answer within 0.2 seconds"),
+        ({"delay": 0.3}, {"timeout": 0.5}, "ehlo", "no answer within 0.5 seconds"),
         ({"fault": "dropped"}, {}, "data", "it closed the connection"),
         (
             {"starttls": False},
