@@ -17,8 +17,12 @@ def numbers(column: Iterable[float]) -> object:
     return array("d", column)
 
 
-texts: Final[_Column] = shared  # those that recur are held once for all rows
-letters: Final[_Column] = "".join
+def letters(column: Iterable[str]) -> object:
+    """Hold the letters of a column as one text; what recurs is held once for all rows."""
+    return shared(["".join(column)])[0]
+
+
+texts: Final[_Column] = shared  # as above
 
 
 class _Field:

@@ -275,8 +275,9 @@ class Attempt:
 
     def kept(self) -> Delivery:
         """Give what there is so far as a value."""
-        mode, said = str(self.tls_mode), tuple(self.dialogue.lines)
-        return Delivery(self.relay, mode, self.mechanism, self.stage, self.reply, said)
+        said = tuple(self.dialogue.lines)
+        mode, reply = shared((str(self.tls_mode), self.reply or ""))
+        return Delivery(self.relay, mode, self.mechanism, self.stage, reply or None, said)
 
 
 class Asked(NamedTuple):
