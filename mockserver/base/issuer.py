@@ -4,12 +4,14 @@ import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import NameOID
 
 _ROOT: Final = "Key Example Root CA"
 _MAX_NAME: Final = 64  # RFC 5280, appendix A.1
@@ -19,7 +21,7 @@ YEAR: Final = timedelta(days=365)
 _LONG: Final = 10 * YEAR
 _NEXT: Final = timedelta(days=7)
 _FIRST: Final = datetime(1950, 1, 1, tzinfo=UTC)  # UTCTime has no earlier one
-_Extension = TypeVar("_Extension", bound="x509.ExtensionType")
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 # Bits of KeyUsage from 0x80 down (RFC 5280, 4.2.1.3).
 _OF_AUTHORITY: Final = 0x86
 _OF_LEAF: Final = 0xF8
@@ -38,9 +40,9 @@ _REASONS: Final = (
 class Wanted(NamedTuple):
     """What a certificate is to say; `usage` are the bits of KeyUsage, `purposes` OIDs."""
 
-    subject: "x509.Name"
-    key: "CertificatePublicKeyTypes"
-    names: Sequence["x509.GeneralName"] = ()
+    subject: x509.Name
+    key: CertificatePublicKeyTypes
+    names: Sequence[x509.GeneralName] = ()
     usage: int = _USUAL
     purposes: Sequence[str] = ()
 
@@ -61,18 +63,15 @@ class Revoked(NamedTuple):
 class Certified(NamedTuple):
     """A certificate and its subject, with what is written of it more than once."""
 
-    certificate: "x509.Certificate"
-    name: "x509.Name"
+    certificate: x509.Certificate
+    name: x509.Name
     subject: str
     der: bytes
     pem: str
 
 
-def certified(certificate: "x509.Certificate", name: "x509.Name") -> Certified:
+def certified(certificate: x509.Certificate, name: x509.Name) -> Certified:
     """Write a certificate; its `name` as text (RFC 4514) has E for an address, as requests have."""
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  # see above
-    from cryptography.x509 import NameOID  # noqa: PLC0415
-
     subject = name.rfc4514_string({NameOID.EMAIL_ADDRESS: "E"})
     der = certificate.public_bytes(Encoding.DER)
     return Certified(certificate, name, subject, der, ssl.DER_cert_to_PEM_cert(der))
@@ -90,8 +89,6 @@ class Issuer:
 
     def issue(self, name: str, wanted: Wanted) -> Certified:
         """Issue a certificate for a year from ten minutes ago on, as recorded."""
-        from cryptography import x509  # noqa: PLC0415  # see above
-
         authority = self._authority(name[:_MAX_NAME])
         extensions = [*_for_leaf(wanted.bits, tuple(wanted.purposes))]
         if wanted.names:
@@ -102,9 +99,6 @@ class Issuer:
 
     def revocations(self, name: str, revoked: Iterable[Revoked]) -> bytes:
         """Return the revocation list of an authority, as DER."""
-        from cryptography import x509  # noqa: PLC0415  # see above
-        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-
         now = datetime.now(UTC)
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -121,14 +115,14 @@ class Issuer:
                 entry = entry.add_extension(reason, critical=False)
             builder = builder.add_revoked_certificate(entry.build())
         signed = builder.sign(self._key, hashes.SHA256())
-        return signed.public_bytes(serialization.Encoding.DER)
+        return signed.public_bytes(Encoding.DER)
 
     @cached_property
-    def _root_key(self) -> "rsa.RSAPrivateKey":
+    def _root_key(self) -> rsa.RSAPrivateKey:
         return _new_key()
 
     @cached_property
-    def _key(self) -> "rsa.RSAPrivateKey":
+    def _key(self) -> rsa.RSAPrivateKey:
         """The key of all authorities below the root: a key for each would take as long again."""
         return _new_key()
 
@@ -137,20 +131,15 @@ class Issuer:
         return self._signed_authority(_ROOT, self._root_key, None)
 
     @cached_property
-    def _key_id(self) -> "x509.Extension[x509.AuthorityKeyIdentifier]":
+    def _key_id(self) -> x509.Extension[x509.AuthorityKeyIdentifier]:
         return _key_id(self._key)
 
     def _made(self, name: str) -> Certified:
         return self._signed_authority(name, self._key, 0)
 
-    def _signed_authority(
-        self, name: str, key: "rsa.RSAPrivateKey", length: int | None
-    ) -> Certified:
-        from cryptography import x509  # noqa: PLC0415  # see above
-
+    def _signed_authority(self, name: str, key: rsa.RSAPrivateKey, length: int | None) -> Certified:
         subject, issuer = (
-            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)])
-            for each in (name, _ROOT)
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, _ROOT)
         )
         extensions = [
             _extension(x509.BasicConstraints(ca=True, path_length=length), critical=True),
@@ -160,18 +149,14 @@ class Issuer:
         return _signed(Wanted(subject, key.public_key()), issuer, signer, extensions, _LONG)
 
 
-def _key_id(key: "rsa.RSAPrivateKey") -> "x509.Extension[x509.AuthorityKeyIdentifier]":
-    from cryptography import x509  # noqa: PLC0415  # see above
-
+def _key_id(key: rsa.RSAPrivateKey) -> x509.Extension[x509.AuthorityKeyIdentifier]:
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
     return _extension(identifier, critical=False)
 
 
 @lru_cache(maxsize=128)
-def _for_leaf(bits: int, purposes: Sequence[str]) -> "Sequence[x509.Extension[Any]]":
+def _for_leaf(bits: int, purposes: Sequence[str]) -> Sequence[x509.Extension[Any]]:
     """Return the extensions that all certificates of a template have in common."""
-    from cryptography import x509  # noqa: PLC0415  # see above
-
     extensions = [
         _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
         _extension(_usage(bits), critical=True),
@@ -182,22 +167,17 @@ def _for_leaf(bits: int, purposes: Sequence[str]) -> "Sequence[x509.Extension[An
     return extensions
 
 
-def _extension(value: _Extension, *, critical: bool) -> "x509.Extension[_Extension]":
-    from cryptography import x509  # noqa: PLC0415  # see above
-
+def _extension(value: _Extension, *, critical: bool) -> x509.Extension[_Extension]:
     return x509.Extension(value.oid, critical, value)
 
 
 def _signed(
     wanted: Wanted,
-    issuer: "x509.Name",
-    signer: tuple["rsa.RSAPrivateKey", "x509.Extension[x509.AuthorityKeyIdentifier]"],
-    extensions: "Iterable[x509.Extension[Any]]",
+    issuer: x509.Name,
+    signer: tuple[rsa.RSAPrivateKey, x509.Extension[x509.AuthorityKeyIdentifier]],
+    extensions: Iterable[x509.Extension[Any]],
     validity: timedelta,
 ) -> Certified:
-    from cryptography import x509  # noqa: PLC0415  # see above
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-
     key, key_id = signer
     begin = datetime.now(UTC).replace(microsecond=0) - _BACK
     end = begin + validity - timedelta(seconds=1)
@@ -208,15 +188,11 @@ def _signed(
     return certified(builder.sign(key, hashes.SHA256()), wanted.subject)
 
 
-def _usage(bits: int) -> "x509.KeyUsage":
-    from cryptography import x509  # noqa: PLC0415  # see above
-
+def _usage(bits: int) -> x509.KeyUsage:
     return x509.KeyUsage(*(bool(bits & (0x80 >> place)) for place in range(9)))
 
 
-def _new_key() -> "rsa.RSAPrivateKey":
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415  # see above
-
+def _new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 

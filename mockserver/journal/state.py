@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
-from mockserver.base.issuer import Issuer
 from mockserver.base.jsontext import Json
 from mockserver.base.problems import Errors, Kind, Problem
 from mockserver.journal.coverage import Coverage
@@ -14,6 +14,9 @@ from mockserver.journal.feed import Feed
 from mockserver.journal.journal import Journal, Pool, Tally
 from mockserver.world.loading import patched, with_profile, with_resources
 from mockserver.world.model import World
+
+if TYPE_CHECKING:
+    from mockserver.base.issuer import Issuer
 
 DEFAULT = ""
 _MAX_COUNTERS: Final = 10_000
@@ -33,11 +36,11 @@ class State:
     """Hold all that changes in the program; every request and every mail works on one state."""
 
     def __init__(
-        self, world: World, journal: Journal, check: _Check, issuer: Issuer | None = None
+        self, world: World, journal: Journal, check: _Check, issuer: "Callable[[], Issuer]"
     ) -> None:
         self.world = world
         self.journal = journal
-        self.issuer = issuer or Issuer()
+        self._issuer = issuer
         self.private_keys: dict[int, Any] = {}  # by certificate; in no answer without a password
         self._check = check
         self._uses: dict[str, int] = {}
@@ -45,6 +48,11 @@ class State:
         self.counted: dict[str, Sequence[Json]] = {}  # by path, objects with no higher number
         self._octets = 0  # of resources that were made by the API
         self._over = asyncio.Event()
+
+    @property
+    def issuer(self) -> "Issuer":
+        """Give the issuer of all states of a mock."""
+        return self._issuer()
 
     @property
     def only_strangers(self) -> bool:
@@ -133,7 +141,7 @@ class States:
     ) -> None:
         self.coverage = coverage or Coverage((), loaded)
         self._loaded = loaded
-        self._issuer = Issuer()  # of all states, and over resets: clients trust its root
+        self._issuer = cache(_new_issuer)  # for all states, and over resets: its root is trusted
         self._check = check
         self._begin()
 
@@ -208,3 +216,10 @@ class States:
 
     def _new(self, feed: Feed) -> State:
         return State(self._loaded, Journal(self._pool, feed), self._check, self._issuer)
+
+
+def _new_issuer() -> "Issuer":
+    # Few tests need it, and its cryptography takes as long as half of the rest.
+    from mockserver.base.issuer import Issuer  # noqa: PLC0415
+
+    return Issuer()

@@ -38,9 +38,9 @@ def _milliseconds(seconds: float) -> float:
     return int(seconds * 1_000_000) / 1_000  # to round them would take three times as long
 
 
-def timestamp(moment: datetime) -> str:
-    """Return a moment in UTC as RFC 3339, 5.6 writes it."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp(moment: datetime, precision: str = "milliseconds") -> str:
+    """Return a moment in UTC as RFC 3339, 5.6 writes it; `precision` is one of `isoformat`."""
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 # What is kept

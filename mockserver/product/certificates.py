@@ -5,27 +5,35 @@ import base64
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 
 from mockserver.base.issuer import Certified, Revoked, Wanted, certified, p7b, with_subjects
 from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
 from mockserver.journal.state import State
-from mockserver.product import enrollment, objects
-from mockserver.product.enrollment import AUTHORITIES, Asked, Chosen
-from mockserver.product.issued import ACTIVE, REVOKED, instant, row_of
+from mockserver.journal.trace import timestamp
+from mockserver.product import enrollment, objects, subjects
+from mockserver.product.enrollment import AUTHORITIES, Chosen
+from mockserver.product.issued import ACTIVE, row_of
 from mockserver.product.keyfactor import Answer, Call
-from mockserver.product.objects import folded
-
-if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
-    from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
+from mockserver.product.objects import CERTIFICATES, REVOKED, folded
+from mockserver.product.subjects import Asked
 
 _Named = Mapping[str, Any]
 
-CERTIFICATES: Final = "/Certificates"
 _FIELDS: Final = "/MetadataFields"
 _ISSUED: Final = {"RequestDisposition": "ISSUED", "DispositionMessage": ""}
 _PENDING: Final = {
@@ -43,7 +51,7 @@ _NOT_SAVED: Final = (
 async def _enroll_csr(call: Call, named: _Named) -> Answer:
     body = call.body
     chosen = await enrollment.choose(call, enrollment.CSR)
-    asked = enrollment.read_csr(body["CSR"])
+    asked = subjects.read_csr(body["CSR"])
     form = _format(call, named)
     metadata = _metadata(call, body.get("Metadata") or {})
     row, issued, answer = _enrolled(call, chosen, asked, {"Metadata": _set(metadata)})
@@ -60,15 +68,15 @@ async def _enroll_pfx(call: Call, named: _Named) -> Answer:
     body = call.body
     chosen = await enrollment.choose(call, enrollment.PFX)
     form = _format(call, named)
-    wanted = enrollment.wanted_key(body, chosen.template)
+    wanted = subjects.wanted_key(body, chosen.template)
     wanted.check(chosen.template)
-    subject = enrollment.read_subject(body.get("Subject") or "")
+    subject = subjects.read_subject(body.get("Subject") or "")
     given = _metadata(call, body.get("Metadata") or {})
     # Of a field that was not sent the answer has an empty text (recorded).
     names = (row["Name"] for row in objects.rows(call.state.world, _FIELDS))
     metadata = {**dict.fromkeys(names, ""), **given}
     kept = str(chosen.template.get("KeyRetention") or "None") != "None"
-    private = await asyncio.to_thread(enrollment.new_key, wanted)
+    private = await asyncio.to_thread(subjects.new_key, wanted)
     asked = Asked(subject, (), private.public_key())
     members = {"Metadata": _set(given), "HasPrivateKey": kept}
     row, issued, answer = _enrolled(call, chosen, asked, members)
@@ -98,9 +106,9 @@ def _enrolled(
     None where the template wants an approval first.
     """
     state, body = call.state, call.body
-    key = enrollment.key_of(asked.key)
+    key = subjects.key_of(asked.key)
     key.check(chosen.template)
-    names = enrollment.alternative_names(body.get("SANs") or {}, asked.names)
+    names = subjects.alternative_names(body.get("SANs") or {}, asked.names)
     if not list(asked.subject) and not names:
         raise Problem(Kind.BODY, "The subject has no name, and there are no SANs.")
     work = {
@@ -211,13 +219,10 @@ def _with_key(
     friendly: str | None,
 ) -> str:
     """Return a chain and the key of its first as base64, under the password of the body."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  # see above
-    from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415
-
     password = call.body["Password"].encode()
     if form == "PEM":
-        encoding, style = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        secret = serialization.BestAvailableEncryption(password)
+        encoding, style = Encoding.PEM, PrivateFormat.PKCS8
+        secret = BestAvailableEncryption(password)
         key = private.private_bytes(encoding, style, secret).decode("ascii")
         own, *others = with_subjects(chain)
         return _base64("".join([own, key, *others]).encode())
@@ -227,10 +232,7 @@ def _with_key(
     return _base64(pkcs12.serialize_key_and_certificates(name, private, leaf, above, encryption))
 
 
-def _pkcs12_encryption(password: bytes, *, legacy: bool) -> "KeySerializationEncryption":
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415  # see above
-    from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12  # noqa: PLC0415
-
+def _pkcs12_encryption(password: bytes, *, legacy: bool) -> KeySerializationEncryption:
     kinds = pkcs12.PBES
     kind = kinds.PBESv1SHA1And3KeyTripleDESCBC if legacy else kinds.PBESv2SHA256AndAES256CBC
     builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(1_024)  # recorded
@@ -257,8 +259,6 @@ def _missing(wanted: object) -> Problem:
 
 
 def _certified(row: Json) -> Certified:
-    from cryptography import x509  # noqa: PLC0415  # see above
-
     try:
         der = base64.b64decode(row.get("ContentBytes") or "")
         found = x509.load_der_x509_certificate(der)
@@ -308,7 +308,8 @@ async def _revoke(call: Call, _: _Named) -> Answer:
 
 def _effective(given: str | None) -> str:
     try:
-        return instant(_utc(given) if given else datetime.now(UTC))
+        when = _utc(given).astimezone(UTC) if given else datetime.now(UTC)
+        return timestamp(when, "seconds")
     except (ValueError, OverflowError):
         text = "EffectiveDate: must be a date and time such as 2026-01-15T08:30:00Z."
         raise Problem(Kind.BODY, text) from None

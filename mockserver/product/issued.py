@@ -1,23 +1,23 @@
-"""Certificates as objects of the API: all that is kept of one, and how much of it a call sees."""
+"""Certificates as objects of the API: all that is kept of one that is issued."""
 
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from cryptography import x509
 
 from mockserver.base.issuer import YEAR, Certified, Wanted
 from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
+from mockserver.journal.trace import timestamp
 from mockserver.product import enrollment
-from mockserver.product.enrollment import CURVES, KINDS, Chosen, Key
+from mockserver.product.enrollment import Chosen
 from mockserver.product.keyfactor import Call
+from mockserver.product.subjects import CURVES, KINDS, Key
 
-if TYPE_CHECKING:  # imported when first needed: it takes as long as half of the rest
-    from cryptography import x509
-
-REVOKED: Final = 2  # CertState
 # By the numbers that RFC 5280, 4.2.1.6, has for them; 2, 6 and 7 are recorded.
 _SAN_TYPES: Final = {
     "OtherName": 0,
@@ -83,8 +83,6 @@ def _asked(call: Call, chosen: Chosen, key: Key) -> Json:
 
 def _seen(state: State, issued: Certified, wanted: Wanted, authority: str) -> Json:
     """Return what is read from a certificate itself, with what was wanted of it."""
-    from cryptography.x509 import NameOID  # noqa: PLC0415  # see above
-
     serial = f"{issued.certificate.serial_number:040X}"
     names = {each.oid: str(each.value) for each in reversed([*issued.name])}  # the first counts
     return {
@@ -92,12 +90,12 @@ def _seen(state: State, issued: Certified, wanted: Wanted, authority: str) -> Js
         "SerialNumber": serial,
         "CARecordId": serial,
         "IssuedDN": issued.subject,
-        "IssuedCN": names.get(NameOID.COMMON_NAME, ""),
-        "IssuedOU": names.get(NameOID.ORGANIZATIONAL_UNIT_NAME),
+        "IssuedCN": names.get(x509.NameOID.COMMON_NAME, ""),
+        "IssuedOU": names.get(x509.NameOID.ORGANIZATIONAL_UNIT_NAME),
         "IssuerDN": state.issuer.chain(authority)[0].subject,
-        "ImportDate": instant(datetime.now(UTC), "milliseconds"),
-        "NotBefore": instant(issued.certificate.not_valid_before_utc),
-        "NotAfter": instant(issued.certificate.not_valid_after_utc),
+        "ImportDate": timestamp(datetime.now(UTC)),
+        "NotBefore": timestamp(issued.certificate.not_valid_before_utc, "seconds"),
+        "NotAfter": timestamp(issued.certificate.not_valid_after_utc, "seconds"),
         "KeyUsage": wanted.bits,
         "DetailedKeyUsage": _details(wanted.bits),
         "ContentBytes": base64.b64encode(issued.der).decode("ascii"),
@@ -111,7 +109,7 @@ def _details(bits: int) -> Json:
     return {**details, "HexCode": f"{bits:x}"}
 
 
-def _element(state: State, name: "x509.GeneralName") -> Json:
+def _element(state: State, name: x509.GeneralName) -> Json:
     kind = _SAN_TYPES[type(name).__name__]
     text = _SAN_TEXTS.get(kind, str)(name.value)
     digest = hashlib.md5(text.encode("utf-16-le"), usedforsecurity=False)  # recorded
@@ -123,31 +121,7 @@ def _element(state: State, name: "x509.GeneralName") -> Json:
     }
 
 
-def instant(when: datetime, precision: str = "seconds") -> str:
-    """Return a time as certificates show it, in UTC."""
-    return when.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
-
-
 def row_of(call: Call, chosen: Chosen, key: Key, wanted: Wanted, issued: Certified) -> Json:
     """Return all that is kept of a certificate but its id."""
     seen = _seen(call.state, issued, wanted, chosen.logical_name)
     return {**_asked(call, chosen, key), **seen}
-
-
-def is_listed(row: Json, asked: Json) -> bool:
-    """Say whether a list has a certificate: revoked and expired ones are asked for."""
-    if row.get("CertState") == REVOKED and not asked["IncludeRevoked"]:
-        return False
-    return bool(asked["IncludeExpired"] or row.get("NotAfter", "9") > instant(datetime.now(UTC)))
-
-
-def shown(row: Json, asked: Json) -> Json:
-    """Return a certificate without what was not asked for."""
-    hidden: Json = {}
-    if not asked["includeLocations"]:
-        hidden |= {"Locations": [], "LocationsCount": []}
-    if not asked["includeMetadata"]:
-        hidden["Metadata"] = {}
-    if not asked["includeHasPrivateKey"]:
-        hidden["HasPrivateKey"] = False
-    return {**row, **hidden}

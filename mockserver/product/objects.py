@@ -4,11 +4,14 @@ import marshal
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
 from mockserver.world.model import World
+
+CERTIFICATES: Final = "/Certificates"
+REVOKED: Final = 2  # CertState
 
 
 def rows(world: World, path: str) -> Sequence[Json]:

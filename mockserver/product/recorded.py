@@ -1,18 +1,29 @@
 """What recordings show of resources beyond their schemas: which code is for which of them."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from mockserver.base.jsontext import Json
 from mockserver.journal.state import State
-from mockserver.product import certificates, issued, objects, patterns, security, stores, vaults
+from mockserver.journal.trace import timestamp
+from mockserver.product import objects, patterns, security, stores, vaults
+from mockserver.product.keyfactor import Answer, Call
 from mockserver.product.objects import Write
 from mockserver.world.model import World
 
 _WRITES: Final = {**stores.WRITES, **security.WRITES, **vaults.WRITES, **patterns.WRITES}
 _VALUES: Final = {**stores.VALUES, **security.VALUES}
-# By the `action` of a document.
-ACTIONS: Final = {**certificates.ACTIONS, "csr_context": patterns.csr_context}
+
+
+def action(name: str) -> Callable[[Call, Mapping[str, Any]], Awaitable[Answer | None]]:
+    """Return the code for an `action` of a document."""
+    if name == "csr_context":
+        return patterns.csr_context
+    # With the first of its actions: its cryptography takes as long as half of the rest.
+    from mockserver.product.certificates import ACTIONS  # noqa: PLC0415
+
+    return ACTIONS[name]
 
 
 def rows(world: World, path: str) -> Sequence[Json]:
@@ -25,13 +36,27 @@ def rows(world: World, path: str) -> Sequence[Json]:
 
 
 def is_listed(path: str, row: Json, parameters: Json) -> bool:
-    """Say whether a list with these parameters has an object at all."""
-    return path != certificates.CERTIFICATES or issued.is_listed(row, parameters)
+    """Say whether a list has an object at all: revoked and expired certificates are asked for."""
+    if path != objects.CERTIFICATES:
+        return True
+    if row.get("CertState") == objects.REVOKED and not parameters["IncludeRevoked"]:
+        return False
+    now = timestamp(datetime.now(UTC), "seconds")
+    return bool(parameters["IncludeExpired"] or row.get("NotAfter", "9") > now)
 
 
 def shown(path: str, row: Json, parameters: Json) -> Json:
-    """Return an object as a call with these parameters is shown it."""
-    return issued.shown(row, parameters) if path == certificates.CERTIFICATES else row
+    """Return an object without what a call with these parameters has not asked for."""
+    if path != objects.CERTIFICATES:
+        return row
+    hidden: Json = {}
+    if not parameters["includeLocations"]:
+        hidden |= {"Locations": [], "LocationsCount": []}
+    if not parameters["includeMetadata"]:
+        hidden["Metadata"] = {}
+    if not parameters["includeHasPrivateKey"]:
+        hidden["HasPrivateKey"] = False
+    return {**row, **hidden}
 
 
 def keep(state: State, path: str, kept: Sequence[Json], grown: int) -> None:

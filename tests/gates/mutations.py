@@ -632,7 +632,7 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "only a certificate on hold is released",
     ),
     (
-        'if row.get("CertState") == REVOKED and not asked["IncludeRevoked"]:',
+        'if row.get("CertState") == objects.REVOKED and not parameters["IncludeRevoked"]:',
         "if False:",
         "revoked certificates are listed for who asks for them",
     ),

@@ -153,9 +153,9 @@ def test_a_bad_length_is_refused_without_a_warning(name: str) -> None:
     csr, _ = REFUSED[name]
     assert isinstance(csr, bytes)
     code = (
-        "import sys; from mockserver.product import enrollment\n"
-        "try: enrollment.read_csr(sys.argv[1])\n"
-        "except enrollment.Problem as refused: print(refused.message)"
+        "import sys; from mockserver.product import subjects\n"
+        "try: subjects.read_csr(sys.argv[1])\n"
+        "except subjects.Problem as refused: print(refused.message)"
     )
     command = [sys.executable, "-c", code, base64.b64encode(csr).decode()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
