@@ -1,6 +1,7 @@
 """Issue certificates as the product does: a root authority, and below it one for each name."""
 
 import ssl
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -11,7 +12,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import NameOID
 
 _ROOT: Final = "Key Example Root CA"
 _MAX_NAME: Final = 64  # RFC 5280, appendix A.1
@@ -72,9 +72,18 @@ class Certified(NamedTuple):
 
 def certified(certificate: x509.Certificate, name: x509.Name) -> Certified:
     """Write a certificate; its `name` as text (RFC 4514) has E for an address, as requests have."""
-    subject = name.rfc4514_string({NameOID.EMAIL_ADDRESS: "E"})
+    subject = name.rfc4514_string({x509.NameOID.EMAIL_ADDRESS: "E"})
     der = certificate.public_bytes(Encoding.DER)
     return Certified(certificate, name, subject, der, ssl.DER_cert_to_PEM_cert(der))
+
+
+def ignore_lengths() -> None:
+    """Let cryptography read a name with a length that RFC 5280 does not allow, without a warning.
+
+    It is called before each reading: a test runner such as pytest puts back, after each test, the
+    filters that were there before it.
+    """
+    warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning, r"mockserver\.")
 
 
 class Issuer:
@@ -139,7 +148,8 @@ class Issuer:
 
     def _signed_authority(self, name: str, key: rsa.RSAPrivateKey, length: int | None) -> Certified:
         subject, issuer = (
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, _ROOT)
+            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)])
+            for each in (name, _ROOT)
         )
         extensions = [
             _extension(x509.BasicConstraints(ca=True, path_length=length), critical=True),

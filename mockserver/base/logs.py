@@ -122,7 +122,7 @@ def _template(names: tuple[str, ...], recurring: tuple[object, ...]) -> str:
 
 
 def _place(value: object) -> str | None:
-    """Return a value, in quotes if it could be taken for several; None stays."""
+    """Return a value as a line has it, in quotes if it could be taken for several, or None."""
     if value is None:
         return None
     text = str(value)

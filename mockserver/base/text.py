@@ -35,10 +35,10 @@ def printable(text: str, *, kept: str = "") -> str:
     )
 
 
-def shared(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return equal texts, those of them that were given lately, so that each is held once."""
+def once(text: str) -> str:
+    """Return the equal text that was given lately, if there is one, so that it is held once."""
     # Not by `sys.intern`: what it is given, the first releases of Python 3.12 keep for ever.
-    return tuple([_lately(text) if len(text) <= _RECURRING else text for text in texts])
+    return _lately(text) if len(text) <= _RECURRING else text
 
 
 _lately: Final = lru_cache(maxsize=256)(str)

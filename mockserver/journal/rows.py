@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 
-from mockserver.base.text import shared
+from mockserver.base.text import once
 
 _Column = Callable[[Iterable[Any]], object]
 
@@ -19,10 +19,12 @@ def numbers(column: Iterable[float]) -> object:
 
 def letters(column: Iterable[str]) -> object:
     """Hold the letters of a column as one text; what recurs is held once for all rows."""
-    return shared(["".join(column)])[0]
+    return once("".join(column))
 
 
-texts: Final[_Column] = shared  # as above
+def texts(column: Iterable[str]) -> object:
+    """Hold the texts of a column, each of them as above."""
+    return tuple(map(once, column))
 
 
 class _Field:
@@ -58,7 +60,7 @@ def rows(*columns: _Column) -> Any:  # noqa: ANN401  # the type that the field i
 def late(show: Callable[[tuple[Any, ...]], object]) -> Any:  # noqa: ANN401  # as above
     """Declare a field of a tuple as it was recorded, of which `show` makes what somebody sees.
 
-    It is given what was seen as well, where an entry is made of another one.
+    `show` returns as it is what it has made itself: who copies an entry gives that back.
     """
     return _Field(tuple, show)
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from mockserver.base.jsontext import Json
 from mockserver.base.masking import Sealed
 from mockserver.base.problems import Errors, Kind, Note, Problem, Violation
-from mockserver.base.text import shared
+from mockserver.base.text import once
 from mockserver.contract.upgrade import Upgrade, Upgraded
 from mockserver.journal.rows import late, letters, mapping, mappings, numbers, rows, texts
 
@@ -159,7 +159,7 @@ class Step:
 
 
 def _steps(kept: tuple[Any, ...]) -> tuple[Step, ...]:
-    """Make the steps of when a call came and the marks that `Trace` set; made ones stay."""
+    """Return the steps of a call: of when it came and the marks of its `Trace`, or as they are."""
     match kept:
         case (float(started), *marks):
             return tuple([_step(started, *marks[at : at + 3]) for at in range(0, len(marks), 3)])
@@ -276,8 +276,8 @@ class Attempt:
     def kept(self) -> Delivery:
         """Give what there is so far as a value."""
         said = tuple(self.dialogue.lines)
-        mode, reply = shared((str(self.tls_mode), self.reply or ""))
-        return Delivery(self.relay, mode, self.mechanism, self.stage, reply or None, said)
+        mode, reply = once(str(self.tls_mode)), self.reply and once(self.reply)
+        return Delivery(self.relay, mode, self.mechanism, self.stage, reply, said)
 
 
 class Asked(NamedTuple):
@@ -341,13 +341,12 @@ class Trace:
         self, status: int | None, problem: Problem | None, errors: Errors = _NO_ERRORS
     ) -> Exchange:
         """Give what there is as a value, with the answer; `errors` are those of the world."""
-        method, path = shared((self.method, self.path))
         return Exchange(
             id=self.request_id,
             received_at=self.received_at,
             duration_ms=_milliseconds(time.perf_counter() - self.started),
-            method=method,
-            path=path,
+            method=once(self.method),
+            path=once(self.path),
             version=self.version,
             operation=self.operation,
             identity=self.identity,

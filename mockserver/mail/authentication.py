@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mockserver.base.masking import MASK
 from mockserver.base.sasl import MECHANISMS
-from mockserver.base.text import shared
+from mockserver.base.text import once
 from mockserver.mail.part import Part, RefusedError
 from mockserver.world.model import Account
 
@@ -57,7 +57,7 @@ class Authentication(NamedTuple):
         found = mechanism.read(*responses)
         if found is None:
             raise RefusedError(f"501 5.5.2 Not a response of {name}")
-        (username,), proof = shared([found[0].decode("utf-8", "replace")]), found[1]
+        username, proof = once(found[0].decode("utf-8", "replace")), found[1]
         self.part.session.username = username
         await self.part.play("auth", self.connection.transport)
         account = self.part.relay.account(username)

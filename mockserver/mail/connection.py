@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from aiosmtpd.smtp import SMTP
 
-from mockserver.base.text import shared
+from mockserver.base.text import once
 from mockserver.journal.outside import SessionTrace
 from mockserver.mail.connections import Connections
 
@@ -149,7 +149,7 @@ class Connection(SMTP):
         # As aiosmtpd does it: a new writer would not do, as the old one closes the connection when
         # it is collected.
         self.transport = self._reader._transport = self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001  # see above
-        (self.tls_version,) = shared([self.transport.get_extra_info("ssl_object").version()])
+        self.tls_version = once(self.transport.get_extra_info("ssl_object").version())
         self._heard = self.loop.time()
         self._may_speak = True
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 from mockserver.base.certificates import Authority, Kind
 from mockserver.base.masking import MASK
 from mockserver.base.sasl import MECHANISMS
-from mockserver.base.text import host_name, shared
+from mockserver.base.text import host_name, once
 from mockserver.journal.message import Message
 from mockserver.journal.trace import Envelope, new_id
 from mockserver.journal.trace import Parameters as Given
@@ -146,7 +146,7 @@ class Session:
 
     async def hello(self, name: str, *, extended: bool) -> str:
         """Take the client's name, and say what the relay offers to one that said EHLO."""
-        (name,) = shared([name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")])
+        name = once(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
         await self._stage("ehlo")
         if extended and not self._part.relay.esmtp:
             raise RefusedError("502 5.5.1 EHLO not implemented")

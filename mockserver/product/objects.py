@@ -11,7 +11,7 @@ from mockserver.journal.state import State
 from mockserver.world.model import World
 
 CERTIFICATES: Final = "/Certificates"
-REVOKED: Final = 2  # CertState
+REVOKED: Final = 2  # a CertState
 
 
 def rows(world: World, path: str) -> Sequence[Json]:

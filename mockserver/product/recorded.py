@@ -41,8 +41,9 @@ def is_listed(path: str, row: Json, parameters: Json) -> bool:
         return True
     if row.get("CertState") == objects.REVOKED and not parameters["IncludeRevoked"]:
         return False
-    now = timestamp(datetime.now(UTC), "seconds")
-    return bool(parameters["IncludeExpired"] or row.get("NotAfter", "9") > now)
+    if parameters["IncludeExpired"]:
+        return True
+    return str(row.get("NotAfter", "9")) > timestamp(datetime.now(UTC), "seconds")
 
 
 def shown(path: str, row: Json, parameters: Json) -> Json:

@@ -3,7 +3,6 @@
 import base64
 import re
 import sys
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -15,6 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
+from mockserver.base.issuer import ignore_lengths
 from mockserver.base.jsontext import Json
 from mockserver.base.problems import Kind, Problem
 from mockserver.base.text import cut
@@ -141,7 +141,7 @@ def read_csr(text: str) -> Asked:
         _refuse("CSR: its signature is not that of its key, or made with MD5 or SHA-1.")
     for each in asked.subject:
         if len(each.value) not in _LENGTHS.get(each.rfc4514_attribute_name, _ANY):
-            _refuse(_BAD_LENGTH)
+            _refuse("CSR: its CN or C has a length that RFC 5280 does not allow.")
     for name in asked.names:
         if not _VISIBLE.fullmatch(name.value if isinstance(name.value, str) else "-"):
             _refuse("CSR: a name of its subjectAltName is no such name.")
@@ -152,6 +152,7 @@ def read_csr(text: str) -> Asked:
 
 def _parsed(text: str) -> tuple[Asked, bool]:
     """Return what a request asks for, and whether its signature is good."""
+    ignore_lengths()  # `read_csr` refuses bad ones
     try:
         if "-----BEGIN" in text:
             request = x509.load_pem_x509_csr(text.encode())
@@ -163,8 +164,6 @@ def _parsed(text: str) -> tuple[Asked, bool]:
         is_signed = request.is_signature_valid
     except _BAD:
         _refuse("CSR: must be a PKCS #10 request, as PEM or base64.")
-    except UserWarning:  # of a length, where warnings are errors
-        _refuse(_BAD_LENGTH)
     return asked, is_signed
 
 
@@ -172,10 +171,7 @@ _BAD: Final = (
     *(ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion),
     *(x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
 )
-# Of longer ones cryptography warns, and they are refused here.
-warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning, r"mockserver\.")
 _LENGTHS: Final = {"CN": range(1, 65), "C": range(2, 3)}
-_BAD_LENGTH: Final = "CSR: its CN or C has a length that RFC 5280 does not allow."
 _ANY: Final = range(sys.maxsize)
 _VISIBLE: Final = re.compile("[!-~]+")
 

@@ -338,8 +338,8 @@ OF_THE_SERVER: Final[tuple[tuple[str, str, str], ...]] = (
         "a relay that does not say goodbye is not waited for",
     ),
     (
-        "texts: Final[_Column] = shared",
-        "texts: Final[_Column] = tuple",
+        "return tuple(map(once, column))",
+        "return tuple(column)",
         "what is said in each call is kept once",
     ),
     (
